@@ -1,0 +1,116 @@
+"""The whole exception tree.
+
+ParcelwireError
+|- CallerError       the caller can fix it: becomes a 17TRACK code in ``rejected`` (wire/codes.py has the table)
+|- CarrierError      one carrier, one answer; the class decides how the lane reacts
+|  |- UnknownNumber     the carrier does not know the number (yet): refresh again, slower
+|  |- InvalidNumber     the carrier says that the number can never be one of its own
+|  |- Throttled         wait ``retry_after_s``; not a failure
+|  |- Unavailable       timeout, 5xx, broken connection: back off, counts for the breaker
+|  |- Refused           401/403: the credential is not accepted; pause it, tell the operator
+|  `- MalformedReply    we cannot read the answer: kept, counted, never NotFound
+|- MissingCredential no source is configured for this carrier; names the setting
+`- PushError         a webhook attempt failed
+ConfigError          outside the tree on purpose: only at start, never swallowed
+"""
+
+
+class ParcelwireError(Exception):
+    """Base of everything that the service expects to happen."""
+
+
+class CallerError(ParcelwireError):
+    """The caller can fix it. ``reason`` names the row of the code table in wire/codes.py."""
+
+    def __init__(self, reason: str, **values: str) -> None:
+        super().__init__(reason, values)
+        self.reason = reason
+        self.values = values
+
+
+class CarrierError(ParcelwireError):
+    """A carrier gave no usable report for one number. ``detail`` never holds a secret."""
+
+    outcome = "error"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class UnknownNumber(CarrierError):
+    """The carrier does not know the number (yet)."""
+
+    outcome = "not_found"
+
+
+class InvalidNumber(CarrierError):
+    """The carrier says that this can never be one of its numbers."""
+
+    outcome = "invalid_number"
+
+
+class Throttled(CarrierError):
+    """The carrier asks us to wait. ``retry_after_s`` is None when it did not say how long."""
+
+    outcome = "throttled"
+
+    def __init__(self, detail: str, retry_after_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(CarrierError):
+    """Timeout, 5xx or a broken connection. ``timed_out`` tells a timeout from the rest."""
+
+    outcome = "unavailable"
+
+    def __init__(self, detail: str, *, timed_out: bool = False) -> None:
+        super().__init__(detail)
+        self.timed_out = timed_out
+
+
+class Refused(CarrierError):
+    """The credential is not accepted. ``stale_token``: a fresh token may cure it, once."""
+
+    outcome = "refused"
+
+    def __init__(self, detail: str, *, stale_token: bool = False) -> None:
+        super().__init__(detail)
+        self.stale_token = stale_token
+
+
+class MalformedReply(CarrierError):
+    """The answer cannot be read. It is kept and counted, and it is never NotFound."""
+
+    outcome = "malformed"
+
+
+class MissingCredential(ParcelwireError):
+    """No source is configured for this carrier. ``settings`` names what would make one."""
+
+    def __init__(self, carrier: str, settings: tuple[str, ...]) -> None:
+        super().__init__(carrier, settings)
+        self.carrier = carrier
+        self.settings = settings
+
+    def __str__(self) -> str:
+        if not self.settings:
+            return f"no source for carrier {self.carrier}: configure a 17TRACK upstream token"
+        return f"no source for carrier {self.carrier}: set {' and '.join(self.settings)}"
+
+
+class PushError(ParcelwireError):
+    """A webhook attempt failed. ``http_status`` is None when no answer came."""
+
+    def __init__(
+        self, detail: str, *, http_status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.http_status = http_status
+        self.retry_after_s = retry_after_s
+
+
+class ConfigError(Exception):
+    """A setting is wrong. Only at start, never swallowed. The text names the setting and the fix."""

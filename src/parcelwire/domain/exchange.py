@@ -1,0 +1,67 @@
+"""Talking to a carrier as plain values: a carrier file yields requests and receives replies; it does no I/O.
+
+The driver (net/ask.py) adds the base URL and the token, keeps limits and time, and moves the bytes.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from parcelwire.domain.errors import CarrierError
+from parcelwire.domain.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One number to ask about."""
+
+    number: str
+    carrier: str  # slug of the registered carrier; a source that serves several companies picks its service
+    since: (
+        datetime  # aware UTC: when the journey was registered. Carriers reuse numbers: bounds the ship date
+    )
+    param: str | None = None  # postal code, phone ... as the caller gave it
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request below the carrier's base URL. ``path`` begins with a slash, query values are raw."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. Header names are lower case; the body is at most the limit of net/ask.py."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a carrier file may use to prove who asks. Its repr shows nothing."""
+
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token and its life in seconds."""
+
+    value: str = field(repr=False)
+    life_s: float
+
+
+Answers: TypeAlias = Mapping[str, Report | CarrierError]
+"""For every number that was asked: a report, or why there is none."""
+
+Exchange: TypeAlias = Generator[Request, Reply, Answers]
+TokenExchange: TypeAlias = Generator[Request, Reply, Token]

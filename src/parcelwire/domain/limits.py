@@ -1,0 +1,16 @@
+"""How fast one lane (carrier x credential) may be asked. Values are the carrier's published limits."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Calls per lane. ``per_s`` calls a second with bursts of ``burst``; ``per_day`` resets at 00:00 UTC.
+
+    None means that the carrier publishes none. ``reserved`` is the share of the day kept for real-time calls.
+    """
+
+    per_s: float | None = None
+    burst: int = 1
+    per_day: int | None = None
+    reserved: float = 0.2
