@@ -1,7 +1,7 @@
 """The whole exception tree.
 
 ParcelwireError
-|- CallerError       the caller can fix it: becomes a 17TRACK code in ``rejected`` (wire/codes.py has the table)
+|- CallerError       the caller can fix it: a 17TRACK code in ``rejected`` (table in wire/codes.py)
 |- CarrierError      one carrier, one answer; the class decides how the lane reacts
 |  |- UnknownNumber     the carrier does not know the number (yet): refresh again, slower
 |  |- InvalidNumber     the carrier says that the number can never be one of its own
