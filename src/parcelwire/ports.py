@@ -53,12 +53,16 @@ class Carrier(Protocol):
 
 
 class Fetcher(Protocol):
-    """Moves the bytes of carrier exchanges: base URL, token, deadline, size limits."""
+    """Holds conversations with carriers: base URL, access token, deadlines, size limits."""
 
-    async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Answers: ...
+    async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Answers:
+        """Answers for every query. Raises CarrierError when the whole conversation failed."""
+        ...
 
 
-class Wire(Protocol):
-    """One request out, one reply in (a carrier's HTTP API, or an in-process stand-in)."""
+class StandIn(Protocol):
+    """Something that answers like a carrier's HTTP API (standins/*.py), for tests and for trying out."""
 
-    async def send(self, base_url: str, request: Request) -> Reply: ...
+    slug: str
+
+    def answer(self, request: Request, now: datetime) -> Reply: ...

@@ -1,0 +1,97 @@
+"""Reading replies that may be anything: total accessors, code tables, and what HTTP status codes mean.
+
+Every accessor answers None (or nothing) for a missing part or a wrong type; it never raises. Only ``json_of``
+and ``check_status`` raise, and only CarrierError.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import msgspec
+
+from parcelwire.domain.errors import MalformedReply, Refused, Throttled, Unavailable
+from parcelwire.domain.exchange import Reply
+from parcelwire.domain.report import clean
+from parcelwire.domain.status import SubStatus
+
+
+def json_of(reply: Reply) -> object:
+    """The decoded JSON body. MalformedReply for anything else (HTML, cut, too deep, not UTF-8)."""
+    try:
+        return msgspec.json.decode(reply.body)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise MalformedReply(f"HTTP {reply.status}, body is not JSON ({len(reply.body)} bytes)") from error
+
+
+def check_status(reply: Reply) -> None:
+    """Raise for an HTTP status that says nothing about a number."""
+    if reply.status in (401, 403):
+        raise Refused(f"HTTP {reply.status}", stale_token=reply.status == 401)
+    if reply.status == 429:
+        raise Throttled("HTTP 429", retry_after(reply))
+    if reply.status >= 500:
+        raise Unavailable(f"HTTP {reply.status}")
+    if not 200 <= reply.status < 300:
+        raise MalformedReply(f"HTTP {reply.status}")
+
+
+def retry_after(reply: Reply) -> float | None:
+    """Seconds of a Retry-After header in its delta form; None when absent or a date."""
+    text = reply.headers.get("retry-after", "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else None
+
+
+def get(node: object, *path: str | int) -> object:
+    """The value at a path of keys and indexes; None when any step is missing or of another type."""
+    for step in path:
+        if isinstance(step, str):
+            node = node.get(step) if isinstance(node, dict) else None
+        else:
+            node = node[step] if isinstance(node, list) and -len(node) <= step < len(node) else None
+    return node
+
+
+def text(node: object, *path: str | int) -> str | None:
+    """The non-empty string at a path, cleaned; numbers become text, for fields that come as either."""
+    value = get(node, *path)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return clean(value)
+
+
+def each(node: object, *path: str | int) -> Iterator[dict[str, object]]:
+    """The objects in the list at a path, other elements passed over. One object counts as a list of it."""
+    value = get(node, *path)
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, dict):
+            yield item
+
+
+def country(node: object, *path: str | int) -> str | None:
+    """A two-letter country code at a path."""
+    code = text(node, *path)
+    return code.upper() if code and len(code) == 2 and code.isascii() and code.isalpha() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One row of a code table. ``sub_status`` None: the code is known and says nothing about the status."""
+
+    sub_status: SubStatus | None
+    informative: bool
+    meaning: str
+
+
+@cache
+def code_table(file: str) -> Mapping[str, Mapping[str, Code]]:
+    """``carriers/<file>``: CSV with the columns namespace, code, sub_status, informative (0/1), meaning."""
+    table: dict[str, dict[str, Code]] = {}
+    with resources.files(__package__).joinpath(file).open(encoding="utf-8") as lines:
+        for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+            sub_status = SubStatus(row["sub_status"]) if row["sub_status"] else None
+            code = Code(sub_status, row["informative"] == "1", row["meaning"])
+            table.setdefault(row["namespace"], {})[row["code"]] = code
+    return table

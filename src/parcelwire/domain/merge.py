@@ -1,0 +1,152 @@
+"""All answers of one source about one shipment, merged.
+
+Merging is idempotent, does not depend on the order in which answers arrive, and is monotone: events are only
+added. An empty, shorter or older answer never removes anything. A correction (the same scan with its time
+moved by a few minutes in a later answer) hides the scan that it corrects; the old one stays stored.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+
+from parcelwire.domain.report import Event, Report
+
+CORRECTION_MAX = timedelta(minutes=5)
+
+# Facts of the whole shipment: the newest answer that has one decides. The rest of a report (events, the
+# carrier's current status ...) is the newest answer's alone.
+_FACTS = (
+    "delivered", "estimate", "origin", "destination", "service", "weight_raw", "weight_kg", "pieces",
+    "dimensions", "customer_number", "reference_number", "local_number", "local_carrier", "lang",
+)  # fmt: skip
+_EMPTY = {item.name: item.default for item in fields(Report) if item.name in _FACTS}
+
+EventKey = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One event and the answers that held it. ``last`` is None while the newest answer still has it."""
+
+    event: Event
+    first: datetime
+    last: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What one source (slug of a carrier file) has said about one shipment, over all its answers."""
+
+    source: str
+    asked_at: datetime  # of the newest answer that held a report
+    report: Report  # facts of the newest answers; its events are empty, see ``seen``
+    seen: tuple[Seen, ...] = ()  # newest first
+    older: dict[str, datetime] = field(default_factory=dict)  # facts that come from an older answer: when
+
+
+def begin(source: str, report: Report, asked_at: datetime) -> History:
+    """The history after a first answer. ``report`` must be settled (domain.times.settle)."""
+    seen = {event_key(event): Seen(event, asked_at) for event in reversed(report.events)}
+    return History(source, asked_at, replace(report, events=()), _sorted(seen))
+
+
+def merge(one: History, two: History) -> History:
+    """Both histories of the same source as one."""
+    new, old = (one, two) if _recency(one) >= _recency(two) else (two, one)
+    seen = {event_key(item.event): item for item in new.seen}
+    for item in old.seen:
+        key = event_key(item.event)
+        known = seen.get(key)
+        seen[key] = _both(known, item, new, old) if known else _only_in(item, new, old)
+    report, older = _facts(new, old)
+    return History(new.source, new.asked_at, report, _sorted(seen), older)
+
+
+def add(history: History | None, source: str, report: Report, asked_at: datetime) -> History:
+    """The history with one more answer. A report without events and status adds nothing but its facts."""
+    latest = begin(source, report, asked_at)
+    return latest if history is None else merge(history, latest)
+
+
+def event_key(event: Event) -> EventKey:
+    """Identity of an event: its time as given, code, text without case and spacing, place."""
+    moment = event.time
+    if moment.zone is not None and moment.utc is not None:
+        when = moment.utc.isoformat()
+    else:
+        when = f"{moment.date} {moment.time}"
+    return (when, *_scan(event))
+
+
+def visible(history: History) -> Iterator[Event]:
+    """The events to show, newest first: all but those that a later answer corrected."""
+    by_scan: dict[tuple[str, str, str], list[Seen]] = {}
+    for item in history.seen:
+        by_scan.setdefault(_scan(item.event), []).append(item)
+    for item in history.seen:
+        if item.last is None or not any(_corrects(other, item) for other in by_scan[_scan(item.event)]):
+            yield item.event
+
+
+def _scan(event: Event) -> tuple[str, str, str]:
+    return event.code, event.description.casefold(), (event.location or "").casefold()
+
+
+def _corrects(new: Seen, old: Seen) -> bool:
+    """The later answer that brought ``new`` no longer held ``old``, and only the minutes differ."""
+    if old.last is None or new.first <= old.last:
+        return False
+    if new.event.time.time is None or old.event.time.time is None:
+        return False
+    apart = (new.event.order_at or new.first) - (old.event.order_at or old.first)
+    return abs(apart) <= CORRECTION_MAX
+
+
+def _last(item: Seen, history: History) -> datetime:
+    return item.last or history.asked_at
+
+
+def _only_in(item: Seen, new: History, old: History) -> Seen:
+    """An event that the newer history lacks."""
+    last = _last(item, old)
+    return replace(item, last=None if last == new.asked_at else last)
+
+
+def _both(newer: Seen, older: Seen, new: History, old: History) -> Seen:
+    last = max(_last(newer, new), _last(older, old))
+    latest = newer if _last(newer, new) >= _last(older, old) else older
+    return Seen(
+        latest.event,
+        min(newer.first, older.first),
+        None if last == new.asked_at else last,
+    )
+
+
+def _facts(new: History, old: History) -> tuple[Report, dict[str, datetime]]:
+    changes: dict[str, object] = {}
+    older: dict[str, datetime] = {}
+    for name in _FACTS:
+        when_new = new.older.get(name, new.asked_at)
+        when_old = old.older.get(name, old.asked_at)
+        has_new = getattr(new.report, name) != _EMPTY[name]
+        has_old = getattr(old.report, name) != _EMPTY[name]
+        if has_old and (not has_new or when_old > when_new):
+            changes[name] = getattr(old.report, name)
+            when_new = when_old
+        if (has_new or has_old) and when_new != new.asked_at:
+            older[name] = when_new
+    changes["returning"] = new.report.returning or old.report.returning
+    return replace(new.report, **changes), older  # type: ignore[arg-type]
+
+
+def _recency(history: History) -> tuple[datetime, str]:
+    # Two answers of one instant: any fixed choice will do, as long as it does not depend on the order.
+    return history.asked_at, repr(history.report)
+
+
+def _sorted(seen: dict[EventKey, Seen]) -> tuple[Seen, ...]:
+    def key(pair: tuple[EventKey, Seen]) -> tuple[datetime, int, EventKey]:
+        event = pair[1].event
+        return event.order_at or pair[1].first, event.tie, pair[0]
+
+    return tuple(item for _, item in sorted(seen.items(), key=key, reverse=True))

@@ -1,0 +1,299 @@
+"""The merged story of one shipment: events of all sources -> status, milestones, measures.
+
+The walk (reference: statuses, section 2) goes from the oldest event to the newest and keeps one standing:
+
+* informative and unmapped events are shown and change nothing;
+* shipment data never undoes a scan; exceptions and failed attempts end with the next scan;
+* once a return has begun, movement keeps Exception_Returning and "delivered" means Exception_Returned;
+* Delivered, Returned, Destroyed and Cancel are sticky (STICKY says what leaves them);
+* of events with the same time the one with the higher rank is the truth.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from parcelwire.domain.merge import History, visible
+from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report
+from parcelwire.domain.status import RANK, STAGE_OF, STICKY, Stage, Status, SubStatus
+
+AHEAD_MAX = timedelta(hours=36)  # an event further ahead of the clock is shown but decides nothing
+
+_DEPARTURE = re.compile(r"\bdepart|\bleft\b", re.IGNORECASE)
+_MOVEMENT = frozenset({Status.IN_TRANSIT, Status.OUT_FOR_DELIVERY, Status.AVAILABLE_FOR_PICKUP})
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One event as the timeline shows it: sub-status and the stage that it starts, after the walk."""
+
+    event: Event
+    sub_status: SubStatus | None
+    stage: Stage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What one source contributed: the part of the journey that it saw. Scans newest first."""
+
+    source: str
+    facts: Report
+    scans: tuple[Scan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Stored facts from which day counters are computed at read time. Aware UTC; None = not reached."""
+
+    first: datetime | None = None
+    transit: datetime | None = None  # picked up, else the second event, else the first
+    done: datetime | None = None  # delivered or returned
+    newest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Everything that is shown of a shipment except what depends on the clock."""
+
+    sub_status: SubStatus
+    descr: str | None = None
+    legs: tuple[Leg, ...] = ()  # newest leg first
+    latest: Scan | None = None
+    milestones: Mapping[Stage, Moment] = field(default_factory=dict)
+    marks: Marks = Marks()
+    origin: Address = NOWHERE
+    destination: Address = NOWHERE
+    estimate: Estimate | None = None
+
+
+@dataclass(slots=True)
+class _Step:
+    """One event on the walk. ``leg`` is the place of its history in the input."""
+
+    event: Event
+    leg: int
+    sub: SubStatus | None
+    stage: Stage | None = None
+
+    @property
+    def at(self) -> datetime:
+        assert self.event.order_at is not None, "events are settled before they are stored"  # noqa: S101
+        return self.event.order_at
+
+    def scan(self) -> Scan:
+        return Scan(self.event, self.sub, self.stage)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it can change the standing."""
+        return self.sub is not None and not self.event.informative
+
+
+def assemble(histories: Sequence[History], now: datetime) -> Timeline:
+    """The timeline of a shipment from the histories of its sources; ``now`` only rules out future scans."""
+    steps = [
+        _Step(event, leg, event.sub_status)
+        for leg, history in enumerate(histories)
+        for event in visible(history)
+    ]
+    steps.sort(key=lambda step: (step.at, step.event.tie))
+    present = [step for step in steps if step.event.time.utc is None or step.at <= now + AHEAD_MAX]
+    origin, destination = _ends(histories)
+    _mark_border(present, origin, destination)
+    standing, descr = _walk(present, returning=any(history.report.returning for history in histories))
+    newest = histories[present[-1].leg] if present else max(histories, key=_asked, default=None)
+    if newest is not None:
+        standing, descr = _cross_check(standing, descr, newest.report)
+    milestones = _milestones(present, histories)
+    return Timeline(
+        sub_status=standing or _weakest(steps),
+        descr=descr,
+        legs=_legs(histories, steps),
+        latest=present[-1].scan() if present else None,
+        milestones=milestones,
+        marks=_marks(present, milestones),
+        origin=origin,
+        destination=destination,
+        estimate=next(
+            (history.report.estimate for history in _by_news(histories) if history.report.estimate), None
+        ),
+    )
+
+
+def days(marks: Marks, now: datetime) -> tuple[int, int, int, int]:
+    """after_order, of_transit, of_transit_done, after_last_update: differences of UTC dates, >= 0."""
+
+    def between(start: datetime | None, end: datetime) -> int:
+        return max(0, (end.date() - start.date()).days) if start else 0
+
+    end = marks.done or now
+    transit = between(marks.transit, end)
+    return between(marks.first, end), transit, transit if marks.done else 0, between(marks.newest, now)
+
+
+def _walk(steps: Sequence[_Step], *, returning: bool) -> tuple[SubStatus | None, str | None]:
+    standing: SubStatus | None = None
+    descr: str | None = None
+    # Rank decides between events of one instant, so it orders them here; the list keeps the carrier's order.
+    for step in sorted((s for s in steps if s.counts), key=lambda s: (s.at, RANK[s.sub] if s.sub else 0)):
+        assert step.sub is not None  # noqa: S101
+        returning = returning or step.sub is SubStatus.RETURNING
+        if returning and step.sub is SubStatus.DELIVERED:
+            step.sub = SubStatus.RETURNED
+        after = _next(standing, step.sub, returning=returning)
+        if after is not None:
+            standing, descr = after, step.event.reason
+    return standing, descr
+
+
+def _next(standing: SubStatus | None, new: SubStatus, *, returning: bool) -> SubStatus | None:
+    """The standing after ``new``; None when it changes nothing."""
+    if new is SubStatus.INFO_RECEIVED:
+        return new if standing is None else None
+    if standing in STICKY:
+        leaves = {
+            SubStatus.DELIVERED: new in (SubStatus.RETURNING, SubStatus.RETURNED, SubStatus.DELIVERED),
+            SubStatus.CANCEL: True,
+        }
+        if not leaves.get(standing, False):
+            return None
+    if returning and new.status in _MOVEMENT:
+        return SubStatus.RETURNING
+    return new
+
+
+def _cross_check(
+    standing: SubStatus | None, descr: str | None, facts: Report
+) -> tuple[SubStatus | None, str | None]:
+    """The carrier's own current status: taken when authoritative, when there is no scan, or when finer."""
+    current = facts.current
+    if current is None:
+        return standing, descr
+    if standing is None or facts.current_authoritative:
+        return current, facts.current_reason or descr
+    if current is standing:
+        return standing, descr or facts.current_reason
+    finer = current.status is standing.status and standing.value.endswith("_Other")
+    return (current, facts.current_reason or descr) if finer else (standing, descr)
+
+
+def _weakest(steps: Sequence[_Step]) -> SubStatus:
+    """Nothing decides: with events the carrier knows the shipment, and nothing proves that it moves."""
+    return SubStatus.INFO_RECEIVED if steps else SubStatus.NOT_FOUND_OTHER
+
+
+def _mark_border(steps: Sequence[_Step], origin: Address, destination: Address) -> None:
+    """Departure and arrival from the countries of the scans, when the carrier does not say them."""
+    if origin.country is None or destination.country is None or origin.country == destination.country:
+        return
+    said = {step.sub for step in steps}
+    scans = [step for step in steps if step.counts and step.event.address.country]
+    if SubStatus.ARRIVAL not in said:
+        abroad = next((step for step in scans if step.event.address.country != origin.country), None)
+        if abroad is not None and abroad.event.address.country == destination.country:
+            _refine(abroad, SubStatus.ARRIVAL)
+    if SubStatus.DEPARTURE not in said:
+        home = [step for step in scans if step.event.address.country == origin.country]
+        if home and _DEPARTURE.search(home[-1].event.description):
+            _refine(home[-1], SubStatus.DEPARTURE)
+
+
+def _refine(step: _Step, sub: SubStatus) -> None:
+    step.stage = STAGE_OF[sub]
+    if step.sub is SubStatus.IN_TRANSIT:
+        step.sub = sub
+
+
+def _milestones(steps: Sequence[_Step], histories: Sequence[History]) -> dict[Stage, Moment]:
+    """When each stage was first reached (Delivered: last), and the mark of the stage on its event."""
+    reached: dict[Stage, _Step] = {}
+    for step in steps:
+        if not step.counts or step.sub is None:
+            continue
+        for stage in {STAGE_OF.get(step.sub), step.stage} - {None}:
+            assert stage is not None  # noqa: S101
+            if stage is Stage.DELIVERED or stage not in reached:
+                reached[stage] = step
+    if Stage.PICKED_UP not in reached:
+        first = next((s for s in steps if s.counts and s.sub and s.sub.status is Status.IN_TRANSIT), None)
+        if first is not None:
+            reached[Stage.PICKED_UP] = first
+    _mark_stages(steps, reached)
+    moments = {stage: step.event.time for stage, step in reached.items()}
+    if Stage.DELIVERED in moments and moments[Stage.DELIVERED].utc is None:
+        given = next((h.report.delivered for h in histories if h.report.delivered), None)
+        moments[Stage.DELIVERED] = given if given and given.utc else moments[Stage.DELIVERED]
+    return moments
+
+
+def _mark_stages(steps: Sequence[_Step], reached: Mapping[Stage, _Step]) -> None:
+    """Each event shows the stage that it starts; of two, the one that its own sub-status names."""
+    for step in steps:
+        step.stage = None
+    for stage, step in reached.items():
+        own = STAGE_OF.get(step.sub) if step.sub else None
+        if step.stage is None or stage is own:
+            step.stage = stage
+
+
+def _marks(steps: Sequence[_Step], milestones: Mapping[Stage, Moment]) -> Marks:
+    if not steps:
+        return Marks()
+    picked_up = milestones.get(Stage.PICKED_UP)
+    done = milestones.get(Stage.RETURNED) or milestones.get(Stage.DELIVERED)
+    ends = (step.at for step in reversed(steps) if step.stage in (Stage.DELIVERED, Stage.RETURNED))
+    return Marks(
+        first=steps[0].at,
+        transit=(picked_up.utc if picked_up else None) or steps[min(1, len(steps) - 1)].at,
+        done=(done.utc or next(ends, None)) if done else None,
+        newest=steps[-1].at,
+    )
+
+
+def _legs(histories: Sequence[History], steps: Sequence[_Step]) -> tuple[Leg, ...]:
+    shown: dict[int, list[Scan]] = {leg: [] for leg in range(len(histories))}
+    for step in reversed(steps):
+        shown[step.leg].append(step.scan())
+    legs = [
+        (_newest(histories[leg]), leg, Leg(histories[leg].source, histories[leg].report, tuple(shown[leg])))
+        for leg in shown
+    ]
+    legs.sort(key=lambda item: (item[0], -item[1]), reverse=True)
+    return tuple(leg for _, _, leg in legs)
+
+
+def _ends(histories: Sequence[History]) -> tuple[Address, Address]:
+    """Origin and destination, as the newest answers know them; the first scan's country stands for a missing
+    origin country."""
+    origin = next((h.report.origin for h in _by_news(histories) if h.report.origin != NOWHERE), NOWHERE)
+    destination = next(
+        (h.report.destination for h in _by_news(histories) if h.report.destination != NOWHERE), NOWHERE
+    )
+    if origin.country is None:
+        first = min(
+            (
+                item.event
+                for h in histories
+                for item in h.seen
+                if item.event.address.country and item.event.order_at
+            ),
+            key=lambda event: (event.order_at, event.tie),
+            default=None,
+        )
+        if first is not None:
+            origin = replace(origin, country=first.address.country)
+    return origin, destination
+
+
+def _by_news(histories: Sequence[History]) -> Iterable[History]:
+    return sorted(histories, key=_newest, reverse=True)
+
+
+def _newest(history: History) -> datetime:
+    at = history.seen[0].event.order_at if history.seen else None
+    return at or history.asked_at
+
+
+def _asked(history: History) -> datetime:
+    return history.asked_at

@@ -1,0 +1,170 @@
+"""From what a carrier wrote to UTC, and from one answer's events to their order.
+
+Rules (reference: statuses, section 4): a time with an offset is exact; a local time gets the zone of its
+place, else the carrier's default zone, else stays without UTC. The zone of a neighbouring event orders an
+event but never gives it a UTC time. A date alone stays a date. Nothing is invented.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from parcelwire.domain.report import EVENTS_MAX, UNKNOWN_TIME, Address, Event, Moment, Report
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # an older time is a carrier's placeholder
+LATEST_AHEAD = timedelta(days=7)  # a time further ahead is a carrier's fault
+ZoneOf = Callable[[Address], tzinfo | None]
+
+
+def exact(at: datetime, zone: str | None = None) -> Moment:
+    """A moment from an aware datetime. ``zone`` is the offset as sent; default: the datetime's own."""
+    offset = at.utcoffset() or timedelta()
+    return Moment(
+        utc=at.astimezone(UTC).replace(microsecond=0),
+        offset_min=int(offset.total_seconds() // 60),
+        date=at.strftime("%Y-%m-%d"),
+        time=at.strftime("%H:%M:%S"),
+        zone=zone or offset_text(offset),
+    )
+
+
+def local(at: datetime) -> Moment:
+    """A moment from a naive datetime: date and time as sent, zone not known."""
+    return Moment(date=at.strftime("%Y-%m-%d"), time=at.strftime("%H:%M:%S"))
+
+
+def day(at: datetime) -> Moment:
+    """A moment of which only the date is known."""
+    return Moment(date=at.strftime("%Y-%m-%d"))
+
+
+def from_iso(text: object) -> Moment:
+    """ISO 8601 with or without offset or time of day; UNKNOWN_TIME for anything else."""
+    if not isinstance(text, str) or not text.isascii() or not 8 <= len(text) <= 40:
+        return UNKNOWN_TIME
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return UNKNOWN_TIME
+    try:
+        if len(text) <= 10:
+            return day(at)
+        return local(at) if at.tzinfo is None else exact(at)
+    except OverflowError:  # year 1 or 9999 with an offset
+        return UNKNOWN_TIME
+
+
+def offset_text(offset: timedelta) -> str:
+    """``+HH:MM``."""
+    minutes = int(offset.total_seconds() // 60)
+    sign = "-" if minutes < 0 else "+"
+    return f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
+
+def naive(moment: Moment) -> datetime | None:
+    """Date and time as sent, without a zone; midnight when only the date is known."""
+    if moment.date is None:
+        return None
+    try:
+        return datetime.fromisoformat(f"{moment.date}T{moment.time or '00:00:00'}")
+    except ValueError:
+        return None
+
+
+def in_zone(moment: Moment, zone: tzinfo) -> Moment:
+    """The moment with UTC inferred from ``zone``. A gap at the start of summer time shifts forward, the
+    repeated hour at its end means the first occurrence."""
+    wall = naive(moment)
+    if moment.utc is not None or wall is None or moment.time is None:
+        return moment
+    utc = wall.replace(tzinfo=zone).astimezone(UTC)
+    return replace(moment, utc=utc, offset_min=_offset_min(utc, zone))
+
+
+def iso(moment: Moment) -> str | None:
+    """Local time with offset, or None while UTC is unknown."""
+    if moment.utc is None or moment.offset_min is None:
+        return None
+    offset = timedelta(minutes=moment.offset_min)
+    return (moment.utc + offset).strftime("%Y-%m-%dT%H:%M:%S") + offset_text(offset)
+
+
+def settle(report: Report, zone_of: ZoneOf, now: datetime) -> Report:
+    """The report with UTC times inferred where that is allowed, and its events ordered newest first.
+
+    Expects the events newest first as far as the carrier says so; ties keep that order. Later answers may
+    settle the same event again: the result depends on the answer alone.
+    """
+    default = ZoneInfo(report.default_zone) if report.default_zone else None
+    events = [replace(event, time=_timed(event, zone_of, default, now)) for event in report.events]
+    ordered = _ordered(events)[:EVENTS_MAX]
+    delivered, estimate = report.delivered, report.estimate
+    there = zone_of(report.destination) or default
+    if there is not None:
+        delivered = in_zone(delivered, there) if delivered else None
+        if estimate:
+            estimate = replace(
+                estimate,
+                start=in_zone(estimate.start, there) if estimate.start else None,
+                end=in_zone(estimate.end, there) if estimate.end else None,
+            )
+    return replace(report, events=tuple(ordered), delivered=delivered, estimate=estimate)
+
+
+def _timed(event: Event, zone_of: ZoneOf, default: tzinfo | None, now: datetime) -> Moment:
+    moment = event.time
+    if moment.utc is None and moment.time is not None:
+        zone = zone_of(event.address) or default
+        if zone is not None:
+            moment = in_zone(moment, zone)
+    elif moment.utc is not None and moment.zone == "+00:00":  # sent as UTC: show it in the place's own time
+        zone = zone_of(event.address)
+        if zone is not None:
+            moment = replace(moment, offset_min=_offset_min(moment.utc, zone))
+    if moment.utc is not None and not EARLIEST <= moment.utc <= now + LATEST_AHEAD:
+        moment = replace(moment, utc=None, offset_min=None)
+    return moment
+
+
+def _ordered(events: Sequence[Event]) -> list[Event]:
+    """Newest first, each with ``order_at`` and ``tie``."""
+    offsets = _neighbour_offsets(events)
+    keyed: list[tuple[datetime, Event]] = []
+    previous: datetime | None = None
+    for event, offset in zip(reversed(events), reversed(offsets), strict=True):  # oldest first
+        wall = naive(event.time)
+        if event.time.utc is not None:
+            at: datetime | None = event.time.utc
+        elif wall is not None and EARLIEST.year <= wall.year <= 9000:
+            at = wall.replace(tzinfo=timezone(timedelta(minutes=offset))).astimezone(UTC)
+        else:
+            at = previous  # no time at all: keeps its place in the array
+        previous = at
+        keyed.append((at or EARLIEST, event))
+    keyed.sort(key=lambda pair: pair[0])  # stable: ties stay oldest first
+    ordered = [
+        replace(event, order_at=at, tie=tie)
+        for at, group in groupby(keyed, key=lambda pair: pair[0])
+        for tie, (_, event) in enumerate(group)
+    ]
+    ordered.reverse()
+    return ordered
+
+
+def _neighbour_offsets(events: Sequence[Event]) -> list[int]:
+    """For each event the nearest known offset in minutes: its own, a newer one's, an older one's, else 0."""
+    offsets: list[int | None] = [event.time.offset_min for event in events]
+    for index in range(1, len(offsets)):
+        if offsets[index] is None:
+            offsets[index] = offsets[index - 1]
+    for index in range(len(offsets) - 2, -1, -1):
+        if offsets[index] is None:
+            offsets[index] = offsets[index + 1]
+    return [offset or 0 for offset in offsets]
+
+
+def _offset_min(utc: datetime, zone: tzinfo) -> int:
+    offset = utc.astimezone(zone).utcoffset() or timedelta()
+    return int(offset.total_seconds() // 60)
