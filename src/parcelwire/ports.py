@@ -1,12 +1,19 @@
 """Every seam on one screen."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
+from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.lane import Lane
 from parcelwire.domain.limits import Limits
+from parcelwire.domain.merge import History
+from parcelwire.domain.push import NewPush, PushJob, PushResult
 from parcelwire.domain.report import Address
+from parcelwire.domain.shipment import Phase, Shipment, Wish
 
 
 class Clock(Protocol):
@@ -57,6 +64,163 @@ class Fetcher(Protocol):
 
     async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Answers:
         """Answers for every query. Raises CarrierError when the whole conversation failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """``track_info`` as stored: encoded once, its moving parts open (wire/trackinfo.py)."""
+
+    template: bytes
+    estimate: bytes
+    sources: tuple[str, ...]  # of the legs, in their order
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One number to register. ``lane`` is where it will be refreshed."""
+
+    number: str
+    carrier: str
+    code: int
+    origin: int
+    lane: str
+    wish: Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A claimed shipment and what its sources have said so far."""
+
+    shipment: Shipment
+    histories: tuple[History, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One refresh for the log: what ``explain`` shows."""
+
+    at: datetime
+    lane: str
+    outcome: str
+    ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What one refresh changed. Saved only while ``shipment.lease`` is still held."""
+
+    shipment: Shipment  # as it is after the refresh
+    attempt: Attempt
+    history: History | None = None  # None: the source said nothing about the number
+    document: Document | None = None  # None: as before
+    pushes: tuple[NewPush, ...] = ()
+    raw: Reply | None = None  # the carrier's reply, kept as it came
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A change of a registration by its owner. Saved only while the phase is still ``phase_before``."""
+
+    shipment: Shipment
+    phase_before: Phase
+    pushes: tuple[NewPush, ...] = ()
+
+
+class Store(Protocol):
+    """State on disk. Every method that writes is one transaction: it happened whole or not at all."""
+
+    def on_work(self, hint: Callable[[], None]) -> None:
+        """Call ``hint`` when something may have become due (a hint only; the due times are the truth)."""
+        ...
+
+    async def close(self) -> None: ...
+
+    # accounts and quota
+    async def accounts(self) -> list[Account]: ...
+    async def open_account(self, new: NewAccount, now: datetime) -> Account: ...
+    async def account_of_key(self, login_key: str) -> Account | None: ...
+    async def set_plan(self, account: int, plan: str, quota_total: int) -> None: ...
+    async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
+        """The account's webhook receiver; a new URL or secret replaces the old one."""
+        ...
+
+    async def set_sign_key(self, account: int, sign_key: str) -> None: ...
+    async def usage(self, account: int, now: datetime) -> Usage: ...
+    async def hold(self, account: int, amount: int, reference: str, now: datetime) -> bool:
+        """Charge ``amount`` until it is settled. False when the quota does not suffice."""
+        ...
+
+    async def settle(self, account: int, reference: str, amount: int, now: datetime) -> None:
+        """Keep ``amount`` of what is held under ``reference`` and give the rest back."""
+        ...
+
+    async def release_holds(self, before: datetime, now: datetime) -> int:
+        """Give back what calls that died left held. Answers how many."""
+        ...
+
+    # registrations
+    async def register(
+        self, account: int, wanted: Sequence[Wanted], now: datetime
+    ) -> list[Shipment | CallerError]:
+        """Insert and charge in the order given; the quota's last units go to the first items."""
+        ...
+
+    async def look_up(self, account: int, wanted: Wanted, now: datetime) -> Shipment:
+        """The shipment of (number, carrier); made in phase looked_up when there is none."""
+        ...
+
+    async def find(self, account: int, numbers: Sequence[str]) -> list[tuple[Shipment, Document | None]]:
+        """All shipments of the account with these numbers, in order of registration."""
+        ...
+
+    async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
+        """Which changes were saved; False: the phase was another by now."""
+        ...
+
+    # refreshing
+    async def lanes(self) -> dict[str, datetime]:
+        """Lanes that have something to refresh, and when first."""
+        ...
+
+    async def lane(self, name: str) -> Lane: ...
+    async def save_lane(self, lane: Lane, revision: int) -> bool:
+        """Compare and set: False when the lane is no longer at ``revision``."""
+        ...
+
+    async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
+        """Due shipments of a lane, leased until ``until``."""
+        ...
+
+    async def claim_one(self, shipment: int, until: datetime, lease: str) -> Due | None:
+        """One shipment whether due or not; a lease that somebody else holds is taken over."""
+        ...
+
+    async def complete(self, results: Sequence[Refreshed]) -> int:
+        """Save results; answers how many were dropped because their lease had gone."""
+        ...
+
+    async def reroute(self, carrier: str, lane: str, now: datetime) -> int:
+        """Move the shipments of a carrier to another lane; moved ones are due now."""
+        ...
+
+    async def attempts(self, shipment: int, most: int) -> list[Attempt]:
+        """The newest refreshes of a shipment."""
+        ...
+
+    async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
+        """Let a sandbox journey be older by ``by``, and due now."""
+        ...
+
+    # pushing
+    async def pushes_due(self) -> datetime | None:
+        """When the next push is due."""
+        ...
+
+    async def claim_pushes(self, most: int, now: datetime, until: datetime, lease: str) -> list[PushJob]: ...
+    async def finish_pushes(self, results: Sequence[PushResult]) -> int:
+        """Save attempts; answers how many were dropped because their lease had gone."""
         ...
 
 

@@ -52,6 +52,9 @@ class Marks:
     newest: datetime | None = None
 
 
+NO_MARKS = Marks()
+
+
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """Everything that is shown of a shipment except what depends on the clock."""
@@ -61,7 +64,7 @@ class Timeline:
     legs: tuple[Leg, ...] = ()  # newest leg first
     latest: Scan | None = None
     milestones: Mapping[Stage, Moment] = field(default_factory=dict)
-    marks: Marks = Marks()
+    marks: Marks = NO_MARKS
     origin: Address = NOWHERE
     destination: Address = NOWHERE
     estimate: Estimate | None = None
@@ -239,7 +242,7 @@ def _mark_stages(steps: Sequence[_Step], reached: Mapping[Stage, _Step]) -> None
 
 def _marks(steps: Sequence[_Step], milestones: Mapping[Stage, Moment]) -> Marks:
     if not steps:
-        return Marks()
+        return NO_MARKS
     picked_up = milestones.get(Stage.PICKED_UP)
     done = milestones.get(Stage.RETURNED) or milestones.get(Stage.DELIVERED)
     ends = (step.at for step in reversed(steps) if step.stage in (Stage.DELIVERED, Stage.RETURNED))

@@ -1,0 +1,106 @@
+"""A lane is one queue to one carrier with one credential: its rate, its daily budget and its breaker.
+
+Pure: a lane is a value; ``take`` and ``settle`` answer the next one. The store keeps it and lets only one
+writer win (compare and set on ``revision``), so that limits are exact over processes.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from parcelwire.domain.errors import CarrierError, Refused, Throttled, Unavailable
+from parcelwire.domain.limits import Limits
+
+THROTTLED_FIRST_S = 30.0  # a 429 without Retry-After; doubles up to BLOCK_MAX_S
+BREAKER_FIRST_S = 30.0
+BLOCK_MAX_S = 900.0
+BREAKER_AFTER = 5  # failures in a row
+REFUSED_AFTER = 3  # refused credentials in a row: stop before the carrier locks the account out
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """State of one lane. ``stamp`` is the GCRA time stamp: the time at which the bucket is full again."""
+
+    name: str
+    revision: int = 0
+    stamp: datetime | None = None
+    day: date | None = None
+    used: int = 0  # calls made on ``day`` (UTC)
+    fails: int = 0
+    refusals: int = 0
+    throttles: int = 0
+    blocked_until: datetime | None = None
+    blocked_why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Whether one call may be made now; if not, when to try again and why."""
+
+    lane: Lane
+    granted: bool
+    retry_at: datetime | None = None
+    why: str | None = None
+
+
+def take(lane: Lane, limits: Limits, now: datetime, *, urgent: bool = False) -> Grant:
+    """One call, if rate, budget and breaker allow it. ``urgent`` (a real-time question) may use the part of
+    the daily budget that is reserved for such calls."""
+    if lane.blocked_until is not None and now < lane.blocked_until:
+        return Grant(lane, False, lane.blocked_until, lane.blocked_why)
+    used = lane.used if lane.day == now.date() else 0
+    if limits.per_day is not None:
+        budget = limits.per_day if urgent else int(limits.per_day * (1 - limits.reserved))
+        if used >= budget:
+            midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), now.tzinfo)
+            return Grant(lane, False, midnight, f"daily budget of {budget} calls is used up")
+    stamp = lane.stamp
+    if limits.per_s is not None:
+        gap = timedelta(seconds=1 / limits.per_s)
+        full = max(stamp, now) if stamp else now
+        earliest = full - gap * (limits.burst - 1)
+        if earliest > now:
+            return Grant(lane, False, earliest, f"rate of {limits.per_s:g} calls/s")
+        stamp = full + gap
+    taken = replace(lane, revision=lane.revision + 1, stamp=stamp, day=now.date(), used=used + 1)
+    return Grant(taken, True)
+
+
+def settle(lane: Lane, error: CarrierError | None, now: datetime) -> Lane:
+    """The lane after a conversation: ``error`` when all of it failed."""
+    if error is None:
+        if not (lane.fails or lane.refusals or lane.throttles or lane.blocked_until):
+            return lane
+        return replace(
+            lane,
+            revision=lane.revision + 1,
+            fails=0,
+            refusals=0,
+            throttles=0,
+            blocked_until=None,
+            blocked_why=None,
+        )
+    after = replace(lane, revision=lane.revision + 1)
+    if isinstance(error, Throttled):
+        wait = error.retry_after_s or min(BLOCK_MAX_S, THROTTLED_FIRST_S * 2 ** min(lane.throttles, 10))
+        return _block(
+            replace(after, throttles=lane.throttles + 1), wait, f"carrier asks to wait: {error}", now
+        )
+    if isinstance(error, Refused):
+        after = replace(after, refusals=lane.refusals + 1)
+        if after.refusals >= REFUSED_AFTER:
+            return _block(after, BLOCK_MAX_S, f"credential refused {after.refusals} times: {error}", now)
+        return after
+    if isinstance(error, Unavailable):
+        after = replace(after, fails=lane.fails + 1)
+        if after.fails >= BREAKER_AFTER:
+            wait = min(BLOCK_MAX_S, BREAKER_FIRST_S * 2 ** min(after.fails - BREAKER_AFTER, 10))
+            return _block(after, wait, f"breaker open after {after.fails} failures: {error}", now)
+    return after
+
+
+def _block(lane: Lane, seconds: float, why: str, now: datetime) -> Lane:
+    until = now + timedelta(seconds=seconds)
+    if lane.blocked_until is not None and lane.blocked_until > until:
+        return lane
+    return replace(lane, blocked_until=until, blocked_why=why)

@@ -1,0 +1,100 @@
+"""Webhook pushes: one change of one shipment for one endpoint, and when to try again.
+
+Promises: one change, one id, one body; in order per shipment and endpoint; at least once
+(reference: reliability, section 4).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import blake2b
+
+from parcelwire.domain.errors import PushError
+
+
+class PushEvent(StrEnum):
+    """What a push tells."""
+
+    UPDATED = "TRACKING_UPDATED"
+    STOPPED = "TRACKING_STOPPED"
+
+
+class PushState(StrEnum):
+    """Where a push is. Only ``pending`` ones are sent."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    SUPERSEDED = "superseded"  # a newer body that contains this one's events took its place
+    DEAD = "dead"  # the schedule is used up; kept, can be replayed
+
+
+# Seconds after the previous attempt: 23 attempts over 7.2 days.
+SCHEDULE: tuple[float, ...] = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, *[43_200] * 13)
+COMPAT_SCHEDULE: tuple[float, ...] = (600, 1_800, 3_600)  # 17TRACK's own
+SUPERSEDE_AFTER = 4  # failed attempts, after which a waiting newer version takes this one's place
+JITTER_SHARE = 0.1  # added only, so that a delay is never shorter than listed
+JITTER_MIN_S, JITTER_MAX_S = 1.0, 900.0
+JITTER_FREE_S = 10.0  # shorter delays stay as they are
+
+
+@dataclass(frozen=True, slots=True)
+class NewPush:
+    """A change to tell; the store makes one row of it for every endpoint of the account."""
+
+    event: PushEvent
+    version: int
+    body: bytes
+    by_request: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PushJob:
+    """One claimed push and all that is needed to send it."""
+
+    id: str
+    account: int
+    shipment: int
+    endpoint: int
+    event: PushEvent
+    version: int
+    url: str
+    body: bytes = field(repr=False)
+    sign_key: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+    attempts: int  # made before this one
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """What came of one attempt. ``again_at`` None and not ``sent``: given up."""
+
+    job: PushJob
+    at: datetime
+    sent: bool
+    http_status: int | None
+    ms: int
+    detail: str
+    again_at: datetime | None = None
+
+
+def push_id(instance: str, endpoint: int, shipment: int, version: int) -> str:
+    """``msg_`` and 26 characters, the same for the same change of the same store, always."""
+    digest = blake2b(f"{instance}/{endpoint}/{shipment}/{version}".encode(), digest_size=13)
+    return "msg_" + digest.hexdigest()
+
+
+def next_attempt(
+    schedule: Sequence[float], attempts: int, error: PushError, now: datetime, chance: float
+) -> datetime | None:
+    """When to try again after the failure of attempt number ``attempts`` (1 = the first); None: give up.
+
+    ``chance`` in [0, 1) spreads the retries. A Retry-After is a lower bound.
+    """
+    if attempts > len(schedule):
+        return None
+    delay = schedule[attempts - 1]
+    if delay > JITTER_FREE_S:
+        delay += min(max(delay * JITTER_SHARE * chance, JITTER_MIN_S), JITTER_MAX_S)
+    return now + timedelta(seconds=max(delay, error.retry_after_s or 0))

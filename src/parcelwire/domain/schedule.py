@@ -1,0 +1,116 @@
+"""When to ask again, when a shipment counts as expired, and when tracking ends; each with its reason.
+
+Intervals: reference, carriers/INDEX ("default intervals"). Stop rules: 17TRACK's help article on stopping.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from parcelwire.domain.errors import CarrierError, Throttled
+from parcelwire.domain.report import Estimate
+from parcelwire.domain.status import FINISHED, Status, SubStatus
+
+HOUR = timedelta(hours=1)
+
+INTERVALS: dict[Status, timedelta] = {
+    Status.INFO_RECEIVED: 12 * HOUR,
+    Status.IN_TRANSIT: 4 * HOUR,
+    Status.OUT_FOR_DELIVERY: HOUR,
+    Status.AVAILABLE_FOR_PICKUP: 12 * HOUR,
+    Status.DELIVERY_FAILURE: 6 * HOUR,
+    Status.EXCEPTION: 6 * HOUR,
+    Status.EXPIRED: 24 * HOUR,
+    Status.DELIVERED: 24 * HOUR,
+}
+CUSTOMS_INTERVAL = 8 * HOUR
+FAR_ESTIMATE = timedelta(days=3)  # an estimate further away than this halves the pace of InTransit
+# NotFound is usually "not yet": soon at first, then slower. (age of the registration, interval)
+NOT_FOUND_PACE: tuple[tuple[timedelta, timedelta], ...] = (
+    (timedelta(minutes=5), timedelta(minutes=5)),
+    (timedelta(minutes=35), timedelta(minutes=30)),
+    (timedelta(minutes=155), 2 * HOUR),
+    (9 * HOUR, 6 * HOUR),
+    (timedelta(days=5), 12 * HOUR),
+)
+NOT_FOUND_LATE = 24 * HOUR
+FAILED_FIRST = timedelta(minutes=1)  # after a failed refresh; doubles up to the interval of the status
+SILENT_DAYS = 30  # without a new event: Expired, and tracking ends
+DONE_DAYS = 15  # after delivery or return without a change: tracking ends
+NO_SOURCE_INTERVAL = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How time runs for a carrier. ``every`` overrides all intervals; the sandbox's ``day`` is one step."""
+
+    day: timedelta = timedelta(days=1)
+    every: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """When to ask again, and why (one phrase for ``explain``)."""
+
+    at: datetime
+    why: str
+
+
+NORMAL_PACE = Pace()
+
+
+def next_refresh(
+    sub_status: SubStatus | None, since: datetime, now: datetime, pace: Pace, estimate: Estimate | None = None
+) -> Next:
+    """After a refresh that said something."""
+    if pace.every is not None:
+        return Next(now + pace.every, f"every {pace.every.total_seconds():g} s by setting")
+    interval, why = _interval(sub_status, since, now, estimate)
+    return Next(now + interval, why)
+
+
+def _interval(
+    sub_status: SubStatus | None, since: datetime, now: datetime, estimate: Estimate | None
+) -> tuple[timedelta, str]:
+    if sub_status is None or sub_status.status is Status.NOT_FOUND:
+        age = now - since
+        interval = next((wait for until, wait in NOT_FOUND_PACE if age < until), NOT_FOUND_LATE)
+        return interval, "not found yet"
+    if sub_status in FINISHED:
+        return INTERVALS[Status.DELIVERED], f"{sub_status.value}: late corrections only"
+    if sub_status.value.startswith("InTransit_Customs"):
+        return CUSTOMS_INTERVAL, "in customs"
+    interval = INTERVALS[sub_status.status]
+    expected = estimate and (estimate.end or estimate.start)
+    if (
+        sub_status.status is Status.IN_TRANSIT
+        and expected
+        and expected.utc
+        and expected.utc > now + FAR_ESTIMATE
+    ):
+        return 2 * interval, "in transit, estimate is days away"
+    return interval, sub_status.status.value
+
+
+def after_failure(
+    error: CarrierError, fails: int, normal: Next, now: datetime, pace: Pace = NORMAL_PACE
+) -> Next:
+    """After a refresh that said nothing; ``fails`` counts this one. Never later than the normal refresh,
+    unless the carrier asked for more patience."""
+    first = min(FAILED_FIRST, pace.every) if pace.every else FAILED_FIRST
+    wait = min(first * 2 ** min(fails - 1, 16), max(normal.at - now, first))
+    if isinstance(error, Throttled) and error.retry_after_s is not None:
+        wait = max(wait, timedelta(seconds=error.retry_after_s))
+    return Next(now + wait, f"{error.outcome}, attempt {fails}")
+
+
+def expired(sub_status: SubStatus, newest: datetime | None, now: datetime, pace: Pace) -> bool:
+    """Under way for a long time without an event, and no end."""
+    if newest is None or sub_status in FINISHED or sub_status is SubStatus.CANCEL:
+        return False
+    return now - newest >= SILENT_DAYS * pace.day
+
+
+def ends(sub_status: SubStatus | None, changed_at: datetime, now: datetime, pace: Pace) -> bool:
+    """Whether tracking ends by rule: ``changed_at`` is the last change, or the registration."""
+    patience = DONE_DAYS if sub_status in FINISHED else SILENT_DAYS
+    return now - changed_at >= patience * pace.day

@@ -1,0 +1,116 @@
+"""A shipment and its life cycle.
+
+    (none) --look up--> looked_up --register--> tracking --stop / end--> stopped --retrack--> tracking
+    (none) --register--------------------------> tracking        any --delete--> (none)
+
+``looked_up`` is what a real-time question about an unregistered number leaves behind: it is never refreshed
+by itself, never listed and never pushed, and registering it later finds what is already known.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from parcelwire.domain.errors import CallerError
+from parcelwire.domain.status import SubStatus
+from parcelwire.domain.timeline import NO_MARKS, Marks
+
+
+class Phase(StrEnum):
+    """Where a registration is in its life cycle."""
+
+    LOOKED_UP = "looked_up"
+    TRACKING = "tracking"
+    STOPPED = "stopped"
+
+
+class Action(StrEnum):
+    """What can happen to a registration."""
+
+    REGISTER = "register"
+    STOP = "stop"  # by request
+    END = "end"  # by a rule: delivered for 15 days, silent for 30, invalid carrier
+    RETRACK = "retrack"
+
+
+# (phase, action) -> next phase, or the reason of the refusal (wire/codes.py).
+LIFE_CYCLE: dict[tuple[Phase | None, Action], Phase | str] = {
+    (None, Action.REGISTER): Phase.TRACKING,
+    (Phase.LOOKED_UP, Action.REGISTER): Phase.TRACKING,
+    (Phase.TRACKING, Action.REGISTER): "registered",
+    (Phase.STOPPED, Action.REGISTER): "registered",
+    (None, Action.STOP): "not_registered",
+    (Phase.LOOKED_UP, Action.STOP): "not_registered",
+    (Phase.TRACKING, Action.STOP): Phase.STOPPED,
+    (Phase.STOPPED, Action.STOP): "not_tracking",
+    (None, Action.END): "not_registered",
+    (Phase.LOOKED_UP, Action.END): "not_registered",
+    (Phase.TRACKING, Action.END): Phase.STOPPED,
+    (Phase.STOPPED, Action.END): "not_tracking",
+    (None, Action.RETRACK): "not_registered",
+    (Phase.LOOKED_UP, Action.RETRACK): "not_registered",
+    (Phase.TRACKING, Action.RETRACK): "not_stopped",
+    (Phase.STOPPED, Action.RETRACK): Phase.TRACKING,
+}
+
+
+class StopReason(StrEnum):
+    """Why tracking stopped."""
+
+    EXPIRED = "Expired"
+    BY_REQUEST = "ByRequest"
+    INVALID_CARRIER = "InvalidCarrier"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller gave with a number, kept and echoed."""
+
+    tag: str | None = None
+    lang: str | None = None
+    param: str | None = None
+    order_no: str | None = None
+    order_time: str | None = None
+    email: str | None = None
+    remark: str | None = None
+
+
+NO_WISH = Wish()
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """One registration. Times are aware UTC."""
+
+    id: int
+    account: int
+    number: str
+    carrier: str  # slug
+    code: int  # the caller's code of the carrier: answered, pushed and looked up with
+    origin: int  # 1 detected or corrected, 2 as given, 3 a guess
+    phase: Phase
+    since: datetime  # when the number became known: bounds the ship date of reused numbers
+    wish: Wish = NO_WISH
+    registered_at: datetime | None = None
+    stopped_at: datetime | None = None
+    stop_reason: StopReason | None = None
+    version: int = 0  # grows by one with every change that is pushed
+    sub_status: SubStatus | None = None  # None before the first finished refresh
+    descr: str | None = None
+    marks: Marks = NO_MARKS
+    asked_at: datetime | None = None  # last refresh, finished or not
+    answered_at: datetime | None = None  # last refresh that said something about the number
+    changed_at: datetime | None = None  # last change of the timeline
+    trouble: str | None = None  # why the last refresh said nothing; None when it did
+    fails: int = 0  # refreshes in a row without an answer
+    refresh_at: datetime | None = None
+    lane: str = ""
+    lease: str | None = field(default=None, repr=False)
+
+
+def step(phase: Phase | None, action: Action) -> Phase:
+    """The phase after ``action``. CallerError with the reason of the refusal."""
+    after = LIFE_CYCLE[phase, action]
+    if isinstance(after, Phase):
+        return after
+    raise CallerError(after)

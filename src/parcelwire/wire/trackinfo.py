@@ -1,0 +1,301 @@
+"""``track_info``: a timeline in 17TRACK's words (reference: api-v2.2, section 4).
+
+What depends on the clock (day counters, time of the last question) is left open: ``template`` encodes the
+rest once, when it changes, and ``fill`` puts in the moving parts at every read. The marks are control
+characters, which cannot occur in JSON text.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from zlib import crc32
+
+import msgspec
+
+from parcelwire.domain import timeline as story
+from parcelwire.domain.report import Address, Estimate, Moment
+from parcelwire.domain.status import Stage, SubStatus
+from parcelwire.domain.times import iso
+
+
+class Coordinates(msgspec.Struct):
+    """Never known from a carrier's text; always present."""
+
+    longitude: str | None = None
+    latitude: str | None = None
+
+
+class WireAddress(msgspec.Struct):
+    """A place."""
+
+    country: str | None = None
+    state: str | None = None
+    city: str | None = None
+    street: str | None = None
+    postal_code: str | None = None
+    coordinates: Coordinates = msgspec.field(default_factory=Coordinates)
+
+
+class TimeRaw(msgspec.Struct):
+    """Exactly what the carrier said."""
+
+    date: str | None = None
+    time: str | None = None
+    timezone: str | None = None
+
+
+class WireEvent(msgspec.Struct):
+    """One event."""
+
+    time_iso: str | None
+    time_utc: str | None
+    time_raw: TimeRaw
+    description: str
+    location: str | None
+    stage: Stage | None
+    sub_status: SubStatus | None
+    address: WireAddress
+
+
+class LatestStatus(msgspec.Struct):
+    """Where the shipment stands."""
+
+    status: str
+    sub_status: str
+    sub_status_descr: str | None
+
+
+class EstimatedDelivery(msgspec.Struct):
+    """The carrier's own estimate."""
+
+    source: str | None = None
+    start: str | None = msgspec.field(name="from", default=None)
+    end: str | None = msgspec.field(name="to", default=None)
+
+
+class TimeMetrics(msgspec.Struct):
+    """Day counters: never null."""
+
+    days_after_order: int
+    days_of_transit: int
+    days_of_transit_done: int
+    days_after_last_update: int
+    estimated_delivery_date: EstimatedDelivery | msgspec.Raw
+
+
+class Milestone(msgspec.Struct):
+    """One of the nine key stages."""
+
+    key_stage: Stage
+    time_iso: str | None
+    time_utc: str | None
+    time_raw: TimeRaw
+
+
+class MiscInfo(msgspec.Struct):
+    """What else the carrier said."""
+
+    risk_factor: int = 0
+    service_type: str | None = None
+    weight_raw: str | None = None
+    weight_kg: str | None = None
+    pieces: str | None = None
+    dimensions: str | None = None
+    customer_number: str | None = None
+    reference_number: str | None = None
+    local_number: str | None = None
+    local_provider: str | None = None
+    local_key: int = 0
+
+
+class Provider(msgspec.Struct):
+    """A carrier."""
+
+    key: int
+    name: str
+    alias: str
+    tel: str | None
+    homepage: str
+    country: str
+
+
+class Tracking(msgspec.Struct):
+    """What one carrier said."""
+
+    provider: Provider
+    provider_lang: str | None
+    service_type: str | None
+    latest_sync_status: str
+    latest_sync_time: str
+    events_hash: int
+    events: list[WireEvent]
+
+
+class ShippingInfo(msgspec.Struct):
+    """From where to where."""
+
+    shipper_address: WireAddress
+    recipient_address: WireAddress
+
+
+class Sync(msgspec.Struct):
+    """When a source was last asked, and whether it answered."""
+
+    at: datetime
+    ok: bool
+
+
+class Named(Protocol):
+    """A carrier as the directory knows it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def homepage(self) -> str: ...
+    @property
+    def country(self) -> str: ...
+
+
+class Naming(Protocol):
+    """How a source is shown: its code for this registration, and its directory entry."""
+
+    def code(self, source: str) -> int: ...
+    def entry(self, source: str) -> Named: ...
+
+
+_METRICS = b"\x01"
+_STATUS = b"\x02"
+LEGS_MAX = 9
+_SYNC = [(bytes([14 + 2 * leg]), bytes([15 + 2 * leg])) for leg in range(LEGS_MAX)]  # status, time
+_encode = msgspec.json.Encoder().encode
+
+
+def template(timeline: story.Timeline, naming: Naming) -> bytes:
+    """``track_info`` without its moving parts."""
+    legs = [_leg(leg, naming, marks) for leg, marks in zip(timeline.legs, _SYNC, strict=False)]
+    providers_hash = _hash(b"".join(legs))
+    facts = timeline.legs[0].facts if timeline.legs else None
+    misc = MiscInfo()
+    if facts is not None:
+        misc = MiscInfo(
+            0, facts.service, facts.weight_raw, facts.weight_kg, facts.pieces, facts.dimensions,
+            facts.customer_number, facts.reference_number, facts.local_number,
+        )  # fmt: skip
+        if facts.local_carrier:
+            misc.local_provider = naming.entry(facts.local_carrier).name
+            misc.local_key = naming.code(facts.local_carrier)
+    parts = (
+        b'{"shipping_info":',
+        _encode(ShippingInfo(_address(timeline.origin), _address(timeline.destination))),
+        b',"latest_status":',
+        _STATUS,
+        b',"latest_event":',
+        _encode(_event(timeline.latest) if timeline.latest else None),
+        b',"time_metrics":',
+        _METRICS,
+        b',"milestone":',
+        _encode([_milestone(stage, timeline.milestones.get(stage)) for stage in Stage]),
+        b',"misc_info":',
+        _encode(misc),
+        b',"tracking":{"providers_hash":',
+        str(providers_hash).encode(),
+        b',"providers":[',
+        b",".join(legs),
+        b"]}}",
+    )
+    return b"".join(parts)
+
+
+def estimate(given: Estimate | None) -> bytes:
+    """``estimated_delivery_date``, encoded."""
+    if given is None or not (given.start or given.end):
+        return _encode(EstimatedDelivery())
+    return _encode(
+        EstimatedDelivery("Official", _bound(given.start, "00:00:00"), _bound(given.end, "23:59:59"))
+    )
+
+
+def fill(
+    made: bytes,
+    *,
+    sub_status: SubStatus,
+    descr: str | None,
+    marks: story.Marks,
+    estimate: bytes,
+    syncs: Sequence[Sync],
+    now: datetime,
+) -> bytes:
+    """The whole ``track_info`` as of ``now``; ``syncs`` in the order of the timeline's legs."""
+    metrics = TimeMetrics(*story.days(marks, now), msgspec.Raw(estimate))
+    status = LatestStatus(sub_status.status.value, sub_status.value, descr)
+    filled = made.replace(_METRICS, _encode(metrics)).replace(_STATUS, _encode(status))
+    for sync, (status_mark, time_mark) in zip(syncs, _SYNC, strict=False):
+        filled = filled.replace(status_mark, b'"Success"' if sync.ok else b'"Failure"')
+        filled = filled.replace(time_mark, _encode(utc_text(sync.at)))
+    return filled
+
+
+def utc_text(at: datetime) -> str:
+    """``2026-11-24T06:11:08Z``."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _leg(leg: story.Leg, naming: Naming, sync_marks: tuple[bytes, bytes]) -> bytes:
+    entry = naming.entry(leg.source)
+    events = _encode([_event(scan) for scan in leg.scans])
+    provider = Provider(naming.code(leg.source), entry.name, entry.name, None, entry.homepage, entry.country)
+    parts = (
+        b'{"provider":',
+        _encode(provider),
+        b',"provider_lang":',
+        _encode(leg.facts.lang),
+        b',"service_type":',
+        _encode(leg.facts.service),
+        b',"latest_sync_status":',
+        sync_marks[0],
+        b',"latest_sync_time":',
+        sync_marks[1],
+        b',"events_hash":',
+        str(_hash(events)).encode(),
+        b',"events":',
+        events,
+        b"}",
+    )
+    return b"".join(parts)
+
+
+def _event(scan: story.Scan) -> WireEvent:
+    event = scan.event
+    return WireEvent(
+        time_iso=iso(event.time),
+        time_utc=utc_text(event.time.utc) if event.time.utc else None,
+        time_raw=TimeRaw(event.time.date, event.time.time, event.time.zone),
+        description=event.description,
+        location=event.location,
+        stage=scan.stage,
+        sub_status=scan.sub_status,
+        address=_address(event.address),
+    )
+
+
+def _milestone(stage: Stage, at: Moment | None) -> Milestone:
+    if at is None:
+        return Milestone(stage, None, None, TimeRaw())
+    return Milestone(stage, iso(at), utc_text(at.utc) if at.utc else None, TimeRaw(at.date, at.time, at.zone))
+
+
+def _address(place: Address) -> WireAddress:
+    return WireAddress(place.country, place.state, place.city, place.street, place.postal_code)
+
+
+def _bound(at: Moment | None, time_of_day: str) -> str | None:
+    """One end of the estimate: with offset when known, else as the carrier's own local time."""
+    if at is None or at.date is None:
+        return None
+    return iso(at) or f"{at.date}T{at.time or time_of_day}"
+
+
+def _hash(data: bytes) -> int:
+    """A signed 32-bit number that changes with the data (clients declare i32)."""
+    value = crc32(data)
+    return value - 2**32 if value >= 2**31 else value

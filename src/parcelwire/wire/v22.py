@@ -1,0 +1,313 @@
+"""Requests and answers of the v2.2 wire (reference: api-v2.2, sections 2-4).
+
+Reading is per item: a body is a list of raw items and each is decoded in its own try, so that a bad item
+never harms its neighbours. Every object of an answer is always present, with nulls inside.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from parcelwire.domain.errors import CallerError
+from parcelwire.wire.codes import ERRORS, shown, text_of
+
+ITEMS_MAX = 40
+NESTING_MAX = 16  # an honest request nests three levels
+
+T = TypeVar("T", bound="NumberItem")
+
+
+# --- requests -------------------------------------------------------------------------------------------
+
+
+class NumberItem(msgspec.Struct, kw_only=True):
+    """The least that an item holds. ``carrier``: absent, null, 0, an int or a numeric string."""
+
+    number: str
+    carrier: int | str | None = None
+
+
+class RegisterItem(NumberItem, kw_only=True):
+    """One item of register."""
+
+    final_carrier: int | str | None = None
+    auto_detection: bool | None = None
+    tag: str | None = None
+    lang: str | None = None
+    param: str | None = None
+    order_no: str | int | None = None
+    order_time: str | None = None
+    email: str | None = None
+    remark: str | None = None
+
+
+class RealTimeItem(RegisterItem, kw_only=True):
+    """One item of getRealTimeTrackInfo."""
+
+    cacheLevel: int | str | None = None  # noqa: N815  the wire's spelling
+
+
+TEXT_LIMITS = {"tag": 100, "order_no": 100, "remark": 1_000}
+TEXT_LIMIT = 250  # of every other text
+
+_FIELD = re.compile(r"\$\.(\w+)")
+_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_LENIENT = msgspec.json.Decoder()
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+
+
+class BadItem(msgspec.Struct):
+    """An item that could not be read: what it was about, and why."""
+
+    number: str
+    carrier: int
+    error: CallerError
+
+
+def read_items(body: bytes, item_type: type[T]) -> list[T | BadItem]:
+    """The items of a request body. CallerError when the whole body is at fault."""
+    if deeper(body, NESTING_MAX):
+        raise CallerError("bad_body", detail=f"nested deeper than {NESTING_MAX} levels")
+    try:
+        raws = _RAW_LIST.decode(body)
+    except msgspec.ValidationError:
+        raise CallerError("bad_body", detail="a JSON array of objects is expected") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
+        raise CallerError("bad_body", detail="it is not JSON") from None
+    if not raws:
+        raise CallerError("missing_item", field="number")
+    if len(raws) > ITEMS_MAX:
+        raise CallerError("too_many", limit=str(ITEMS_MAX))
+    decoder = _decoders.get(item_type) or _decoders.setdefault(item_type, msgspec.json.Decoder(item_type))
+    items = [_read_item(raw, decoder) for raw in raws]
+    if all(isinstance(item, BadItem) and item.error.reason == "bad_body" for item in items):
+        raise CallerError("bad_body", detail="a JSON array of objects is expected")
+    return items
+
+
+def _read_item(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | BadItem:
+    try:
+        item = decoder.decode(raw)
+        _check_texts(item)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, CallerError) as error:
+        return _bad_item(raw, error)
+    return item
+
+
+def _check_texts(item: msgspec.Struct) -> None:
+    """Lengths of texts, and no NUL in any (PostgreSQL cannot keep one)."""
+    for field in item.__struct_fields__:
+        value = getattr(item, field)
+        if isinstance(value, str) and field != "number":
+            limit = TEXT_LIMITS.get(field, TEXT_LIMIT)
+            if len(value) > limit or "\0" in value:
+                raise CallerError("bad_value", field=field, value=shown(value))
+
+
+def _bad_item(raw: msgspec.Raw, error: Exception) -> BadItem:
+    """Why an item cannot be read, with as much of its identity as can be."""
+    try:
+        given = _LENIENT.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        return BadItem("", 0, CallerError("bad_body", detail="an item is not an object"))
+    number, carrier = given.get("number"), given.get("carrier")
+    named = shown(number) if isinstance(number, str) else ""
+    code = carrier if isinstance(carrier, int) and abs(carrier) < 2**31 and carrier is not True else 0
+    if not isinstance(error, CallerError):
+        field = _FIELD.search(str(error))
+        name = field.group(1) if field else "number"
+        if name != "number":
+            error = CallerError("bad_value", field=name, value=shown(given.get(name)))
+        elif "number" not in given:
+            error = CallerError("missing_item", field="number")
+        else:
+            error = CallerError("bad_number", number=shown(number))
+    return BadItem(named, code, error)
+
+
+def deeper(body: bytes, limit: int) -> bool:
+    """Whether JSON nests deeper than ``limit``. Brackets inside strings do not count."""
+    if body.count(b"[") + body.count(b"{") <= limit:
+        return False
+    depth = 0
+    for token in _TOKENS.findall(body):
+        if token in b"[{":
+            depth += 1
+            if depth > limit:
+                return True
+        elif token in b"]}":
+            depth -= 1
+    return False
+
+
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+def carrier_code(value: int | str | None) -> int:
+    """The carrier code that was given; 0 for none. CallerError for a text that is no number."""
+    if value is None or value == "":
+        return 0
+    if isinstance(value, str):
+        text = value.strip()
+        if not (text.isascii() and text.isdigit() and len(text) <= 10):
+            raise CallerError("bad_carrier", carrier=shown(value))
+        value = int(text)
+    if not 0 <= value < 2**31:
+        raise CallerError("bad_carrier", carrier=shown(value))
+    return value
+
+
+def instant(value: int | str | None) -> bool:
+    """Whether a real-time call asks the carrier now (1, "1", "Instant") or may be cached (0, "Standard")."""
+    if value is None:
+        return False
+    word = str(value).strip().casefold()
+    if word in ("1", "instant"):
+        return True
+    if word in ("0", "standard", ""):
+        return False
+    raise CallerError("bad_value", field="cacheLevel", value=shown(value))
+
+
+# --- answers --------------------------------------------------------------------------------------------
+
+
+class ErrorBody(msgspec.Struct):
+    """Why one item or one call was refused."""
+
+    code: int
+    message: str
+
+
+class Rejected(msgspec.Struct):
+    """One refused item."""
+
+    number: str
+    carrier: int
+    error: ErrorBody
+
+
+class RegisterRejected(Rejected, omit_defaults=False):
+    """One refused item of register; it repeats the caller's tag."""
+
+    tag: str | None = None
+
+
+class Registered(msgspec.Struct):
+    """One accepted item of register. ``origin``: 1 detected or corrected, 2 as given, 3 a guess."""
+
+    origin: int
+    number: str
+    carrier: int
+    email: str | None = None
+    tag: str | None = None
+    lang: str | None = None
+
+
+class Numbered(msgspec.Struct):
+    """One accepted item of stoptrack, retrack, deletetrack, push."""
+
+    number: str
+    carrier: int
+
+
+class Tracked(msgspec.Struct):
+    """One accepted item of gettrackinfo and getRealTimeTrackInfo, and the ``data`` of TRACKING_UPDATED."""
+
+    number: str
+    carrier: int
+    param: str | None
+    tag: str | None
+    track_info: msgspec.Raw
+
+
+class Stopped(msgspec.Struct):
+    """The ``data`` of TRACKING_STOPPED."""
+
+    number: str
+    carrier: int
+    param: str | None
+    tag: str | None
+
+
+A = TypeVar("A")
+
+
+class Lists(msgspec.Struct, Generic[A]):
+    """``data`` of a processed call."""
+
+    accepted: list[A]
+    rejected: Sequence[Rejected]
+
+
+class Envelope(msgspec.Struct, Generic[A]):
+    """A processed call; ``code`` 0 even when every item was refused."""
+
+    data: Lists[A]
+    code: int = 0
+
+
+class Failure(msgspec.Struct):
+    """``data`` of a call that failed as a whole."""
+
+    errors: list[ErrorBody]
+    accepted: list[msgspec.Raw] = []
+    rejected: list[msgspec.Raw] = []
+
+
+class FailedEnvelope(msgspec.Struct):
+    """A call that failed as a whole."""
+
+    code: int
+    data: Failure
+
+
+class Quota(msgspec.Struct):
+    """``data`` of getquota. All seven are always there; a connector refuses the answer otherwise."""
+
+    quota_total: int
+    quota_used: int
+    quota_remain: int
+    today_used: int
+    max_track_daily: int
+    free_email_quota: int = 0
+    free_email_quotaused: int = 0
+
+
+class QuotaEnvelope(msgspec.Struct):
+    """The answer of getquota."""
+
+    data: Quota
+    code: int = 0
+
+
+class Push(msgspec.Struct):
+    """The body of a webhook."""
+
+    event: Literal["TRACKING_UPDATED", "TRACKING_STOPPED"]
+    data: Tracked | Stopped
+
+
+encode = msgspec.json.Encoder().encode
+
+
+def answer(accepted: list[Any], rejected: Sequence[Rejected]) -> bytes:
+    """The envelope of a processed call."""
+    return encode(Envelope(Lists(accepted, rejected)))
+
+
+def rejected(number: str, code: int, error: CallerError) -> Rejected:
+    """One refused item."""
+    return Rejected(number, code, ErrorBody(ERRORS[error.reason].code, text_of(error)))
+
+
+def failure(error: CallerError) -> tuple[int, bytes]:
+    """HTTP status and body of a call that fails as a whole."""
+    wire = ERRORS[error.reason]
+    return wire.http_status, encode(
+        FailedEnvelope(wire.code, Failure([ErrorBody(wire.code, text_of(error))]))
+    )
