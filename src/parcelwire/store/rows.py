@@ -1,0 +1,118 @@
+"""Rows to values and back; the same for every SQL store."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from parcelwire.domain.lane import Lane
+from parcelwire.domain.merge import History
+from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
+from parcelwire.domain.status import SubStatus
+from parcelwire.domain.timeline import Marks
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+SHIPMENT = (
+    "id", "account", "number", "carrier", "code", "origin", "phase", "since", "wish", "registered_at",
+    "stopped_at", "stop_reason", "version", "sub_status", "descr", "first_at", "transit_at", "done_at",
+    "newest_at", "asked_at", "answered_at", "changed_at", "trouble", "fails", "refresh_at", "lane", "lease",
+)  # fmt: skip
+MUTABLE = SHIPMENT[3:7] + SHIPMENT[8:26]  # what a change may write: all but identity, since and lease
+LANE = (
+    "name", "revision", "stamp", "day", "used", "fails", "refusals", "throttles", "blocked_until",
+    "blocked_why",
+)  # fmt: skip
+
+_wish_encoder = msgspec.json.Encoder()
+_wish_decoder = msgspec.json.Decoder(Wish)
+_history_encoder = msgspec.msgpack.Encoder()
+_history_decoder = msgspec.msgpack.Decoder(History)
+_NO_WISH = "{}"
+_EMPTY_WISH = Wish()
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since the epoch."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def micros_or_none(at: datetime | None) -> int | None:
+    """Microseconds since the epoch, or None."""
+    return None if at is None else (at - EPOCH) // _MICROSECOND
+
+
+def moment(value: int) -> datetime:
+    """Aware UTC."""
+    return EPOCH + timedelta(microseconds=value)
+
+
+def moment_or_none(value: int | None) -> datetime | None:
+    """Aware UTC, or None."""
+    return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+def shipment_of(row: Sequence[Any]) -> Shipment:
+    """A shipment from the columns SHIPMENT."""
+    at = moment_or_none
+    return Shipment(
+        id=row[0], account=row[1], number=row[2], carrier=row[3], code=row[4], origin=row[5],
+        phase=Phase(row[6]), since=moment(row[7]),
+        wish=_EMPTY_WISH if row[8] == _NO_WISH else _wish_decoder.decode(row[8]),
+        registered_at=at(row[9]), stopped_at=at(row[10]),
+        stop_reason=StopReason(row[11]) if row[11] else None, version=row[12],
+        sub_status=SubStatus(row[13]) if row[13] else None, descr=row[14],
+        marks=Marks(at(row[15]), at(row[16]), at(row[17]), at(row[18])),
+        asked_at=at(row[19]), answered_at=at(row[20]), changed_at=at(row[21]), trouble=row[22],
+        fails=row[23], refresh_at=at(row[24]), lane=row[25], lease=row[26],
+    )  # fmt: skip
+
+
+def mutable_values(shipment: Shipment) -> tuple[Any, ...]:
+    """The values of the columns MUTABLE."""
+    at = micros_or_none
+    s = shipment
+    return (
+        s.carrier, s.code, s.origin, s.phase.value, wish_text(s.wish), at(s.registered_at), at(s.stopped_at),
+        s.stop_reason.value if s.stop_reason else None, s.version,
+        s.sub_status.value if s.sub_status else None, s.descr, at(s.marks.first), at(s.marks.transit),
+        at(s.marks.done), at(s.marks.newest), at(s.asked_at), at(s.answered_at), at(s.changed_at), s.trouble,
+        s.fails, at(s.refresh_at), s.lane,
+    )  # fmt: skip
+
+
+def wish_text(wish: Wish) -> str:
+    """JSON of what is set; ``{}`` for nothing."""
+    if wish == _EMPTY_WISH:
+        return _NO_WISH
+    given = {name: value for name in Wish.__slots__ if (value := getattr(wish, name)) is not None}
+    return _wish_encoder.encode(given).decode()
+
+
+def history_bytes(history: History) -> bytes:
+    """A history as stored."""
+    return _history_encoder.encode(history)
+
+
+def history_of(data: bytes) -> History:
+    """A stored history."""
+    return _history_decoder.decode(data)
+
+
+def lane_of(row: Sequence[Any]) -> Lane:
+    """A lane from the columns LANE."""
+    return Lane(
+        row[0], row[1], moment_or_none(row[2]), date.fromisoformat(row[3]) if row[3] else None, row[4],
+        row[5], row[6], row[7], moment_or_none(row[8]), row[9],
+    )  # fmt: skip
+
+
+def lane_values(lane: Lane) -> tuple[Any, ...]:
+    """The values of the columns LANE."""
+    return (
+        lane.name, lane.revision, micros_or_none(lane.stamp), lane.day.isoformat() if lane.day else None,
+        lane.used, lane.fails, lane.refusals, lane.throttles, micros_or_none(lane.blocked_until),
+        lane.blocked_why,
+    )  # fmt: skip

@@ -1,0 +1,147 @@
+"""One thread writes one SQLite file; transactions that wait together are committed together.
+
+Each piece of work runs in its own savepoint: its error is its own. The commit (one fsync) is shared. A second
+process on the same file is refused by a lock file.
+"""
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, BinaryIO, TypeVar
+
+from parcelwire.domain.errors import ConfigError, ParcelwireError
+
+GROUP_MAX = 64  # pieces of work in one commit: bounds what a crash can leave unanswered
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+_Waiting = tuple[Work[Any], asyncio.Future[Any]]
+_Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
+
+
+class StoreUnavailable(ParcelwireError):
+    """The database cannot write now (disk full, read-only ...). Nothing of the transaction happened."""
+
+
+class Writer:
+    """Runs work on the one writing connection, in the order in which it came."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="parcelwire-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Work[T]) -> T:
+        """The answer of ``work``, after its commit."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put((work, future))
+        return await future
+
+    def close(self) -> None:
+        """Finish what waits, then stop."""
+        self._queue.put(None)
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            group, going = self._next_group()
+            if group:
+                self._commit(group)
+
+    def _next_group(self) -> tuple[list[_Waiting], bool]:
+        """All work that waits now, at least one piece; False when this is the last."""
+        group: list[_Waiting] = []
+        item = self._queue.get()
+        while item is not None:
+            group.append(item)
+            if len(group) == GROUP_MAX:
+                return group, True
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                return group, True
+        return group, False
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        answers: list[_Answer] = []
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for work, future in group:
+                connection.execute("SAVEPOINT work")
+                try:
+                    answers.append((future, work(connection), None))
+                except sqlite3.OperationalError:
+                    raise
+                except Exception as error:  # noqa: BLE001  handed to the caller that sent the work
+                    connection.execute("ROLLBACK TO work")
+                    answers.append((future, None, error))
+                connection.execute("RELEASE work")
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            failed = StoreUnavailable(f"the database cannot write: {error}")
+            failed.__cause__ = error
+            answers = [(future, None, failed) for _, future in group]
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+        for answer in answers:
+            by_loop.setdefault(answer[0].get_loop(), []).append(answer)
+        for loop, part in by_loop.items():
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_resolve, part)
+
+
+def _resolve(answers: list[_Answer]) -> None:
+    for future, value, error in answers:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
+
+
+class FileLock:
+    """Keeps a second process off a database file. The lock file tells who holds it."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + ".lock")
+        self._file: BinaryIO = self._path.open("a+b")
+        try:
+            _lock(self._file)
+        except OSError:
+            self._file.seek(0)
+            holder = self._file.read(32).decode(errors="replace").strip() or "unknown"
+            self._file.close()
+            raise ConfigError(
+                f"another process (pid {holder}) uses {database}: stop it, or give this one its own "
+                "PARCELWIRE_DATABASE"
+            ) from None
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n".encode())
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let others in."""
+        self._file.close()
+
+
+def _lock(file: BinaryIO) -> None:
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(64)  # past the pid, which others may read
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        import fcntl
+
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
