@@ -197,6 +197,7 @@ def test(args: Sequence[str]) -> int:
         return hand_over([str(PYTHON), "-m", "pytest", *args])
     source = ",".join(f"parcelwire.{name}" for name in COVERED)
     coverage = [str(PYTHON), "-m", "coverage"]
+    MEASURED.unlink(missing_ok=True)
     failed = subprocess.call([*coverage, "run", f"--source={source}", "-m", "pytest"], cwd=ROOT)
     subprocess.call([*coverage, "json", "--quiet", "-o", str(MEASURED)], cwd=ROOT)
     print(coverage_line(measured_coverage()))
