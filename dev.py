@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+COMMAND = BIN / ("parcelwire.exe" if os.name == "nt" else "parcelwire")
 STAMP = VENV / "parcelwire-installed.json"
 MEASURED = ROOT / ".coverage.json"
 
@@ -150,6 +151,8 @@ def ensure(names: Sequence[str]) -> None:
     fresh = not usable(installed, here)
     if fresh:
         installed = {}
+    if not COMMAND.exists():
+        installed.pop("project", None)
     parts = stale(wanted, installed)
     if not parts:
         return
@@ -180,14 +183,14 @@ def hand_over(command: Sequence[str]) -> int:
 def setup(_args: Sequence[str]) -> int:
     """Makes .venv and installs everything."""
     ensure(ALL)
-    print(f"ready: {(BIN / 'parcelwire').relative_to(ROOT)} is the command")
+    print(f"ready: {COMMAND.relative_to(ROOT)} is the command")
     return 0
 
 
 def demo(args: Sequence[str]) -> int:
     """Plays sandbox shipments through the real API and webhooks: loopback only, nothing kept."""
     ensure(RUNTIME)
-    return hand_over([str(BIN / "parcelwire"), "demo", *args])
+    return hand_over([str(COMMAND), "demo", *args])
 
 
 def test(args: Sequence[str]) -> int:
