@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Protocol
 
-from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.exchange import Access, Conversation, Exchange, Query, Reply, Request, TokenExchange
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.report import Address
 
@@ -55,8 +55,8 @@ class Carrier(Protocol):
 class Fetcher(Protocol):
     """Holds conversations with carriers: base URL, access token, deadlines, size limits."""
 
-    async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Answers:
-        """Answers for every query. Raises CarrierError when the whole conversation failed."""
+    async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Conversation:
+        """An answer for every query. Never raises CarrierError: what failed is in the conversation."""
         ...
 
 
