@@ -7,7 +7,7 @@ from typing import Protocol
 
 from parcelwire.domain.account import Account, NewAccount, Usage
 from parcelwire.domain.errors import CallerError
-from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.exchange import Access, Conversation, Exchange, Query, Reply, Request, TokenExchange
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import History
@@ -62,8 +62,8 @@ class Carrier(Protocol):
 class Fetcher(Protocol):
     """Holds conversations with carriers: base URL, access token, deadlines, size limits."""
 
-    async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Answers:
-        """Answers for every query. Raises CarrierError when the whole conversation failed."""
+    async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Conversation:
+        """An answer for every query. Never raises CarrierError: what failed is in the conversation."""
         ...
 
 
@@ -74,6 +74,15 @@ class Document:
     template: bytes
     estimate: bytes
     sources: tuple[str, ...]  # of the legs, in their order
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Quota for one real-time question. ``held``: to be settled when its outcome is known."""
+
+    reference: str  # never used again
+    amount: int
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +157,8 @@ class Store(Protocol):
 
     async def set_sign_key(self, account: int, sign_key: str) -> None: ...
     async def usage(self, account: int, now: datetime) -> Usage: ...
-    async def hold(self, account: int, amount: int, reference: str, now: datetime) -> bool:
-        """Charge ``amount`` until it is settled. False when the quota does not suffice."""
+    async def charge(self, account: int, charges: Sequence[Charge], now: datetime) -> list[bool]:
+        """Charge in the order given; False where the quota does not suffice."""
         ...
 
     async def settle(self, account: int, reference: str, amount: int, now: datetime) -> None:

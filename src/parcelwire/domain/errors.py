@@ -10,6 +10,7 @@ ParcelwireError
 |  |- Refused           401/403: the credential is not accepted; pause it, tell the operator
 |  `- MalformedReply    we cannot read the answer: kept, counted, never NotFound
 |- MissingCredential no source is configured for this carrier; names the setting
+|- UrlRefused        a URL given by a user is one that we do not call
 `- PushError         a webhook attempt failed
 ConfigError          outside the tree on purpose: only at start, never swallowed
 """
@@ -100,16 +101,26 @@ class MissingCredential(ParcelwireError):
         return f"no source for carrier {self.carrier}: set {' and '.join(self.settings)}"
 
 
+class UrlRefused(ParcelwireError):
+    """A URL given by a user is one that we do not call (net/egress.py). The text says why, not which."""
+
+
 class PushError(ParcelwireError):
-    """A webhook attempt failed. ``http_status`` is None when no answer came."""
+    """A webhook attempt failed. ``http_status`` is None when no answer came, ``body_start`` its beginning."""
 
     def __init__(
-        self, detail: str, *, http_status: int | None = None, retry_after_s: float | None = None
+        self,
+        detail: str,
+        *,
+        http_status: int | None = None,
+        retry_after_s: float | None = None,
+        body_start: bytes = b"",
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.http_status = http_status
         self.retry_after_s = retry_after_s
+        self.body_start = body_start
 
 
 class ConfigError(Exception):

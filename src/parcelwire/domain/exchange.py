@@ -65,3 +65,17 @@ Answers: TypeAlias = Mapping[str, Report | CarrierError]
 
 Exchange: TypeAlias = Generator[Request, Reply, Answers]
 TokenExchange: TypeAlias = Generator[Request, Reply, Token]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """All that came of asking a carrier once. Every asked number has an answer.
+
+    ``error`` is set when the whole conversation failed; it is then every number's answer. ``replies`` are the
+    carrier's raw replies in order; those of its token endpoint are left out, because they hold secrets.
+    """
+
+    answers: Answers
+    replies: tuple[Reply, ...] = field(repr=False)
+    error: CarrierError | None
+    ms: int

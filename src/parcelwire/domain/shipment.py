@@ -97,6 +97,7 @@ class Shipment:
     version: int = 0  # grows by one with every change that is pushed
     sub_status: SubStatus | None = None  # None before the first finished refresh
     descr: str | None = None
+    digest: str | None = None  # of what is shown; a change is pushed when it changes
     marks: Marks = NO_MARKS
     asked_at: datetime | None = None  # last refresh, finished or not
     answered_at: datetime | None = None  # last refresh that said something about the number

@@ -17,10 +17,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 SHIPMENT = (
     "id", "account", "number", "carrier", "code", "origin", "phase", "since", "wish", "registered_at",
-    "stopped_at", "stop_reason", "version", "sub_status", "descr", "first_at", "transit_at", "done_at",
-    "newest_at", "asked_at", "answered_at", "changed_at", "trouble", "fails", "refresh_at", "lane", "lease",
+    "stopped_at", "stop_reason", "version", "sub_status", "descr", "digest", "first_at", "transit_at",
+    "done_at", "newest_at", "asked_at", "answered_at", "changed_at", "trouble", "fails", "refresh_at", "lane", "lease",
 )  # fmt: skip
-MUTABLE = SHIPMENT[3:7] + SHIPMENT[8:26]  # what a change may write: all but identity, since and lease
+MUTABLE = SHIPMENT[3:7] + SHIPMENT[8:27]  # what a change may write: all but identity, since and lease
 LANE = (
     "name", "revision", "stamp", "day", "used", "fails", "refusals", "throttles", "blocked_until",
     "blocked_why",
@@ -64,9 +64,9 @@ def shipment_of(row: Sequence[Any]) -> Shipment:
         registered_at=at(row[9]), stopped_at=at(row[10]),
         stop_reason=StopReason(row[11]) if row[11] else None, version=row[12],
         sub_status=SubStatus(row[13]) if row[13] else None, descr=row[14],
-        marks=Marks(at(row[15]), at(row[16]), at(row[17]), at(row[18])),
-        asked_at=at(row[19]), answered_at=at(row[20]), changed_at=at(row[21]), trouble=row[22],
-        fails=row[23], refresh_at=at(row[24]), lane=row[25], lease=row[26],
+        digest=row[15], marks=Marks(at(row[16]), at(row[17]), at(row[18]), at(row[19])),
+        asked_at=at(row[20]), answered_at=at(row[21]), changed_at=at(row[22]), trouble=row[23],
+        fails=row[24], refresh_at=at(row[25]), lane=row[26], lease=row[27],
     )  # fmt: skip
 
 
@@ -77,8 +77,8 @@ def mutable_values(shipment: Shipment) -> tuple[Any, ...]:
     return (
         s.carrier, s.code, s.origin, s.phase.value, wish_text(s.wish), at(s.registered_at), at(s.stopped_at),
         s.stop_reason.value if s.stop_reason else None, s.version,
-        s.sub_status.value if s.sub_status else None, s.descr, at(s.marks.first), at(s.marks.transit),
-        at(s.marks.done), at(s.marks.newest), at(s.asked_at), at(s.answered_at), at(s.changed_at), s.trouble,
+        s.sub_status.value if s.sub_status else None, s.descr, s.digest, at(s.marks.first),
+        at(s.marks.transit), at(s.marks.done), at(s.marks.newest), at(s.asked_at), at(s.answered_at), at(s.changed_at), s.trouble,
         s.fails, at(s.refresh_at), s.lane,
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ from parcelwire.domain.push import (
     push_id,
 )
 from parcelwire.domain.shipment import Action, Phase, Shipment, step
-from parcelwire.ports import Attempt, Changed, Document, Due, Refreshed, Wanted
+from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Wanted
 from parcelwire.store.rows import (
     LANE,
     MUTABLE,
@@ -227,14 +227,23 @@ class SqliteStore:
     async def usage(self, account: int, now: datetime) -> Usage:
         return await self._read(lambda c: _usage(c, account, now))
 
-    async def hold(self, account: int, amount: int, reference: str, now: datetime) -> bool:
-        def work(c: _Connection) -> bool:
+    async def charge(self, account: int, charges: Sequence[Charge], now: datetime) -> list[bool]:
+        def work(c: _Connection) -> list[bool]:
             usage = _usage(c, account, now)
-            if usage.total - usage.used < amount:
-                return False
-            _charge(c, account, [("realtime", amount, reference)], now)
-            c.execute("INSERT INTO quota_hold VALUES (?, ?, ?, ?)", (account, reference, amount, micros(now)))
-            return True
+            left = usage.total - usage.used
+            made: list[Charge] = []
+            answers: list[bool] = []
+            for charge in charges:
+                answers.append(charge.amount <= left)
+                if charge.amount <= left:
+                    left -= charge.amount
+                    made.append(charge)
+            _charge(c, account, [("realtime", charge.amount, charge.reference) for charge in made], now)
+            c.executemany(
+                "INSERT INTO quota_hold (account, reference, amount, at) VALUES (?, ?, ?, ?)",
+                [(account, charge.reference, charge.amount, micros(now)) for charge in made if charge.held],
+            )
+            return answers
 
         return await self._write(work)
 

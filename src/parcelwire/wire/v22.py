@@ -161,6 +161,16 @@ def carrier_code(value: int | str | None) -> int:
     return value
 
 
+def named(item: NumberItem | BadItem) -> tuple[str, int]:
+    """Number and carrier code of an item as far as they can be told, for a refusal."""
+    if isinstance(item, BadItem):
+        return item.number, item.carrier
+    try:
+        return shown(item.number), carrier_code(item.carrier)
+    except CallerError:
+        return shown(item.number), 0
+
+
 def instant(value: int | str | None) -> bool:
     """Whether a real-time call asks the carrier now (1, "1", "Instant") or may be cached (0, "Standard")."""
     if value is None:
@@ -191,7 +201,7 @@ class Rejected(msgspec.Struct):
     error: ErrorBody
 
 
-class RegisterRejected(Rejected, omit_defaults=False):
+class RegisterRejected(Rejected):
     """One refused item of register; it repeats the caller's tag."""
 
     tag: str | None = None
@@ -302,12 +312,15 @@ def answer(accepted: list[Any], rejected: Sequence[Rejected]) -> bytes:
 
 def rejected(number: str, code: int, error: CallerError) -> Rejected:
     """One refused item."""
-    return Rejected(number, code, ErrorBody(ERRORS[error.reason].code, text_of(error)))
+    return Rejected(number, code, error_body(error))
+
+
+def error_body(error: CallerError) -> ErrorBody:
+    """Code and text of an error."""
+    return ErrorBody(ERRORS[error.reason].code, text_of(error))
 
 
 def failure(error: CallerError) -> tuple[int, bytes]:
     """HTTP status and body of a call that fails as a whole."""
     wire = ERRORS[error.reason]
-    return wire.http_status, encode(
-        FailedEnvelope(wire.code, Failure([ErrorBody(wire.code, text_of(error))]))
-    )
+    return wire.http_status, encode(FailedEnvelope(wire.code, Failure([error_body(error)])))

@@ -48,6 +48,7 @@ CREATE TABLE shipment (
   version INTEGER NOT NULL DEFAULT 0,
   sub_status TEXT,
   descr TEXT,
+  digest TEXT,                             -- of what is shown: a push is due when it changes
   first_at INTEGER,
   transit_at INTEGER,
   done_at INTEGER,

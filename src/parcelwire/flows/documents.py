@@ -1,0 +1,57 @@
+"""What is shown of a shipment: made when it changes, filled in when it is read."""
+
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+
+from parcelwire.domain.shipment import Shipment
+from parcelwire.domain.timeline import Timeline
+from parcelwire.flows.context import Context, Names
+from parcelwire.ports import Document
+from parcelwire.wire import trackinfo
+from parcelwire.wire.v22 import Push, Stopped, Tracked, encode
+
+
+def document_of(context: Context, shipment: Shipment, timeline: Timeline) -> Document:
+    """The document of a timeline."""
+    return Document(
+        trackinfo.template(timeline, Names(shipment, context)),
+        trackinfo.estimate(timeline.estimate),
+        tuple(leg.source for leg in timeline.legs),
+    )
+
+
+def digest_of(shipment: Shipment, document: Document) -> str:
+    """Changes when anything that is worth a push changes: neither day counters nor sync times do."""
+    status = f"{shipment.sub_status}\0{shipment.descr}".encode()
+    return blake2b(b"\0".join((document.template, document.estimate, status)), digest_size=12).hexdigest()
+
+
+def tracked(shipment: Shipment, document: Document, now: datetime) -> Tracked:
+    """One accepted item: the shipment as of ``now``."""
+    assert shipment.sub_status is not None, "a document exists once there is a status"  # noqa: S101
+    asked_at = shipment.asked_at or now
+    sync = trackinfo.Sync(asked_at, shipment.trouble is None)
+    track_info = trackinfo.fill(
+        document.template,
+        sub_status=shipment.sub_status,
+        descr=shipment.descr,
+        marks=shipment.marks,
+        estimate=document.estimate,
+        syncs=[sync] * len(document.sources),
+        now=now,
+    )
+    wish = shipment.wish
+    return Tracked(shipment.number, shipment.code, wish.param, wish.tag, msgspec.Raw(track_info))
+
+
+def updated_body(shipment: Shipment, document: Document, now: datetime) -> bytes:
+    """The body of TRACKING_UPDATED."""
+    return encode(Push("TRACKING_UPDATED", tracked(shipment, document, now)))
+
+
+def stopped_body(shipment: Shipment) -> bytes:
+    """The body of TRACKING_STOPPED."""
+    wish = shipment.wish
+    return encode(Push("TRACKING_STOPPED", Stopped(shipment.number, shipment.code, wish.param, wish.tag)))

@@ -1,0 +1,72 @@
+"""Which carrier, and which registrations, a caller means."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from parcelwire.domain.detect import detect
+from parcelwire.domain.errors import CallerError
+from parcelwire.domain.numbers import normalise
+from parcelwire.domain.shipment import Phase, Shipment
+from parcelwire.flows.context import Context
+from parcelwire.wire.codes import shown
+from parcelwire.wire.v22 import NumberItem, carrier_code
+
+DETECTED, AS_GIVEN, GUESS = 1, 2, 3  # ``origin`` on the wire
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A carrier for a number, the code that the caller will know it by, and how we came to it."""
+
+    carrier: str
+    code: int
+    origin: int
+
+
+def number_of(item: NumberItem) -> str:
+    """The normalised number. CallerError when it is none."""
+    number = normalise(item.number)
+    if number is None:
+        raise CallerError("bad_number", number=shown(item.number))
+    return number
+
+
+def choose(context: Context, number: str, code: int, *, detects: bool) -> Choice:
+    """The carrier of a number. A code that was given is kept unless the number proves another carrier."""
+    directory, book = context.directory, context.book
+    if code:
+        carrier = directory.resolve(code, number)
+        if carrier is None:
+            raise CallerError(
+                "bad_carrier",
+                carrier=str(code),
+                detail="Load the complete list with: parcelwire carriers import",
+            )
+        best = next(iter(detect(number)), None) if detects else None
+        meant = directory.slugs_of(code)
+        if best and best.confident and best.check == "ok" and best.carrier not in meant:
+            candidates = {candidate.carrier for candidate in detect(number)}
+            if not candidates & set(meant):
+                return Choice(best.carrier, directory.code_of(best.carrier, book), DETECTED)
+        return Choice(carrier, code, AS_GIVEN)
+    best = next(iter(detect(number)), None) if detects else None
+    if best is None:
+        raise CallerError("undetected", number=number)
+    return Choice(best.carrier, directory.code_of(best.carrier, book), DETECTED if best.confident else GUESS)
+
+
+def matching(context: Context, found: Iterable[Shipment], number: str, code: int) -> list[Shipment]:
+    """The registrations that ``{number, carrier}`` addresses; without a carrier all of the number."""
+    meant = context.directory.slugs_of(code) if code else ()
+    return [
+        shipment
+        for shipment in found
+        if shipment.number == number
+        and shipment.phase is not Phase.LOOKED_UP
+        and (not code or shipment.code == code or shipment.carrier in meant)
+    ]
+
+
+def code_given(item: NumberItem) -> int:
+    """The carrier code of an item, 0 for none."""
+    return carrier_code(item.carrier)

@@ -1,0 +1,193 @@
+"""Ask now, or answer from what is stored: getRealTimeTrackInfo."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from parcelwire.domain import quota
+from parcelwire.domain.account import Account
+from parcelwire.domain.errors import (
+    CallerError,
+    CarrierError,
+    MissingCredential,
+    Throttled,
+    Unavailable,
+)
+from parcelwire.domain.lane import take
+from parcelwire.domain.report import Report
+from parcelwire.domain.schedule import next_refresh
+from parcelwire.domain.shipment import Shipment
+from parcelwire.flows.context import Context
+from parcelwire.flows.documents import tracked
+from parcelwire.flows.identify import code_given, matching
+from parcelwire.flows.refresh import ask, outcome
+from parcelwire.flows.register import want
+from parcelwire.ports import Charge, Document
+from parcelwire.wire.v22 import (
+    BadItem,
+    RealTimeItem,
+    Rejected,
+    Tracked,
+    answer,
+    instant,
+    named,
+    read_items,
+    rejected,
+)
+
+PATIENCE_S = 4.0  # how long a call waits for its lane: clients give up after 5 s
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One item on its way: what is known of it, and in the end its answer."""
+
+    item: RealTimeItem | BadItem
+    shipment: Shipment | None = None
+    document: Document | None = None
+    asks: bool = False
+    charge: Charge | None = None
+    result: Tracked | CallerError | None = None
+
+
+async def real_time(context: Context, account: Account, body: bytes) -> bytes:
+    """The answer to POST /getRealTimeTrackInfo. A failed question costs nothing."""
+    slots = [_Slot(item) for item in read_items(body, RealTimeItem)]
+    for slot in slots:
+        await _prepare(context, account, slot)
+    await _charge(context, account, slots)
+    await context.together([_answer(context, account, slot) for slot in slots if slot.result is None])
+    accepted: list[Tracked] = []
+    refused: list[Rejected] = []
+    for slot in slots:
+        if isinstance(slot.result, Tracked):
+            accepted.append(slot.result)
+        else:
+            number, code = named(slot.item)
+            error = slot.result or CallerError("realtime_internal")
+            refused.append(rejected(number, code or (slot.shipment.code if slot.shipment else 0), error))
+    return answer(accepted, refused)
+
+
+async def _prepare(context: Context, account: Account, slot: _Slot) -> None:
+    """Find the shipment, and decide whether the carrier must be asked and what that costs."""
+    try:
+        if isinstance(slot.item, BadItem):
+            raise slot.item.error
+        now_please = instant(slot.item.cacheLevel)
+        slot.shipment, slot.document = await _find(context, account, slot.item)
+        fresh = slot.document is not None and _is_fresh(context, slot.shipment)
+        slot.asks = now_please or not fresh
+        carrier = slot.shipment.carrier
+        if slot.asks and carrier not in context.routes.sources and not (slot.document and not now_please):
+            missing = MissingCredential(carrier, context.routes.missing.get(carrier, ()))
+            raise CallerError("no_realtime", detail=str(missing))
+        amount = quota.REAL_TIME if now_please else quota.REAL_TIME_CACHED
+        slot.charge = Charge(context.new_id(), amount, held=slot.asks)
+    except CallerError as error:
+        slot.result = error
+
+
+async def _find(context: Context, account: Account, item: RealTimeItem) -> tuple[Shipment, Document | None]:
+    """The shipment that an item means: a registered one, one looked up before, or a new one."""
+    wanted = want(context, item)
+    known = await context.store.find(account.id, [wanted.number])
+    registered = matching(context, [shipment for shipment, _ in known], wanted.number, code_given(item))
+    for shipment, document in known:
+        if shipment in registered or shipment.carrier == wanted.carrier:
+            return shipment, document
+    return await context.store.look_up(account.id, wanted, context.clock.now()), None
+
+
+def _is_fresh(context: Context, shipment: Shipment) -> bool:
+    """Whether the stored answer is younger than the normal refresh interval of its status."""
+    if shipment.answered_at is None:
+        return False
+    pace = context.pace_of(shipment.carrier)
+    due = next_refresh(shipment.sub_status, shipment.since, shipment.answered_at, pace)
+    return context.clock.now() < due.at
+
+
+async def _charge(context: Context, account: Account, slots: Sequence[_Slot]) -> None:
+    charged = [slot for slot in slots if slot.charge is not None]
+    charges = [slot.charge for slot in charged if slot.charge is not None]
+    if not charges:
+        return
+    made = await context.store.charge(account.id, charges, context.clock.now())
+    for slot, paid in zip(charged, made, strict=True):
+        if not paid:
+            slot.result = CallerError(
+                "quota", detail=f"this question costs {slot.charge and slot.charge.amount}"
+            )
+
+
+async def _answer(context: Context, account: Account, slot: _Slot) -> None:
+    """Answer one item, and settle what it costs by what came of it."""
+    assert slot.shipment is not None and slot.charge is not None  # noqa: S101, PT018
+    if slot.asks:
+        try:
+            await _ask_now(context, account, slot)
+        finally:
+            paid = slot.charge.amount if isinstance(slot.result, Tracked) else 0
+            await context.store.settle(account.id, slot.charge.reference, paid, context.clock.now())
+    elif slot.document is not None:
+        slot.result = tracked(slot.shipment, slot.document, context.clock.now())
+
+
+async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
+    shipment = slot.shipment
+    assert shipment is not None  # noqa: S101
+    try:
+        error = await context.once(("realtime", shipment.id), lambda: _refresh(context, shipment))
+    except CallerError as failed:
+        error = failed
+    found = await context.store.find(account.id, [shipment.number])
+    now = context.clock.now()
+    current = next(((row, document) for row, document in found if row.id == shipment.id), None)
+    cached_will_do = isinstance(slot.item, RealTimeItem) and not instant(slot.item.cacheLevel)
+    if current and current[1] and (error is None or cached_will_do):
+        slot.result = tracked(current[0], current[1], now)
+    else:
+        slot.result = error or CallerError("no_info", detail="")
+
+
+async def _refresh(context: Context, shipment: Shipment) -> CallerError | None:
+    """Ask the carrier about one shipment, whatever its schedule says; None when it answered."""
+    source = context.routes.sources.get(shipment.carrier)
+    if source is None:
+        return CallerError("no_realtime", detail=f"no source for {shipment.carrier}")
+    name = source.lane(shipment.number)
+    until = context.clock.now() + timedelta(seconds=PATIENCE_S)
+    while True:
+        now = context.clock.now()
+        lane = await context.store.lane(name)
+        grant = take(lane, source.limits, now, urgent=True)
+        if grant.granted and await context.store.save_lane(grant.lane, lane.revision):
+            break
+        if not grant.granted:
+            if grant.retry_at is None or grant.retry_at > until:
+                return CallerError("carrier_failed", detail=f"{grant.why}; try again {_when(grant.retry_at)}")
+            await context.clock.sleep((grant.retry_at - now).total_seconds())
+    due = await context.store.claim_one(shipment.id, now + context.lease, context.new_id())
+    if due is None:
+        return CallerError("realtime_internal")
+    conversation = await ask(context, source, grant.lane, [due])
+    said = conversation.answers[shipment.number]
+    raw = conversation.replies[-1] if conversation.replies else None
+    result = outcome(context, source, due, said, lane=name, ms=conversation.ms, raw=raw)
+    await context.store.complete([result])
+    return _caller_error(said)
+
+
+def _caller_error(said: Report | CarrierError) -> CallerError | None:
+    """What a failed question looks like to the caller; "not found" is an answer."""
+    if isinstance(said, Unavailable) and said.timed_out:
+        return CallerError("carrier_timeout")
+    if isinstance(said, Report) or said.outcome in ("not_found", "invalid_number"):
+        return None
+    reason = "the carrier asks to wait" if isinstance(said, Throttled) else str(said)
+    return CallerError("carrier_failed", detail=reason)
+
+
+def _when(at: datetime | None) -> str:
+    return f"after {at:%H:%M:%S}Z" if at else "later"
