@@ -1,0 +1,120 @@
+"""The carrier directory: our table of the carriers that we detect or ask, and the two books of codes.
+
+Inside, a carrier is its slug. Codes exist only on the wire: callers send and read them in one of two books,
+and both are always understood.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
+
+from parcelwire.domain.detect import detect
+
+BOOK_REFERENCE = "reference"
+BOOK_OFFICIAL = "official"
+
+# Where the reference book differs from 17TRACK's list.
+_REFERENCE: Mapping[str, int] = {"ups": 100001, "dhl_express": 7041}
+
+# Who may be meant by a code that stands for several, the default first.
+_SHARED: Mapping[int, tuple[str, ...]] = {
+    100001: ("dhl_express", "ups"),
+    # Callers of the reference book know one DHL.
+    7041: (
+        "dhl_paket",
+        "dhl_express",
+        "dhl_ecommerce_us",
+        "dhl_ecommerce_asia",
+        "dhl_ecommerce_cn",
+        "dhl_parcel_nl",
+        "dhl_parcel_uk",
+        "dhl_parcel_pl",
+        "dhl_freight",
+        "dhl_global_forwarding",
+    ),
+}
+
+
+class Entry(NamedTuple):
+    """One carrier. ``code`` is 17TRACK's; ``country`` is ISO 3166 alpha-2 of its seat, empty when unknown."""
+
+    slug: str
+    code: int
+    name: str
+    country: str
+    homepage: str
+
+
+class Directory:
+    """Carriers by slug and by code."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._by_slug = {entry.slug: entry for entry in entries}
+        self._slug_of = {entry.code: entry.slug for entry in self._by_slug.values()}
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._by_slug.values())
+
+    def extended(self, entries: Iterable[Entry]) -> "Directory":
+        """A directory that also holds ``entries`` (an imported list). Slugs and codes already here stay."""
+        more = [
+            entry for entry in entries if entry.slug not in self._by_slug and entry.code not in self._slug_of
+        ]
+        return Directory([*self, *more])
+
+    def entry(self, slug: str) -> Entry | None:
+        return self._by_slug.get(slug)
+
+    def code_of(self, slug: str, book: str) -> int:
+        """The code of a carrier in one book. KeyError when the carrier is not in the directory."""
+        official = self._by_slug[slug].code
+        return _REFERENCE.get(slug, official) if book == BOOK_REFERENCE else official
+
+    def slugs_of(self, code: int) -> tuple[str, ...]:
+        """The carriers that a code may mean in either book, the default first; empty when in neither."""
+        if code in _SHARED:
+            return _SHARED[code]
+        slug = self._slug_of.get(code)
+        return (slug,) if slug else ()
+
+    def resolve(self, code: int, number: str) -> str | None:
+        """The carrier that a caller means by a code for this number: the number's shape decides doubts."""
+        slugs = self.slugs_of(code)
+        if len(slugs) > 1:
+            for candidate in detect(number):
+                if candidate.carrier in slugs:
+                    return candidate.carrier
+        return slugs[0] if slugs else None
+
+
+@cache
+def shipped() -> Directory:
+    """The directory that comes with the package, read once."""
+    text = resources.files("parcelwire.wire").joinpath("carriers.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return Directory(
+        Entry(row["slug"], int(row["official_code"]), row["name"], row["country"], row["homepage"])
+        for row in rows
+    )
+
+
+def entry(slug: str) -> Entry | None:
+    """The shipped entry of a carrier."""
+    return shipped().entry(slug)
+
+
+def code_of(slug: str, book: str) -> int:
+    """See ``Directory.code_of``."""
+    return shipped().code_of(slug, book)
+
+
+def slugs_of(code: int) -> tuple[str, ...]:
+    """See ``Directory.slugs_of``."""
+    return shipped().slugs_of(code)
+
+
+def resolve(code: int, number: str) -> str | None:
+    """See ``Directory.resolve``."""
+    return shipped().resolve(code, number)
