@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
-from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import Access, Conversation, Exchange, Query, Reply, Request, TokenExchange
 from parcelwire.domain.lane import Lane
@@ -151,8 +151,12 @@ class Store(Protocol):
     async def open_account(self, new: NewAccount, now: datetime) -> Account: ...
     async def account_of_key(self, login_key: str) -> Account | None: ...
     async def set_plan(self, account: int, plan: str, quota_total: int) -> None: ...
+    async def endpoint(self, account: int) -> Endpoint | None:
+        """The account's webhook receiver."""
+        ...
+
     async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
-        """The account's webhook receiver; a new URL or secret replaces the old one."""
+        """Make it, or replace its URL and secret."""
         ...
 
     async def set_sign_key(self, account: int, sign_key: str) -> None: ...
@@ -216,6 +220,10 @@ class Store(Protocol):
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
         """The newest refreshes of a shipment."""
+        ...
+
+    async def prune(self, before: datetime) -> int:
+        """Forget log rows, finished pushes and unused raw replies of earlier times; answers how many."""
         ...
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:

@@ -20,8 +20,8 @@ async def stop(context: Context, account: Account, body: bytes) -> bytes:
     refused: list[Rejected] = []
     for item in read_items(body, NumberItem):
         try:
-            for shipment in await _stop_item(context, account, item):
-                accepted.append(Numbered(shipment.number, shipment.code))
+            stopped = await _stop_item(context, account, item)
+            accepted.extend(Numbered(shipment.number, shipment.code) for shipment in stopped)
         except CallerError as error:
             refused.append(rejected(*named(item), error))
     return answer(accepted, refused)

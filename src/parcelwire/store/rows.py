@@ -18,7 +18,8 @@ _MICROSECOND = timedelta(microseconds=1)
 SHIPMENT = (
     "id", "account", "number", "carrier", "code", "origin", "phase", "since", "wish", "registered_at",
     "stopped_at", "stop_reason", "version", "sub_status", "descr", "digest", "first_at", "transit_at",
-    "done_at", "newest_at", "asked_at", "answered_at", "changed_at", "trouble", "fails", "refresh_at", "lane", "lease",
+    "done_at", "newest_at", "asked_at", "answered_at", "changed_at", "trouble", "fails", "refresh_at", "lane",
+    "lease",
 )  # fmt: skip
 MUTABLE = SHIPMENT[3:7] + SHIPMENT[8:27]  # what a change may write: all but identity, since and lease
 LANE = (
@@ -78,8 +79,8 @@ def mutable_values(shipment: Shipment) -> tuple[Any, ...]:
         s.carrier, s.code, s.origin, s.phase.value, wish_text(s.wish), at(s.registered_at), at(s.stopped_at),
         s.stop_reason.value if s.stop_reason else None, s.version,
         s.sub_status.value if s.sub_status else None, s.descr, s.digest, at(s.marks.first),
-        at(s.marks.transit), at(s.marks.done), at(s.marks.newest), at(s.asked_at), at(s.answered_at), at(s.changed_at), s.trouble,
-        s.fails, at(s.refresh_at), s.lane,
+        at(s.marks.transit), at(s.marks.done), at(s.marks.newest), at(s.asked_at), at(s.answered_at),
+        at(s.changed_at), s.trouble, s.fails, at(s.refresh_at), s.lane,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from parcelwire.domain import quota
-from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
 from parcelwire.domain.errors import CallerError, ConfigError
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane
@@ -99,6 +99,15 @@ UPDATE push SET send_at = ? WHERE id = (
   SELECT id FROM push WHERE endpoint = ? AND shipment = ? AND state = 'pending' ORDER BY version LIMIT 1
 ) AND send_at IS NULL
 """
+
+_PRUNE = (
+    "DELETE FROM refresh_log WHERE at < ?",
+    "DELETE FROM push WHERE created_at < ? AND state IN ('sent', 'superseded')",
+    """DELETE FROM raw_reply WHERE at < ? AND hash NOT IN (
+      SELECT raw FROM source_report WHERE raw IS NOT NULL UNION
+      SELECT raw FROM refresh_log WHERE raw IS NOT NULL
+    )""",
+)
 
 
 class SqliteStore:
@@ -198,6 +207,19 @@ class SqliteStore:
             )
         )
 
+    async def endpoint(self, account: int) -> Endpoint | None:
+        def work(c: _Connection) -> Endpoint | None:
+            row = c.execute(
+                "SELECT id, account, url, secret, stopped_by_request FROM endpoint WHERE account = ?",
+                (account,),
+            ).fetchone()
+            if row is None:
+                return None
+            secret = self._vault.open(row[3], _secret_place(row[0]))
+            return Endpoint(row[0], row[1], row[2], secret, bool(row[4]))
+
+        return await self._read(work)
+
     async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
         def work(c: _Connection) -> None:
             row = c.execute("SELECT id FROM endpoint WHERE account = ?", (account,)).fetchone()
@@ -207,7 +229,7 @@ class SqliteStore:
                     VALUES (?, ?, x'', 1) RETURNING id""",
                     (account, url),
                 ).fetchone()
-            sealed = self._vault.seal(secret, f"endpoint/{row[0]}/secret")
+            sealed = self._vault.seal(secret, _secret_place(row[0]))
             c.execute(
                 "UPDATE endpoint SET url = ?, secret = ?, stopped_by_request = ? WHERE id = ?",
                 (url, sealed, stopped_by_request, row[0]),
@@ -222,7 +244,7 @@ class SqliteStore:
         )
 
     def _sealed_key(self, account: int, sign_key: str) -> bytes:
-        return self._vault.seal(sign_key, f"account/{account}/sign_key")
+        return self._vault.seal(sign_key, _sign_key_place(account))
 
     async def usage(self, account: int, now: datetime) -> Usage:
         return await self._read(lambda c: _usage(c, account, now))
@@ -401,6 +423,12 @@ class SqliteStore:
 
         return await self._read(work)
 
+    async def prune(self, before: datetime) -> int:
+        def work(c: _Connection) -> int:
+            return sum(c.execute(statement, (micros(before),)).rowcount for statement in _PRUNE)
+
+        return await self._write(work)
+
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
         def work(c: _Connection) -> None:
             c.execute(
@@ -467,8 +495,8 @@ class SqliteStore:
             ).fetchone()
             targets[endpoint] = (
                 url,
-                self._vault.open(secret, f"endpoint/{endpoint}/secret"),
-                self._vault.open(sign_key, f"account/{account}/sign_key"),
+                self._vault.open(secret, _secret_place(endpoint)),
+                self._vault.open(sign_key, _sign_key_place(account)),
             )
         url, secret, sign_key = targets[endpoint]
         return PushJob(
@@ -486,6 +514,14 @@ class SqliteStore:
 # --- work inside one transaction -------------------------------------------------------------------------
 
 _SELECT_ACCOUNT = "SELECT id, name, plan, quota_total, max_daily, enabled FROM account"
+
+
+def _secret_place(endpoint: int) -> str:
+    return f"endpoint/{endpoint}/secret"
+
+
+def _sign_key_place(account: int) -> str:
+    return f"account/{account}/sign_key"
 
 
 def _account(row: Sequence[Any]) -> Account:

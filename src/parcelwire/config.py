@@ -1,0 +1,321 @@
+"""Every setting, with its default and its reason, and how it is read.
+
+A setting comes from the environment (``PARCELWIRE_<NAME>``), else from a TOML file (``name = ...``; carriers in
+``[carrier.<slug>]``), else from its default. Every one can also be given as ``<NAME>_FILE``, a file that holds
+the value: meant for secrets.
+"""
+
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from parcelwire.domain.errors import ConfigError
+from parcelwire.domain.push import COMPAT_SCHEDULE, SCHEDULE
+from parcelwire.domain.quota import PLANS, plan_size
+from parcelwire.wire.signature import secret_bytes
+
+PREFIX = "PARCELWIRE_"
+CARRIER = "CARRIER_"
+FILE = "_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One documented setting. ``parse`` raises ValueError with what is expected."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: Any
+    doc: str
+    shown_default: str = ""
+    secret: bool = False
+
+    @property
+    def key(self) -> str:
+        """The attribute of Settings and the key in TOML."""
+        return self.name.removeprefix(PREFIX).lower()
+
+
+def _listen(text: str) -> tuple[str, int]:
+    host, separator, port = text.rpartition(":")
+    if not (separator and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError("host:port is expected, for example 127.0.0.1:8017")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError("a value is expected")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text)).expanduser()
+
+
+def _plan(text: str) -> str:
+    if plan_size(text) is None:
+        raise ValueError(f"a plan is {', '.join(PLANS)} or a number of quota units a month")
+    return text
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https", "inprocess") or not (parts.hostname or parts.path):
+        raise ValueError("a URL is expected, for example https://shop.example/hook")
+    return text
+
+
+def _secret(text: str) -> str:
+    secret_bytes(text)
+    return text
+
+
+def _schedule(text: str) -> tuple[float, ...]:
+    if text == "compat":
+        return COMPAT_SCHEDULE
+    try:
+        delays = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        delays = ()
+    if not delays or not all(0 <= delay <= 86_400 * 7 for delay in delays):
+        raise ValueError("delays in seconds, comma-separated, or compat (17TRACK's own: 600,1800,3600)")
+    return delays
+
+
+def _seconds(least: float, most: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1
+        if not least <= value <= most:
+            raise ValueError(f"a number of seconds from {least:g} to {most:g} is expected")
+        return value
+
+    return parse
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1_000_000:
+        raise ValueError("requests a second are expected; 0 switches the limit off")
+    return value
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"networks such as 192.168.1.0/24, comma-separated, are expected: {error}") from None
+
+
+def _book(text: str) -> str:
+    if text not in ("reference", "official"):
+        raise ValueError("reference or official is expected")
+    return text
+
+
+def _key(text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != 32:
+        raise ValueError("64 hexadecimal digits (32 bytes) are expected")
+    return value
+
+
+def _login_key(text: str) -> str:
+    if len(text) < 8 or not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("at least 8 printable ASCII characters without blanks are expected")
+    return text
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("1", "0", "true", "false", "yes", "no"):
+        raise ValueError("1 or 0 is expected")
+    return text.lower() in ("1", "true", "yes")
+
+
+def _data_folder() -> Path:
+    """The platform's folder for a user's data."""
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return base / "parcelwire"
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("PARCELWIRE_LISTEN", _listen, ("127.0.0.1", 8017), "Address to listen on; port 0 takes any free one and prints it.", "127.0.0.1:8017"),
+    Setting("PARCELWIRE_DATA", _path, None, "Data folder: database, secret key, and how to reach the running service.", "the platform's user data folder"),
+    Setting("PARCELWIRE_DATABASE", _text, None, "Database: a file path.", "parcelwire.db in the data folder"),
+    Setting("PARCELWIRE_SECRET_KEY", _key, None, "Key that encrypts signing keys and secrets at rest: 64 hexadecimal digits.", "made once, secret.key in the data folder", secret=True),
+    Setting("PARCELWIRE_FIRST_KEY", _login_key, None, "Login key (17token) of the account that the first start makes.", "random, printed once", secret=True),
+    Setting("PARCELWIRE_FIRST_PLAN", _plan, "free", "Plan of that account: free (100 a month), unlimited, or a number of quota units a month.", "free"),
+    Setting("PARCELWIRE_WEBHOOK_URL", _url, None, "Where the first account's webhooks go.", "none"),
+    Setting("PARCELWIRE_WEBHOOK_SIGN_KEY", _text, None, "Key of the sign header of webhooks.", "the login key", secret=True),
+    Setting("PARCELWIRE_WEBHOOK_SECRET", _secret, None, "Standard Webhooks secret (whsec_...).", "random", secret=True),
+    Setting("PARCELWIRE_PUSH_SCHEDULE", _schedule, SCHEDULE, "Delays in seconds after each failed push attempt, comma-separated, or compat (600,1800,3600).", "5,30,120,600,1800,3600,7200,14400,28800, then 13 times 43200"),
+    Setting("PARCELWIRE_PUSH_TIMEOUT", _seconds(0.1, 30), 10.0, "Seconds that one push attempt may take.", "10"),
+    Setting("PARCELWIRE_REFRESH_SECONDS", _seconds(0.05, 86_400 * 30), None, "Overrides every refresh interval, in seconds.", "unset: by status"),
+    Setting("PARCELWIRE_LEASE_SECONDS", _seconds(1, 3_600), 60.0, "How long a refresh may hold a shipment; keep it longer than the longest conversation (35 s).", "60"),
+    Setting("PARCELWIRE_EGRESS_ALLOW", _networks, (), "Networks that webhook URLs may reach although they are not public, comma-separated CIDR.", "none"),
+    Setting("PARCELWIRE_RATE_LIMIT", _rate, 3.0, "Requests a second for each login key; 0 switches the limit off.", "3"),
+    Setting("PARCELWIRE_CODE_BOOK", _book, "reference", "Carrier codes that are answered when the caller gave none: reference or official.", "reference"),
+    Setting("PARCELWIRE_SANDBOX_STEP", _seconds(0.05, 86_400), 2.0, "Seconds for one step of a sandbox journey.", "2"),
+    Setting("PARCELWIRE_LOG_NUMBERS", _switch, False, "1 writes whole tracking numbers into the log, instead of their last four characters.", "0"),
+)  # fmt: skip
+
+CONFIG_FILE = Setting("PARCELWIRE_CONFIG", _path, None, "TOML file with settings.", "none")
+TEST_ONLY = Setting(
+    "PARCELWIRE_PAYLOADS",
+    _path,
+    None,
+    "Tests only: a folder of further carrier answers with an index.json.",
+    "unset",
+)
+CARRIER_PATTERNS: tuple[tuple[str, str], ...] = (
+    ("PARCELWIRE_CARRIER_<SLUG>_URL", "Base URL of a carrier's API, for a sandbox or a stand-in."),
+    ("PARCELWIRE_CARRIER_<SLUG>_<SECRET>", "A credential of a carrier; the carriers page names them."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierSettings:
+    """What the operator gave for one carrier: base URL and credentials by lower-case name."""
+
+    url: str | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, parsed. Attributes are the keys of SETTINGS."""
+
+    listen: tuple[str, int]
+    data: Path
+    database: str
+    secret_key: bytes | None = field(repr=False)
+    first_key: str | None = field(repr=False)
+    first_plan: str
+    webhook_url: str | None
+    webhook_sign_key: str | None = field(repr=False)
+    webhook_secret: str | None = field(repr=False)
+    push_schedule: tuple[float, ...]
+    push_timeout: float
+    refresh_seconds: float | None
+    lease_seconds: float
+    egress_allow: tuple[IPv4Network | IPv6Network, ...]
+    rate_limit: float
+    code_book: str
+    sandbox_step: float
+    log_numbers: bool
+    carriers: Mapping[str, CarrierSettings]
+    unknown: tuple[str, ...] = ()  # variables with our prefix that are no setting: probably typing errors
+    origins: Mapping[str, str] = field(default_factory=dict)  # setting name -> where its value came from
+
+
+def load(environ: Mapping[str, str], carriers: Iterable[str]) -> Settings:
+    """Settings from the environment and the TOML file that it names. ``carriers``: the known slugs.
+
+    ConfigError names the setting and what is expected.
+    """
+    given, origins = _given(environ)
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text = given.pop(setting.name, None)
+        values[setting.key] = setting.default if text is None else _parsed(setting, text)
+    data: Path = values["data"] or _data_folder()
+    values["data"] = data
+    values["database"] = values["database"] or str(data / "parcelwire.db")
+    if values["database"].startswith(("postgres:", "postgresql:")):
+        raise ConfigError("PARCELWIRE_DATABASE: PostgreSQL is not supported yet, give a file path")
+    return Settings(
+        **values,
+        carriers=_carriers(given, sorted(carriers, key=len, reverse=True)),
+        unknown=tuple(sorted(set(given) - {TEST_ONLY.name})),
+        origins=origins,
+    )
+
+
+def _parsed(setting: Setting, text: str) -> Any:  # noqa: ANN401
+    try:
+        return setting.parse(text.strip())
+    except ValueError as error:
+        shown = "the given value" if setting.secret else repr(text)
+        raise ConfigError(f"{setting.name}: {shown} is not valid: {error}") from None
+
+
+def _given(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Raw texts by setting name, and where each came from."""
+    texts: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    config = environ.get(CONFIG_FILE.name)
+    if config:
+        for name, text in _toml(_path(config)).items():
+            texts[name], origins[name] = text, config
+    for name, text in environ.items():
+        if not name.startswith(PREFIX) or name == CONFIG_FILE.name:
+            continue
+        if name.endswith(FILE):
+            target = name.removesuffix(FILE)
+            if target in environ:
+                raise ConfigError(f"{target} and {name} are both set: keep one")
+            texts[target], origins[target] = _file(name, text), name
+        else:
+            texts[name], origins[name] = text, "environment"
+    return texts, origins
+
+
+def _file(name: str, path: str) -> str:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{name}: cannot read {path}: {error}") from None
+
+
+def _toml(path: Path) -> dict[str, str]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{CONFIG_FILE.name}: cannot read {path}: {error}") from None
+    texts: dict[str, str] = {}
+    for slug, values in tables.pop("carrier", {}).items():
+        for key, value in values.items():
+            texts[f"{PREFIX}{CARRIER}{slug}_{key}".upper()] = str(value)
+    for key, value in tables.items():
+        text = ",".join(str(part) for part in value) if isinstance(value, list) else str(value)
+        texts[f"{PREFIX}{key}".upper()] = text
+    return texts
+
+
+def _carriers(given: dict[str, str], slugs: Iterable[str]) -> dict[str, CarrierSettings]:
+    """Takes the settings of carriers out of ``given``."""
+    found: dict[str, CarrierSettings] = {}
+    for slug in slugs:
+        prefix = f"{PREFIX}{CARRIER}{slug}_".upper()
+        own = {name: given.pop(name) for name in list(given) if name.startswith(prefix)}
+        if own:
+            url = own.pop(f"{prefix}URL", None)
+            if url is not None:
+                try:
+                    _url(url)
+                except ValueError as error:
+                    raise ConfigError(f"{prefix}URL: {url!r} is not valid: {error}") from None
+            secrets = {name.removeprefix(prefix).lower(): value for name, value in own.items() if value}
+            found[slug] = CarrierSettings(url.rstrip("/") if url else None, secrets)
+    return found

@@ -1,0 +1,65 @@
+"""Log lines of the loops: one for each refresh and each push, always with the same keys."""
+
+from datetime import datetime
+
+import structlog
+
+from parcelwire.domain.push import PushResult
+from parcelwire.flows.refresh import Round
+
+SHOWN_CHARACTERS = 4  # of a tracking number in a log line
+
+
+class Telemetry:
+    """Event names and keys are the same for ever: operators build alarms on them."""
+
+    def __init__(self, *, masked: bool = True) -> None:
+        self._log = structlog.get_logger("parcelwire")
+        self._masked = masked
+
+    def refreshed(self, done: Round) -> None:
+        """``refreshed``: one shipment was asked about."""
+        for shipment, attempt in done.outcomes:
+            self._log.info(
+                "refreshed",
+                account=shipment.account,
+                number=self._number(shipment.number),
+                carrier=shipment.carrier,
+                lane=attempt.lane,
+                attempt=shipment.fails,
+                outcome=attempt.outcome,
+                ms=attempt.ms,
+            )
+        if done.dropped:
+            self._log.warning("refresh_dropped", count=done.dropped)
+
+    def lane_waits(self, lane: str, until: datetime, why: str) -> None:
+        """``lane_waits``: a carrier may not be asked for a while."""
+        self._log.info("lane_waits", lane=lane, until=f"{until:%Y-%m-%dT%H:%M:%SZ}", why=why)
+
+    def pushed(self, result: PushResult, *, dropped: bool) -> None:
+        """``pushed``: one attempt to tell an endpoint."""
+        job = result.job
+        outcome = "sent" if result.sent else "retry" if result.again_at else "dead"
+        self._log.info(
+            "pushed",
+            account=job.account,
+            push=job.id,
+            event_type=job.event.value,
+            attempt=job.attempts + 1,
+            outcome="dropped" if dropped else outcome,
+            http_status=result.http_status,
+            ms=result.ms,
+        )
+
+    def tidied(self, released: int, pruned: int) -> None:
+        """``tidied``: only when there was something."""
+        if released or pruned:
+            self._log.info("tidied", holds_released=released, rows_pruned=pruned)
+
+    def turn_failed(self, what: str, error: Exception) -> None:
+        """``turn_failed``: an unexpected error; the loop goes on."""
+        self._log.error("turn_failed", what=what, error=f"{type(error).__name__}: {error}", exc_info=error)
+
+    def _number(self, number: str) -> str:
+        return f"…{number[-SHOWN_CHARACTERS:]}" if self._masked else number
