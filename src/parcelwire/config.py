@@ -1,8 +1,8 @@
 """Every setting, with its default and its reason, and how it is read.
 
-A setting comes from the environment (``PARCELWIRE_<NAME>``), else from a TOML file (``name = ...``; carriers in
-``[carrier.<slug>]``), else from its default. Every one can also be given as ``<NAME>_FILE``, a file that holds
-the value: meant for secrets.
+A setting comes from the environment (``PARCELWIRE_<NAME>``), else from a TOML file (``name = ...``; carriers
+in ``[carrier.<slug>]``), else from its default. Every one can also be given as ``<NAME>_FILE``, a file that
+holds the value: meant for secrets.
 """
 
 import os
@@ -160,25 +160,121 @@ def _data_folder() -> Path:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("PARCELWIRE_LISTEN", _listen, ("127.0.0.1", 8017), "Address to listen on; port 0 takes any free one and prints it.", "127.0.0.1:8017"),
-    Setting("PARCELWIRE_DATA", _path, None, "Data folder: database, secret key, and how to reach the running service.", "the platform's user data folder"),
+    Setting(
+        "PARCELWIRE_LISTEN",
+        _listen,
+        ("127.0.0.1", 8017),
+        "Address to listen on; port 0 takes any free one and prints it.",
+        "127.0.0.1:8017",
+    ),
+    Setting(
+        "PARCELWIRE_DATA",
+        _path,
+        None,
+        "Data folder: database, secret key, and how to reach the running service.",
+        "the platform's user data folder",
+    ),
     Setting("PARCELWIRE_DATABASE", _text, None, "Database: a file path.", "parcelwire.db in the data folder"),
-    Setting("PARCELWIRE_SECRET_KEY", _key, None, "Key that encrypts signing keys and secrets at rest: 64 hexadecimal digits.", "made once, secret.key in the data folder", secret=True),
-    Setting("PARCELWIRE_FIRST_KEY", _login_key, None, "Login key (17token) of the account that the first start makes.", "random, printed once", secret=True),
-    Setting("PARCELWIRE_FIRST_PLAN", _plan, "free", "Plan of that account: free (100 a month), unlimited, or a number of quota units a month.", "free"),
+    Setting(
+        "PARCELWIRE_SECRET_KEY",
+        _key,
+        None,
+        "Key that encrypts signing keys and secrets at rest: 64 hexadecimal digits.",
+        "made once, secret.key in the data folder",
+        secret=True,
+    ),
+    Setting(
+        "PARCELWIRE_FIRST_KEY",
+        _login_key,
+        None,
+        "Login key (17token) of the account that the first start makes.",
+        "random, printed once",
+        secret=True,
+    ),
+    Setting(
+        "PARCELWIRE_FIRST_PLAN",
+        _plan,
+        "free",
+        "Plan of that account: free (100 a month), unlimited, or a number of quota units a month.",
+        "free",
+    ),
     Setting("PARCELWIRE_WEBHOOK_URL", _url, None, "Where the first account's webhooks go.", "none"),
-    Setting("PARCELWIRE_WEBHOOK_SIGN_KEY", _text, None, "Key of the sign header of webhooks.", "the login key", secret=True),
-    Setting("PARCELWIRE_WEBHOOK_SECRET", _secret, None, "Standard Webhooks secret (whsec_...).", "random", secret=True),
-    Setting("PARCELWIRE_PUSH_SCHEDULE", _schedule, SCHEDULE, "Delays in seconds after each failed push attempt, comma-separated, or compat (600,1800,3600).", "5,30,120,600,1800,3600,7200,14400,28800, then 13 times 43200"),
-    Setting("PARCELWIRE_PUSH_TIMEOUT", _seconds(0.1, 30), 10.0, "Seconds that one push attempt may take.", "10"),
-    Setting("PARCELWIRE_REFRESH_SECONDS", _seconds(0.05, 86_400 * 30), None, "Overrides every refresh interval, in seconds.", "unset: by status"),
-    Setting("PARCELWIRE_LEASE_SECONDS", _seconds(1, 3_600), 60.0, "How long a refresh may hold a shipment; keep it longer than the longest conversation (35 s).", "60"),
-    Setting("PARCELWIRE_EGRESS_ALLOW", _networks, (), "Networks that webhook URLs may reach although they are not public, comma-separated CIDR.", "none"),
-    Setting("PARCELWIRE_RATE_LIMIT", _rate, 3.0, "Requests a second for each login key; 0 switches the limit off.", "3"),
-    Setting("PARCELWIRE_CODE_BOOK", _book, "reference", "Carrier codes that are answered when the caller gave none: reference or official.", "reference"),
-    Setting("PARCELWIRE_SANDBOX_STEP", _seconds(0.05, 86_400), 2.0, "Seconds for one step of a sandbox journey.", "2"),
-    Setting("PARCELWIRE_LOG_NUMBERS", _switch, False, "1 writes whole tracking numbers into the log, instead of their last four characters.", "0"),
-)  # fmt: skip
+    Setting(
+        "PARCELWIRE_WEBHOOK_SIGN_KEY",
+        _text,
+        None,
+        "Key of the sign header of webhooks.",
+        "the login key",
+        secret=True,
+    ),
+    Setting(
+        "PARCELWIRE_WEBHOOK_SECRET",
+        _secret,
+        None,
+        "Standard Webhooks secret (whsec_...).",
+        "random",
+        secret=True,
+    ),
+    Setting(
+        "PARCELWIRE_PUSH_SCHEDULE",
+        _schedule,
+        SCHEDULE,
+        "Delays in seconds after each failed push, comma-separated, or compat (600,1800,3600).",
+        "5,30,120,600,1800,3600,7200,14400,28800, then 13 times 43200",
+    ),
+    Setting(
+        "PARCELWIRE_PUSH_TIMEOUT", _seconds(0.1, 30), 10.0, "Seconds that one push attempt may take.", "10"
+    ),
+    Setting(
+        "PARCELWIRE_REFRESH_SECONDS",
+        _seconds(0.05, 86_400 * 30),
+        None,
+        "Overrides every refresh interval, in seconds.",
+        "unset: by status",
+    ),
+    Setting(
+        "PARCELWIRE_LEASE_SECONDS",
+        _seconds(1, 3_600),
+        60.0,
+        "How long a refresh holds a shipment; keep it above the longest conversation (35 s).",
+        "60",
+    ),
+    Setting(
+        "PARCELWIRE_EGRESS_ALLOW",
+        _networks,
+        (),
+        "Networks that webhook URLs may reach although they are not public, comma-separated CIDR.",
+        "none",
+    ),
+    Setting(
+        "PARCELWIRE_RATE_LIMIT",
+        _rate,
+        3.0,
+        "Requests a second for each login key; 0 switches the limit off.",
+        "3",
+    ),
+    Setting(
+        "PARCELWIRE_CODE_BOOK",
+        _book,
+        "reference",
+        "Carrier codes that are answered when the caller gave none: reference or official.",
+        "reference",
+    ),
+    Setting(
+        "PARCELWIRE_SANDBOX_STEP",
+        _seconds(0.05, 86_400),
+        2.0,
+        "Seconds for one step of a sandbox journey.",
+        "2",
+    ),
+    Setting(
+        "PARCELWIRE_LOG_NUMBERS",
+        _switch,
+        False,
+        "1 writes whole tracking numbers into the log, instead of their last four characters.",
+        "0",
+    ),
+)
 
 CONFIG_FILE = Setting("PARCELWIRE_CONFIG", _path, None, "TOML file with settings.", "none")
 TEST_ONLY = Setting(
@@ -252,7 +348,7 @@ def load(environ: Mapping[str, str], carriers: Iterable[str]) -> Settings:
     )
 
 
-def _parsed(setting: Setting, text: str) -> Any:  # noqa: ANN401
+def _parsed(setting: Setting, text: str) -> Any:
     try:
         return setting.parse(text.strip())
     except ValueError as error:

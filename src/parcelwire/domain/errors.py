@@ -11,6 +11,7 @@ ParcelwireError
 |  `- MalformedReply    we cannot read the answer: kept, counted, never NotFound
 |- MissingCredential no source is configured for this carrier; names the setting
 |- UrlRefused        a URL given by a user is one that we do not call
+|- StoreUnavailable  the database cannot write now; nothing of the transaction happened
 `- PushError         a webhook attempt failed
 ConfigError          outside the tree on purpose: only at start, never swallowed
 """
@@ -103,6 +104,10 @@ class MissingCredential(ParcelwireError):
 
 class UrlRefused(ParcelwireError):
     """A URL given by a user is one that we do not call (net/egress.py). The text says why, not which."""
+
+
+class StoreUnavailable(ParcelwireError):
+    """The database cannot write now (disk full, read-only ...). Nothing of the transaction happened."""
 
 
 class PushError(ParcelwireError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, TypeVar
 
-from parcelwire.domain.errors import ConfigError, ParcelwireError
+from parcelwire.domain.errors import ConfigError, StoreUnavailable
 
 GROUP_MAX = 64  # pieces of work in one commit: bounds what a crash can leave unanswered
 
@@ -22,10 +22,6 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 _Waiting = tuple[Work[Any], asyncio.Future[Any]]
 _Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
-
-
-class StoreUnavailable(ParcelwireError):
-    """The database cannot write now (disk full, read-only ...). Nothing of the transaction happened."""
 
 
 class Writer:

@@ -1,0 +1,5 @@
+"""``python -m parcelwire``."""
+
+from parcelwire.cli.main import main
+
+main()

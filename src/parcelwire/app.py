@@ -1,0 +1,273 @@
+"""The only place that builds things: settings in, a running service out."""
+
+import asyncio
+import json
+import os
+import random
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from parcelwire.api.owner import OwnerEntrance
+from parcelwire.api.server import Api
+from parcelwire.carriers import carriers
+from parcelwire.config import CARRIER, PREFIX, CarrierSettings, Settings, load
+from parcelwire.domain.account import Account
+from parcelwire.domain.errors import ConfigError, UrlRefused
+from parcelwire.domain.schedule import Pace
+from parcelwire.flows.context import Context, Routes
+from parcelwire.flows.manage import open_first_account
+from parcelwire.flows.push import PushPolicy
+from parcelwire.loops.janitor import Janitor
+from parcelwire.loops.pusher import Pusher
+from parcelwire.loops.refresher import Refresher
+from parcelwire.loops.telemetry import Telemetry
+from parcelwire.net.ask import Asker
+from parcelwire.net.clock import SystemClock
+from parcelwire.net.egress import check_url
+from parcelwire.net.flights import Flights
+from parcelwire.net.push import PushSender
+from parcelwire.ports import Carrier, Clock, Store
+from parcelwire.standins.sandbox import SandboxStandIn
+from parcelwire.store.sqlite import SqliteStore
+from parcelwire.store.vault import MASTER_BYTES, Vault
+from parcelwire.wire.directory import shipped
+from parcelwire.wire.signature import new_secret
+from parcelwire.zones import zone_of
+
+KNOWN_SLUGS = ("usps", "fedex", "ups", "dhl", "china_post", "seventeentrack", "sandbox")
+SANDBOX = "sandbox"
+STOP_S = 10.0  # a stop takes no longer, whatever hangs
+SERVICE_FILE = "service.json"
+KEY_FILE = "secret.key"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStart:
+    """What the first start made. ``login_key`` is None when the operator gave it: then it is not shown."""
+
+    login_key: str | None = field(repr=False)
+    account: Account
+
+
+def settings_from(environ: Mapping[str, str]) -> Settings:
+    """Settings with all carriers that there are."""
+    return load(environ, {*KNOWN_SLUGS, *carriers()})
+
+
+def routes_of(settings: Settings) -> Routes:
+    """Which carrier file answers for which carrier, and what is missing where none does."""
+    sources: dict[str, Carrier] = {}
+    missing: dict[str, tuple[str, ...]] = {}
+    for carrier in carriers().values():
+        given = settings.carriers.get(carrier.slug, CarrierSettings())
+        lacking = tuple(
+            f"{PREFIX}{CARRIER}{carrier.slug}_{name}".upper()
+            for name in carrier.secrets
+            if not given.secrets.get(name)
+        )
+        for slug in carrier.serves:
+            if lacking:
+                missing.setdefault(slug, lacking)
+            else:
+                sources.setdefault(slug, carrier)
+    return Routes(sources, {slug: names for slug, names in missing.items() if slug not in sources})
+
+
+def asker_of(settings: Settings, clock: Clock) -> Asker:
+    """The driver of conversations with the operator's credentials."""
+    return Asker(
+        clock,
+        {slug: given.secrets for slug, given in settings.carriers.items()},
+        {slug: given.url for slug, given in settings.carriers.items() if given.url},
+        {SANDBOX: SandboxStandIn(settings.sandbox_step)},
+    )
+
+
+def context_of(settings: Settings, store: Store, asker: Asker, flights: Flights, clock: Clock) -> Context:
+    """Ports and decisions for the use cases."""
+    step = timedelta(seconds=settings.sandbox_step)
+    every = timedelta(seconds=settings.refresh_seconds) if settings.refresh_seconds else None
+    return Context(
+        store=store,
+        fetcher=asker,
+        clock=clock,
+        zone_of=zone_of,
+        routes=routes_of(settings),
+        directory=shipped(),
+        book=settings.code_book,
+        new_id=lambda: secrets.token_hex(16),
+        together=lambda jobs: asyncio.gather(*jobs),
+        once=flights,
+        pace=Pace(every=every),
+        paces={SANDBOX: Pace(day=step, every=every or step)},
+        lease=timedelta(seconds=settings.lease_seconds),
+    )
+
+
+async def open_store(settings: Settings) -> SqliteStore:
+    """The store that the settings name, with its secret key."""
+    path = Path(settings.database).expanduser()
+    for folder in (settings.data, path.parent):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from None
+    master = settings.secret_key or _secret_key(settings.data / KEY_FILE, path)
+    return await SqliteStore.open(path, Vault(master, secrets.token_bytes))
+
+
+def _secret_key(file: Path, database: Path) -> bytes:
+    """The key in the data folder; made at the first start, never for a database that has one already."""
+    if file.exists():
+        try:
+            return bytes.fromhex(file.read_text(encoding="ascii").strip())
+        except ValueError:
+            raise ConfigError(f"{file} is not a secret key: restore it from your backup") from None
+    if database.exists():
+        raise ConfigError(
+            f"{database} exists but its secret key {file} is gone: restore the file, or give the key in "
+            "PARCELWIRE_SECRET_KEY"
+        )
+    key = secrets.token_bytes(MASTER_BYTES)
+    write_private(file, key.hex() + "\n")
+    return key
+
+
+def write_private(file: Path, text: str) -> None:
+    """A file that only its owner can read."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+
+
+class Service:
+    """Everything that runs. ``await start()``, later ``await stop()``."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.url = ""
+        self.first_start: FirstStart | None = None
+        self._clock = clock or SystemClock()
+        self._log = structlog.get_logger("parcelwire")
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open the store, listen, and start the loops. ConfigError says what stands in the way."""
+        settings = self.settings
+        for name in settings.unknown:
+            self._log.warning("unknown_setting", name=name)
+        self._store = await open_store(settings)
+        self._asker = asker_of(settings, self._clock)
+        self._flights = Flights()
+        self._sender = PushSender(self._clock, settings.egress_allow)
+        self.context = context_of(settings, self._store, self._asker, self._flights, self._clock)
+        try:
+            await self._prepare_account()
+            await self._reroute()
+            await self._listen()
+        except BaseException:
+            await self._close()
+            raise
+        self._start_loops()
+        self._log.info("started", url=self.url, database=settings.database)
+
+    async def stop(self) -> None:
+        """Take no more work, finish what is under way, close the store."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await self._runner.cleanup()
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._service_file.unlink(missing_ok=True)
+        await self._close()
+        self._log.info("stopped")
+
+    async def _close(self) -> None:
+        await self._flights.close()
+        await self._sender.close()
+        await self._asker.close()
+        await self._store.close()
+
+    async def _prepare_account(self) -> None:
+        settings, store = self.settings, self._store
+        known = await store.accounts()
+        if known:
+            account = known[0]
+            if settings.webhook_sign_key:
+                await store.set_sign_key(account.id, settings.webhook_sign_key)
+        else:
+            login_key = settings.first_key or secrets.token_hex(16).upper()
+            sign_key = settings.webhook_sign_key or login_key
+            account = await open_first_account(self.context, settings.first_plan, login_key, sign_key)
+            self.first_start = FirstStart(None if settings.first_key else login_key, account)
+        if settings.webhook_url:
+            self._check_webhook(settings.webhook_url)
+            endpoint = await store.endpoint(account.id)
+            secret = settings.webhook_secret or (endpoint and endpoint.secret)
+            await store.set_endpoint(
+                account.id,
+                settings.webhook_url,
+                secret or new_secret(secrets.token_bytes(32)),
+                stopped_by_request=True,
+            )
+
+    def _check_webhook(self, url: str) -> None:
+        try:
+            check_url(url, self.settings.egress_allow)
+        except UrlRefused as error:
+            raise ConfigError(
+                f"PARCELWIRE_WEBHOOK_URL: {error} (PARCELWIRE_EGRESS_ALLOW can allow a network)"
+            ) from None
+
+    async def _reroute(self) -> None:
+        """Credentials came or went since the last start: shipments move to the lane that now answers."""
+        routes, now = self.context.routes, self._clock.now()
+        for carrier in {*routes.sources, *routes.missing} - {SANDBOX}:
+            moved = await self._store.reroute(carrier, routes.lane(carrier, ""), now)
+            if moved:
+                self._log.info("rerouted", carrier=carrier, lane=routes.lane(carrier, ""), shipments=moved)
+
+    async def _listen(self) -> None:
+        host, port = self.settings.listen
+        token = secrets.token_hex(32)
+        owner = OwnerEntrance(self.context, token)
+        api = Api(self.context, self.settings.rate_limit, owner.handle)
+        self._runner = web.ServerRunner(web.Server(api.handle, access_log=None))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ConfigError(
+                f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}. Give another address in "
+                "PARCELWIRE_LISTEN (port 0 takes any free one)"
+            ) from None
+        bound = self._runner.addresses[0]
+        self.url = f"http://{_shown_host(bound[0])}:{bound[1]}"
+        self._service_file = self.settings.data / SERVICE_FILE
+        write_private(
+            self._service_file, json.dumps({"url": self.url, "token": token, "pid": os.getpid()}) + "\n"
+        )
+
+    def _start_loops(self) -> None:
+        telemetry = Telemetry(masked=not self.settings.log_numbers)
+        policy = PushPolicy(self.settings.push_schedule, self.settings.push_timeout)
+        refresher = Refresher(self.context, telemetry)
+        pusher = Pusher(self.context, self._sender, policy, random.random, telemetry)
+        janitor = Janitor(self.context, telemetry)
+        self._store.on_work(refresher.wake)
+        self._store.on_work(pusher.wake)
+        self._tasks = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor)]
+
+
+def _shown_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

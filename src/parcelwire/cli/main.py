@@ -1,0 +1,48 @@
+"""The command ``parcelwire``."""
+
+from typing import Annotated
+
+import typer
+
+from parcelwire.cli import owner
+from parcelwire.cli.config import config_app
+from parcelwire.cli.demo import demo
+from parcelwire.cli.serve import serve
+from parcelwire.cli.track import track
+
+app = typer.Typer(
+    name="parcelwire",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Self-hosted shipment tracking that speaks the 17TRACK v2.2 wire API.",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from parcelwire import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Self-hosted shipment tracking that speaks the 17TRACK v2.2 wire API."""
+
+
+app.command()(serve)
+app.command()(demo)
+app.command()(track)
+app.command()(owner.explain)
+app.add_typer(owner.accounts_app, name="accounts")
+app.add_typer(owner.sandbox_app, name="sandbox")
+app.add_typer(config_app, name="config")
+
+
+def main() -> None:
+    """Entry point."""
+    app()

@@ -1,0 +1,60 @@
+"""How commands end and speak: 0 done, 1 failed, 2 wrong use or environment; errors go to standard error."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from typing import Any, NoReturn, TypeVar
+
+T = TypeVar("T")
+
+FAILED, WRONG_USE = 1, 2
+
+
+def fail(text: str, code: int = FAILED) -> NoReturn:
+    """End with one line that says what to do."""
+    sys.stderr.write(f"parcelwire: {text}\n")
+    raise SystemExit(code)
+
+
+def say_json(value: object) -> None:
+    """One JSON object on one line."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the cheapest event loop there is."""
+    from parcelwire.domain.errors import ConfigError
+
+    try:
+        import uvloop
+    except ImportError:
+        factory = None
+    else:
+        factory = uvloop.new_event_loop
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(work)
+    except ConfigError as error:
+        fail(str(error), WRONG_USE)
+
+
+def set_up_logs(*, quiet: bool = False) -> None:
+    """Lines for people on a terminal, else JSON; always on standard error, always UTC."""
+    import logging
+
+    import structlog
+
+    people = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if quiet else logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

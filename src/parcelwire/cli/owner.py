@@ -1,0 +1,125 @@
+"""Commands for the owner. They work whether the service runs (then through it) or not (then on the file)."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from parcelwire.cli.output import fail, run, say_json
+
+accounts_app = typer.Typer(no_args_is_help=True, help="Accounts and their plans.")
+sandbox_app = typer.Typer(no_args_is_help=True, help="Journeys of the sandbox carrier.")
+
+Json = Annotated[bool, typer.Option("--json", help="Stable JSON instead of text.")]
+
+
+async def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
+    """Ask the running service, else do it here."""
+    import os
+
+    from parcelwire.app import SERVICE_FILE, asker_of, context_of, open_store, settings_from
+    from parcelwire.flows.manage import VERBS, OwnerError
+    from parcelwire.net.clock import SystemClock
+    from parcelwire.net.flights import Flights
+
+    settings = settings_from(os.environ)
+    running = settings.data / SERVICE_FILE
+    if running.exists():
+        answer = await _through_service(running, verb, values)
+        if answer is not None:
+            return answer
+    if not Path(settings.database).exists():
+        fail(f"there is no database {settings.database} yet: start with 'parcelwire serve'")
+    store = await open_store(settings)
+    clock = SystemClock()
+    asker = asker_of(settings, clock)
+    try:
+        return await VERBS[verb](context_of(settings, store, asker, Flights(), clock), values)
+    except OwnerError as error:
+        fail(str(error))
+    finally:
+        await asker.close()
+        await store.close()
+
+
+async def _through_service(file: Path, verb: str, values: dict[str, str]) -> dict[str, Any] | None:
+    """The running service's answer; None when none runs (it died and left its file)."""
+    import aiohttp
+
+    from parcelwire.api.owner import HEADER, PREFIX
+
+    service = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(
+                service["url"] + PREFIX + verb, json=values, headers={HEADER: service["token"]}
+            ) as response,
+        ):
+            answer: dict[str, Any] = await response.json()
+    except aiohttp.ClientConnectionError:
+        return None
+    if response.status == 400:
+        fail(answer["error"])
+    return answer if response.status == 200 else None
+
+
+@accounts_app.command("list")
+def list_accounts(as_json: Json = False) -> None:
+    """Show all accounts with their plan and quota."""
+    answer = run(call("accounts", {}))
+    if as_json:
+        say_json(answer)
+        return
+    for row in answer["accounts"]:
+        typer.echo(
+            f"{row['name']}: plan {row['plan']}, {row['quota_used']} of {row['quota_total']} used this month"
+        )
+
+
+@accounts_app.command("plan")
+def set_plan(
+    plan: Annotated[str, typer.Argument(help="free, unlimited, or a number of quota units a month.")],
+    account: Annotated[str, typer.Option(help="Name of the account; the first one without it.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Give an account another plan."""
+    answer = run(call("plan", {"plan": plan} | ({"account": account} if account else {})))
+    if as_json:
+        say_json(answer)
+    else:
+        typer.echo(f"{answer['name']}: plan {answer['plan']}, {answer['quota_total']} quota units a month")
+
+
+@sandbox_app.command("advance")
+def advance(
+    number: Annotated[str, typer.Argument(help="A registered sandbox number.")],
+    steps: Annotated[int, typer.Option(min=1, help="How many steps.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Move a sandbox journey on at once."""
+    answer = run(call("advance", {"number": number, "steps": str(steps)}))
+    if as_json:
+        say_json(answer)
+    else:
+        typer.echo(f"{number}: advanced by {steps}")
+
+
+def explain(
+    number: Annotated[str, typer.Argument(help="A registered tracking number.")], as_json: Json = False
+) -> None:
+    """Show why a shipment stands where it stands: every refresh, its outcome, and the next one."""
+    answer = run(call("explain", {"number": number}))
+    if as_json:
+        say_json(answer)
+        return
+    for row in answer["shipments"]:
+        typer.echo(f"{row['number']} ({row['carrier']}, code {row['code']}), account {row['account']}")
+        typer.echo(f"  {row['phase']}, {row['status'] or 'no status yet'}, version {row['version']}")
+        if row["trouble"]:
+            typer.echo(f"  trouble: {row['trouble']}")
+        if row["next_refresh"]:
+            typer.echo(f"  next refresh {row['next_refresh']} in lane {row['lane']}")
+        for item in row["refreshes"]:
+            typer.echo(f"  {item['at']} {item['outcome']} ({item['ms']} ms): {item['why']}")

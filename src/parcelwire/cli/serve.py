@@ -1,0 +1,50 @@
+"""``parcelwire serve``: one process, everything in it."""
+
+import asyncio
+import signal
+
+import typer
+
+from parcelwire.cli.output import run, set_up_logs
+
+
+def serve() -> None:
+    """Run the service: wire API, refresher and webhook pusher in one process.
+
+    Needs no settings; the PARCELWIRE_* variables are described in docs/reference/settings.md.
+    """
+    set_up_logs()
+    run(_serve())
+
+
+async def _serve() -> None:
+    import os
+
+    from parcelwire.app import Service, settings_from
+
+    service = Service(settings_from(os.environ))
+    await service.start()
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stopped.set)
+    _greet(service)
+    await stopped.wait()
+    await service.stop()
+
+
+def _greet(service: object) -> None:
+    from parcelwire.app import Service
+
+    assert isinstance(service, Service)  # noqa: S101
+    first = service.first_start
+    typer.echo(f"parcelwire listens on {service.url}")
+    if first is None:
+        return
+    typer.echo(f"data folder: {service.settings.data}")
+    if first.login_key:
+        typer.echo(f"login key (17token), shown only now: {first.login_key}")
+    typer.echo(
+        f"plan: {first.account.plan}, {first.account.quota_total} quota units a month; "
+        "change it with: parcelwire accounts plan unlimited"
+    )
