@@ -14,9 +14,12 @@ from parcelwire.wire.signature import new_secret, secret_bytes, sign, standard_h
 
 DOCUMENTED = b'{"event":"TRACKING_UPDATED","data":{"number":"RR123456789CN","carrier":3011,"tag":null}}'
 STOPPED = (
-    b'{"event":"TRACKING_STOPPED","data":{"number":"RR123456789CN","carrier":3011,"param":null,"tag":"order-7"}}'
+    b'{"event":"TRACKING_STOPPED",'
+    b'"data":{"number":"RR123456789CN","carrier":3011,"param":null,"tag":"order-7"}}'
 )
-UTF8 = '{"event":"TRACKING_UPDATED","data":{"number":"LX000000014CN","carrier":3011,"tag":"Zürich 订单"}}'.encode()
+UTF8 = (
+    '{"event":"TRACKING_UPDATED","data":{"number":"LX000000014CN","carrier":3011,"tag":"Zürich 订单"}}'
+).encode()
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 PUSH_ID = "msg_01HV8Y2J6N0000000000000000"
 AT = datetime.fromtimestamp(1_700_000_000, UTC)
@@ -65,7 +68,9 @@ def test_standard_headers_give_the_published_vectors(body: bytes, expected: str)
 def test_the_time_zone_of_the_attempt_does_not_matter() -> None:
     """One instant in two zones gives one signature, and fractions of seconds are cut."""
     elsewhere = AT.astimezone(timezone(timedelta(hours=9))) + timedelta(milliseconds=999)
-    assert standard_headers(PUSH_ID, elsewhere, UTF8, [SECRET]) == standard_headers(PUSH_ID, AT, UTF8, [SECRET])
+    assert standard_headers(PUSH_ID, elsewhere, UTF8, [SECRET]) == standard_headers(
+        PUSH_ID, AT, UTF8, [SECRET]
+    )
 
 
 @given(body=st.binary(), key=keys, secret=secrets)
@@ -93,7 +98,7 @@ def test_the_reference_library_agrees(body: str, secret: str) -> None:
 
 
 def test_receivers_with_either_secret_accept_a_rotation() -> None:
-    """While secrets rotate, the old and the new one verify, ours and the reference's way; a third does not."""
+    """While secrets rotate, the old and the new one verify, by both implementations; a third does not."""
     old, new, third = (new_secret(bytes([n]) * 32) for n in (1, 2, 3))
     now = SystemClock().now()  # the reference library reads the real clock
     headers = standard_headers(PUSH_ID, now, STOPPED, [new, old])
@@ -105,7 +110,9 @@ def test_receivers_with_either_secret_accept_a_rotation() -> None:
         Webhook(third).verify(STOPPED, headers)
 
 
-@pytest.mark.parametrize(("age_s", "accepted"), [(0, True), (300, True), (301, False), (-300, True), (-301, False)])
+@pytest.mark.parametrize(
+    ("age_s", "accepted"), [(0, True), (300, True), (301, False), (-300, True), (-301, False)]
+)
 def test_old_and_future_messages_are_refused(age_s: int, accepted: bool) -> None:
     """With the receiver's time given, five minutes either way are the limit."""
     headers = standard_headers(PUSH_ID, AT, UTF8, [SECRET])
@@ -177,7 +184,15 @@ def test_a_signature_among_foreign_versions_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", ["", "whsec_", "whsec_!!!!", "whsec_" + "QUFB" * 5, "whsec_" + "QUFB" * 22, SECRET.removeprefix("whsec_")]
+    "secret",
+    [
+        "",
+        "whsec_",
+        "whsec_!!!!",
+        "whsec_" + "QUFB" * 5,
+        "whsec_" + "QUFB" * 22,
+        SECRET.removeprefix("whsec_"),
+    ],
 )
 def test_a_bad_secret_is_an_error_that_does_not_show_it(secret: str) -> None:
     """Wrong prefix, not base64, 15 or 66 bytes: the error names the rule, not the secret."""
