@@ -1,6 +1,8 @@
 """Real loopback servers, for HTTP that is broken on purpose."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -19,6 +21,13 @@ def response(status: str = "200 OK", body: bytes = b"", *headers: str) -> bytes:
 async def silence(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
     """Says nothing until the other side goes away."""
     await reader.read()
+
+
+async def reset(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Ends the connection with RST instead of FIN."""
+    linger_0 = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_0)
+    writer.transport.abort()
 
 
 class RawServer:

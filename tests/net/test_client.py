@@ -15,7 +15,7 @@ from parcelwire.domain.errors import CarrierError, MalformedReply, Unavailable
 from parcelwire.domain.exchange import Request
 from parcelwire.net.client import USER_AGENT, HttpTransport, ReplyLimits, inflate, target_url
 
-from .conftest import Serve, response, silence
+from .conftest import Serve, reset, response, silence
 
 QUICK = ReplyLimits(connect_s=1, silence_s=0.3, total_s=1, head=4096, compressed=10_000, body=50_000)
 GET = Request("GET", "/x")
@@ -127,10 +127,6 @@ async def cut(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def cut_head(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Le")
     await writer.drain()
-
-
-async def reset(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
 
 
 async def stall_after_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -20,7 +20,7 @@ from parcelwire.domain.errors import PushError
 from parcelwire.net.clock import SystemClock
 from parcelwire.net.push import BODY_KEPT, PushSender, retry_after_s
 
-from .conftest import Serve, response, silence
+from .conftest import Serve, reset, response, silence
 from .test_egress import Names
 
 LOOPBACK = (ip_network("127.0.0.1/32"),)
@@ -83,7 +83,9 @@ async def test_retry_after_counts_for_429_and_503(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("0", 1), ("1", 1), ("3600", 3600), ("86400", 86400), ("86401", 86400), ("9" * 5000, 86400), (" 5 ", 5),
+        ("0", 1), ("1", 1), ("3600", 3600), ("86400", 86400), ("86401", 86400), ("9" * 5000, 86400),
+        (" 5 ", 5), ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", None),
+        ("1 Mar 2026 1:1:1 +9999999999", None),
         (format_datetime(NOW + timedelta(minutes=2), usegmt=True), 120),
         (format_datetime(NOW - timedelta(minutes=2), usegmt=True), 1),
         ("Sun, 01 Mar 2026 12:00:30 -0000", 30), ("Sunday, 01-Mar-26 12:00:30 GMT", 30),
@@ -129,10 +131,6 @@ async def test_the_head_decides(serve: Serve, sender: PushSender, answer: object
     reply = await sender.send((await serve(answer)).url, BODY, HEADERS, 0.3)
     assert (reply.http_status, reply.body_start) == (200, start)
     assert asyncio.get_running_loop().time() - began < 1
-
-
-async def reset(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
 
 
 async def slow_head(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
