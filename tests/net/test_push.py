@@ -196,18 +196,28 @@ async def test_http_and_odd_ports_stay_inside_the_allowed_network(serve: Serve) 
         await again.close()
 
 
-async def test_no_cookies_and_no_proxy(
-    serve: Serve, sender: PushSender, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_every_connect_resolves_the_name_again(serve: Serve) -> None:
+    """DNS rebinding: after a harmless answer the name leads elsewhere, and the next connect is refused."""
+    server = await serve(response("200 OK", b"", "Connection: close"))
+    sender = PushSender(SystemClock(), LOOPBACK, resolver=Names(["127.0.0.1"], ["127.0.0.2"]))
+    url = f"http://rebind.example:{server.port}/"
+    assert (await sender.send(url, BODY, HEADERS)).http_status == 200
+    assert (await fail(sender, url)).detail == "address not allowed"
+    await sender.close()
+
+
+async def test_no_cookies_and_no_proxy(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint cannot mark us, and the environment cannot redirect us."""
     proxy = await serve(response("502 Bad"))
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, proxy.url)
     server = await serve(response("200 OK", b"", "Set-Cookie: id=7"))
+    sender = PushSender(SystemClock(), LOOPBACK, resolver=Names(["127.0.0.1"]))
     for _ in range(2):
-        await sender.send(server.url, BODY, HEADERS)
+        await sender.send(f"http://hook.example:{server.port}/", BODY, HEADERS)
     assert "cookie" not in server.requests[1][1]
     assert (server.connects, proxy.connects) == (1, 0)
+    await sender.close()
 
 
 async def test_a_sick_endpoint_does_not_delay_another(serve: Serve, sender: PushSender) -> None:
