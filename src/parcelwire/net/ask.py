@@ -29,7 +29,8 @@ Result = TypeVar("Result")
 class Asker:
     """Implements ports.Fetcher. ``access`` and ``base_urls`` are by carrier slug.
 
-    A carrier without a base URL here has its own. A base URL ``inprocess:<slug>`` is answered by that stand-in of ``in_process``.
+    A carrier without a base URL here has its own. A base URL ``inprocess:<slug>`` is answered by that
+    stand-in of ``in_process``.
     """
 
     def __init__(

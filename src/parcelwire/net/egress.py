@@ -62,6 +62,7 @@ NAT64_LOCAL = IPv6Network(
 )  # RFC 8215: each network decides where in it the IPv4 address stands
 
 IPV4 = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}")  # no octal, no hex, no short forms
+IPV6 = re.compile(r"\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\](?::[0-9]*)?")
 NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")  # as a last label: resolvers read such a host as an address
 LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
@@ -190,8 +191,8 @@ def _check_text(url: str) -> None:
         raise UrlRefused("the URL must begin with https:// and a host")
     if "@" in authority:
         raise UrlRefused("user and password are not allowed")
-    if "%" in authority:
-        raise UrlRefused("percent signs are not allowed in the host")
+    if "%" in authority or ("[" in authority and not IPV6.fullmatch(authority)):
+        raise UrlRefused("the host has percent signs, or brackets around something else than an IPv6 address")
 
 
 def _check_host(host: str, port: int, guard: Guard) -> None:

@@ -10,7 +10,7 @@ IN_PROCESS = "inprocess:"  # base URL "inprocess:<slug of the stand-in>"; withou
 async def send_in_process(stand_in: StandIn, request: Request, clock: Clock, total_s: float) -> Reply:
     """One request, one reply. The stand-in asks for trouble in its reply's headers:
 
-    ``x-delay-s``: seconds until it arrives (too late after ``total_s``); ``x-fault``: ``timeout`` or ``reset``.
+    ``x-delay-s``: seconds until it arrives (too late from ``total_s`` on); ``x-fault``: timeout or reset.
     """
     reply = stand_in.answer(request, clock.now())
     delay_s = float(reply.headers.get("x-delay-s", "0"))

@@ -138,7 +138,7 @@ def retry_after_s(text: str, now: datetime) -> float | None:
     else:
         try:
             at = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         wait_s = (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds()
     return min(max(wait_s, RETRY_AFTER_S[0]), RETRY_AFTER_S[1])

@@ -68,7 +68,7 @@ def verify(
     now: datetime | None = None,
     tolerance_s: int = 300,
 ) -> bool:
-    """For receivers: is this body genuine? Checks ``sign`` with ``key``, the standard headers with ``secret``.
+    """For receivers: is this body genuine? ``key`` checks ``sign``, ``secret`` the standard headers.
 
     With ``now`` (aware), a timestamp further away than ``tolerance_s`` is refused: without it an old message
     can be played again. Whatever the headers hold, the answer is True or False; ValueError only without a
