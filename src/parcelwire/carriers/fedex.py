@@ -51,7 +51,7 @@ from parcelwire.domain.exchange import (
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
-from parcelwire.domain.times import from_iso, naive
+from parcelwire.domain.times import EARLIEST, from_iso, naive
 
 # Ship dates that belong to a registration: labels are made before it, parcels leave after it.
 SHIPPED_BEFORE = timedelta(days=30)
@@ -245,9 +245,8 @@ def _ours(results: Sequence[Mapping[str, object]], since: datetime) -> Mapping[s
 
 
 def _newest_scan(result: Mapping[str, object]) -> datetime:
-    oldest = datetime.min.replace(tzinfo=UTC)
     moments = (from_iso(get(scan, "date")) for scan in each(result, "scanEvents"))
-    return max((_comparable(moment) or oldest for moment in moments), default=oldest)
+    return max((_comparable(moment) or EARLIEST for moment in moments), default=EARLIEST)
 
 
 def _comparable(moment: Moment) -> datetime | None:
