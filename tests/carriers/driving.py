@@ -82,7 +82,7 @@ def outcome(carrier: Carrier, answer: Report | CarrierError, zone_of: ZoneOf) ->
 
 def since_of(rows: Sequence[Mapping[str, Any]]) -> datetime:
     """A registration a few days before the newest scan that is expected."""
-    newest = max((row["latest_event_utc"] or "" for row in rows), default="")
+    newest = max((row.get("latest_event_utc") or "" for row in rows), default="")
     return (datetime.fromisoformat(newest) if newest else NOW) - timedelta(days=5)
 
 

@@ -66,7 +66,7 @@ GERMANY = (
 
 
 def scans(number: str, begun: datetime, now: datetime, places: Sequence[Place]) -> list[Scan]:
-    """The scans up to ``now``, newest first, of a parcel whose label was made at ``begun``; at least the label.
+    """The scans up to ``now``, newest first, of a parcel whose label (always there) was made at ``begun``.
 
     The number decides the pace (half to twice the usual hours) and the two ends of the journey.
     """
