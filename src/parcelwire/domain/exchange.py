@@ -26,13 +26,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request below the carrier's base URL. ``path`` begins with a slash, query values are raw."""
+    """One HTTP request below the carrier's base URL. ``path`` begins with a slash, query values are raw.
+
+    Its repr shows neither headers nor body: they may hold a secret.
+    """
 
     method: str
     path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

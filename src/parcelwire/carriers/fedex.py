@@ -1,0 +1,407 @@
+"""FedEx: Track API v1. OAuth2 client credentials, up to 30 numbers a call.
+
+What its answers do, and what the code minds therefore:
+
+* "not found" stands inside HTTP 200, number by number;
+* numbers are used again: the question carries a ship-date window, and of several results the one with the
+  newest scan counts;
+* ``derivedStatusCode`` and ``derivedCode`` are never read: they say "delivered" on a scan that goes back;
+* midnight without an offset is a date without a time; so is any midnight in ``dateAndTimes``.
+
+Source: FedEx Track API specification 1.0.0 and rate limit page; code list in fedex.csv.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+import msgspec
+
+from parcelwire.carriers._reading import (
+    Code,
+    check_status,
+    code_table,
+    country,
+    each,
+    get,
+    json_of,
+    text,
+)  # fmt: skip
+from parcelwire.domain.errors import (
+    CarrierError,
+    InvalidNumber,
+    MalformedReply,
+    Refused,
+    Throttled,
+    Unavailable,
+    UnknownNumber,
+)  # fmt: skip
+from parcelwire.domain.exchange import (
+    Access,
+    Answers,
+    Exchange,
+    Query,
+    Reply,
+    Request,
+    Token,
+    TokenExchange,
+)  # fmt: skip
+from parcelwire.domain.limits import Limits
+from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report, joined
+from parcelwire.domain.status import SubStatus
+from parcelwire.domain.times import EARLIEST, from_iso, naive
+
+# Ship dates that belong to a registration: labels are made before it, parcels leave after it.
+SHIPPED_BEFORE = timedelta(days=30)
+SHIPPED_AFTER = timedelta(days=90)
+
+OAUTH_BAN_S = 600.0  # too many token calls from one address: HTTP 403 for ten minutes
+TOKEN_LIFE_S = 300.0  # of a token that does not say how long it lives; usual is an hour
+
+EVENTS = code_table("fedex.csv")["eventType"]
+REASONS = code_table("fedex.csv")["exceptionCode"]
+
+# Events that only say "something happened": exception code, then text, tell what.
+REFINED = frozenset({"DE", "SE", "CD", "DY", "HL"})
+REDIRECTED = frozenset({"A13", "A47"})  # with DE: FedEx moved it, nobody refused or was absent
+TEXT_FIRST = frozenset({"07"})  # means "refused" in older lists only
+
+Rules = tuple[tuple[re.Pattern[str], SubStatus], ...]
+
+
+def _rules(*rows: tuple[str, SubStatus]) -> Rules:
+    return tuple((re.compile(pattern, re.IGNORECASE), sub_status) for pattern, sub_status in rows)
+
+
+CLEARANCE = _rules(
+    (r"documents|information needed|invoice|missing or incomplete|duty payment",
+     SubStatus.CUSTOMS_REQUIRING_INFORMATION),
+    (r"prohibited|seized", SubStatus.EXCEPTION_SECURITY),
+    (r"abandoned|disposed", SubStatus.DESTROYED),
+)  # fmt: skip
+AT_THE_DOOR = _rules(
+    (r"not available|business closed|\bno one\b", SubStatus.FAILURE_NO_BODY),
+    (r"refused", SubStatus.FAILURE_REJECTED),
+    (r"\blost\b|unable to locate the package", SubStatus.LOST),
+    (r"incorrect (\w+ )?address|address correction|unable to locate|\bmoved\b",
+     SubStatus.FAILURE_INVALID_ADDRESS),
+    (r"duty payment", SubStatus.CUSTOMS_REQUIRING_INFORMATION),
+    (r"\bcod\b|payment|duties and taxes due", SubStatus.FAILURE_SECURITY),
+    (r"return(ing|ed)?( package)? to shipper", SubStatus.RETURNING),
+)  # fmt: skip
+ON_THE_WAY = _rules(
+    (r"regulatory review|clearance delay|customs", SubStatus.CUSTOMS_PROCESSING),
+    (r"damaged", SubStatus.DAMAGE),
+    (r"weather|delay|beyond our control|disaster|operational", SubStatus.DELAYED),
+    (r"hold at|(ready|available) for pickup", SubStatus.AVAILABLE_FOR_PICKUP),
+)
+TEXTS = AT_THE_DOOR + CLEARANCE + ON_THE_WAY  # first hit wins
+
+# Codes with two meanings, and those that only some texts may change.
+OWN_TEXTS: Mapping[str, Rules] = {
+    "CD": CLEARANCE,
+    "DL": _rules((r"return(ed)? to shipper", SubStatus.RETURNED)),
+    "EA": _rules((r"export approved", SubStatus.CUSTOMS_RELEASED)),
+    "RC": _rules((r"return(ing|ed)", SubStatus.RETURNING)),
+}
+
+
+class Fedex:
+    """FedEx Express, Ground, Ground Economy, Freight: one interface for all."""
+
+    slug = "fedex"
+    serves: Sequence[str] = ("fedex",)
+    base_url = "https://apis.fedex.com"
+    secrets: Sequence[str] = ("client_id", "client_secret")
+    batch = 30
+    # 1,400 calls in any 10 s and 100,000 a day: 100 + 10 x 130 stays inside.
+    limits = Limits(per_s=130.0, burst=100, per_day=100_000)
+
+    def lane(self, number: str) -> str:  # noqa: ARG002  (one project, one lane)
+        return self.slug
+
+    def token(self, secrets: Mapping[str, str]) -> TokenExchange:
+        """Client credentials for a bearer token of an hour."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": secrets["client_id"],
+            "client_secret": secrets["client_secret"],
+        }
+        reply = yield Request(
+            "POST",
+            "/oauth/token",
+            {"Content-Type": "application/x-www-form-urlencoded"},
+            body=urlencode(form).encode(),
+        )
+        return parse_token(reply)
+
+    def track(self, queries: Sequence[Query], access: Access) -> Exchange:
+        """One call for all numbers."""
+        reply = yield Request(
+            "POST",
+            "/track/v1/trackingnumbers",
+            {
+                "Authorization": f"Bearer {access.token}",
+                "Content-Type": "application/json",
+                "X-locale": "en_US",
+            },
+            body=msgspec.json.encode(question(queries)),
+        )
+        return parse(reply, queries)
+
+
+def question(queries: Sequence[Query]) -> dict[str, object]:
+    """The body that asks about ``queries``, each within its ship-date window."""
+    return {
+        "includeDetailedScans": True,
+        "trackingInfo": [
+            {
+                "shipDateBegin": (query.since - SHIPPED_BEFORE).date().isoformat(),
+                "shipDateEnd": (query.since + SHIPPED_AFTER).date().isoformat(),
+                "trackingNumberInfo": {"trackingNumber": query.number},
+            }
+            for query in queries
+        ],
+    }
+
+
+def parse_token(reply: Reply) -> Token:
+    """The token of an answer to the token call."""
+    if reply.status == 403:  # wrong credentials give 401
+        raise Throttled("HTTP 403 from the token endpoint", OAUTH_BAN_S)
+    if reply.status in (400, 401):
+        raise Refused(f"HTTP {reply.status} from the token endpoint")
+    check_status(reply)
+    body = json_of(reply)
+    value = text(body, "access_token")
+    if value is None:
+        raise MalformedReply("the token answer holds no token")
+    life = text(body, "expires_in") or ""
+    return Token(value, float(life) if re.fullmatch(r"[0-9]{1,8}", life) else TOKEN_LIFE_S)
+
+
+def parse(reply: Reply, queries: Sequence[Query]) -> Answers:
+    """An answer for every query. Raises CarrierError when the reply says nothing about any of them."""
+    if reply.status == 400:
+        return _refused_question(reply, queries)
+    check_status(reply)
+    body = json_of(reply)
+    entries = {text(entry, "trackingNumber"): entry for entry in each(body, "output", "completeTrackResults")}
+    no_data = any(text(alert, "code") == "TRACKING.DATA.NOTFOUND" for alert in each(body, "output", "alerts"))
+    answers: dict[str, Report | CarrierError] = {}
+    for query in queries:
+        entry = entries.get(query.number)
+        if entry is not None:
+            answers[query.number] = _answer(query, list(each(entry, "trackResults")))
+        elif no_data and not entries:
+            answers[query.number] = UnknownNumber(f"no data for {query.number}")
+        else:
+            answers[query.number] = MalformedReply(f"{query.number} is missing from the answer")
+    return answers
+
+
+def _refused_question(reply: Reply, queries: Sequence[Query]) -> Answers:
+    """HTTP 400 concerns the token, one of the numbers, or FedEx itself.
+
+    A bad number spoils the whole call and is not named. With several numbers that is MalformedReply: the one
+    class that harms no neighbour (nothing is learnt about any of them), and the driver halves such a call
+    until it has found the number.
+    """
+    body = json_of(reply)
+    code = text(body, "errors", 0, "code") or "no code"
+    message = (text(body, "errors", 0, "message") or "").casefold()
+    if code == "NOT.AUTHORIZED.ERROR" or (code == "BAD.REQUEST.ERROR" and "jwt" in message):
+        raise Refused(f"HTTP 400, {code}", stale_token=True)
+    if code.startswith("TRACKING.TRACKINGNUMBER.") and len(queries) == 1:
+        return {queries[0].number: InvalidNumber(f"{queries[0].number}: {code}")}
+    if code.startswith("VALIDATION.ERRCD") or code == "INTERNAL.SERVER.ERROR":
+        raise Unavailable(f"HTTP 400, {code}")
+    raise MalformedReply(f"HTTP 400, {code}")
+
+
+def _answer(query: Query, results: Sequence[Mapping[str, object]]) -> Report | CarrierError:
+    found = [result for result in results if not isinstance(result.get("error"), dict)]
+    if found:
+        return _report(query.number, _ours(found, query.since))
+    code = text(results[0], "error", "code") if results else None
+    if code is None:
+        return MalformedReply(f"no result for {query.number}")
+    if code.endswith("NOTFOUND"):
+        return UnknownNumber(f"{query.number}: {code}")
+    if code.startswith("TRACKING.TRACKINGNUMBER."):
+        return InvalidNumber(f"{query.number}: {code}")
+    return Unavailable(f"{query.number}: {code}")
+
+
+def _ours(results: Sequence[Mapping[str, object]], since: datetime) -> Mapping[str, object]:
+    """Of several shipments with the same number the one with the newest scan inside the window."""
+    if len(results) == 1:
+        return results[0]
+    dated = [(_newest_scan(result), result) for result in results]
+    inside = [pair for pair in dated if since - SHIPPED_BEFORE <= pair[0] <= since + SHIPPED_AFTER]
+    return max(inside or dated, key=lambda pair: pair[0])[1]
+
+
+def _newest_scan(result: Mapping[str, object]) -> datetime:
+    moments = (from_iso(get(scan, "date")) for scan in each(result, "scanEvents"))
+    return max((_comparable(moment) or EARLIEST for moment in moments), default=EARLIEST)
+
+
+def _comparable(moment: Moment) -> datetime | None:
+    wall = naive(moment)
+    return moment.utc or (wall.replace(tzinfo=UTC) if wall else None)
+
+
+def _report(number: str, result: Mapping[str, object]) -> Report | CarrierError:
+    latest = get(result, "latestStatusDetail")
+    if not isinstance(result.get("scanEvents"), list) and text(latest, "code") is None:
+        return MalformedReply(f"no scans and no status for {number}")
+    events = tuple(_event(scan) for scan in each(result, "scanEvents"))
+    dates = {text(item, "type"): item for item in each(result, "dateAndTimes")}
+    reason = _reason(latest)
+    current = _meaning(text(latest, "code") or "", reason, _words(latest, reason))
+    report = Report(
+        number,
+        events=events,
+        current=current.sub_status if current and not current.informative else None,
+        current_reason=reason.get("text"),
+        delivered=_date(dates.get("ACTUAL_DELIVERY")),
+        estimate=_estimate(result, dates),
+        origin=_place(result, "shipperInformation", "originLocation"),
+        destination=_place(result, "recipientInformation", "destinationLocation"),
+        unmapped=tuple(dict.fromkeys(event.code for event in events if event.sub_status is None)),
+        lang="en",
+    )
+    return _with_facts(report, result)
+
+
+def _event(scan: Mapping[str, object]) -> Event:
+    kind = text(scan, "eventType") or ""
+    reason = {"code": text(scan, "exceptionCode") or "", "text": text(scan, "exceptionDescription") or ""}
+    description = text(scan, "eventDescription") or kind
+    meaning = _meaning(kind, reason, f"{description} {reason['text']}")
+    moment = from_iso(get(scan, "date"))
+    if moment.zone is None and moment.time == "00:00:00":
+        moment = replace(moment, time=None)
+    refined = kind in REFINED or kind not in EVENTS
+    return Event(
+        moment,
+        description,
+        meaning.sub_status if meaning else None,
+        code=joined([kind, reason["code"]], "/") or "" if refined else kind,
+        location=_location(scan),
+        address=_address(get(scan, "scanLocation")),
+        informative=meaning.informative if meaning else False,
+        reason=reason["text"] or None,
+    )
+
+
+def _meaning(kind: str, reason: Mapping[str, str], words: str) -> Code | None:
+    """What an event or the current status says; None when neither code nor text is known."""
+    known = EVENTS.get(kind)
+    own = OWN_TEXTS.get(kind)
+    if known is not None and kind not in REFINED:
+        return _by_text(words, own or ()) or known
+    code = reason.get("code", "")
+    if kind == "DE" and code in REDIRECTED:
+        return known
+    by_text, by_code = _by_text(words, own or TEXTS), REASONS.get(code)
+    first, second = (by_text, by_code) if code in TEXT_FIRST else (by_code, by_text)
+    return first or second or known
+
+
+def _by_text(words: str, rules: Rules) -> Code | None:
+    return next((Code(sub_status, False, "") for pattern, sub_status in rules if pattern.search(words)), None)
+
+
+def _reason(latest: object) -> Mapping[str, str]:
+    """Code and text of the first detail of the current status that has a text."""
+    for detail in each(latest, "ancillaryDetails"):
+        words = text(detail, "reasonDescription")
+        if words:
+            return {"code": text(detail, "reason") or "", "text": words}
+    return {}
+
+
+def _words(latest: object, reason: Mapping[str, str]) -> str:
+    return f"{text(latest, 'description') or ''} {reason.get('text', '')}"
+
+
+def _address(node: object) -> Address:
+    return Address(
+        country(node, "countryCode"),
+        text(node, "stateOrProvinceCode"),
+        text(node, "city"),
+        text(node, "streetLines", 0),
+        text(node, "postalCode"),
+    )
+
+
+def _location(scan: Mapping[str, object]) -> str | None:
+    place = get(scan, "scanLocation")
+    return joined([text(place, "city"), text(place, "stateOrProvinceCode"), text(place, "countryName")])
+
+
+def _place(result: Mapping[str, object], party: str, station: str) -> Address:
+    """The party's own address; the station's when there is none."""
+    own = _address(get(result, party, "address"))
+    return own if own != NOWHERE else _address(get(result, station, "locationContactAndAddress", "address"))
+
+
+def _date(node: object) -> Moment | None:
+    """A moment of ``dateAndTimes``; its midnights are placeholders in Memphis time."""
+    return _known(from_iso(get(node, "dateTime")))
+
+
+def _known(moment: Moment) -> Moment | None:
+    if moment.date is None:
+        return None
+    return Moment(date=moment.date) if moment.time == "00:00:00" else moment
+
+
+def _estimate(result: Mapping[str, object], dates: Mapping[str | None, object]) -> Estimate | None:
+    """The delivery window; else the estimated day; else the usual transit window."""
+    for start, end in (
+        _window(get(result, "estimatedDeliveryTimeWindow", "window")),
+        (None, _date(dates.get("ESTIMATED_DELIVERY"))),
+        _window(get(result, "standardTransitTimeWindow", "window")),
+    ):
+        if start or end:
+            return Estimate(start, end)
+    return None
+
+
+def _window(node: object) -> tuple[Moment | None, Moment | None]:
+    return _known(from_iso(get(node, "begins"))), _known(from_iso(get(node, "ends")))
+
+
+def _with_facts(report: Report, result: Mapping[str, object]) -> Report:
+    measures = get(result, "packageDetails", "weightAndDimensions")
+    weights = list(each(measures, "weight")) or list(each(result, "shipmentDetails", "weight"))
+    identifiers = {
+        text(item, "type"): text(item, "values", 0) or text(item, "value")
+        for item in each(result, "additionalTrackingInfo", "packageIdentifiers")
+    }
+    return replace(
+        report,
+        service=text(result, "serviceDetail", "description"),
+        weight_raw=joined([text(weights, 0, "value"), text(weights, 0, "unit")], " "),
+        weight_kg=next((text(item, "value") for item in weights if text(item, "unit") == "KG"), None),
+        pieces=text(result, "packageDetails", "count"),
+        dimensions=_dimensions(each(measures, "dimensions")),
+        customer_number=identifiers.get("CUSTOMER_REFERENCE"),
+        reference_number=identifiers.get("SHIPPER_REFERENCE"),
+    )
+
+
+def _dimensions(sizes: Iterable[Mapping[str, object]]) -> str | None:
+    for size in sizes:
+        sides = [text(size, side) for side in ("length", "width", "height")]
+        if all(sides):
+            return joined([joined(sides, "x"), text(size, "units")], " ")
+    return None
+
+
+CARRIER = Fedex()

@@ -1,0 +1,148 @@
+"""Each carrier over real loopback HTTP: token, question, answer, and what the service would show."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import aiohttp
+import pytest
+
+from parcelwire.carriers import carriers
+from parcelwire.domain.errors import CarrierError
+from parcelwire.domain.exchange import Access, Answers, Query, Reply, Request
+from parcelwire.domain.report import Report
+from parcelwire.ports import Carrier, StandIn
+from parcelwire.standins import stand_ins
+from parcelwire.standins.server import serve
+from parcelwire.zones import zone_of
+from tests.carriers.driving import CALLS_MAX, Outcome, access, outcome, queries, since_of
+from tests.carriers.recordings import Sample, payloads, recordings
+from tests.clocks import SetClock
+
+REACHABLE = [carriers()[slug] for slug in stand_ins() if slug in carriers()]
+
+
+class Playing:
+    """A stand-in whose door is the carrier's (token, credentials) and whose answer is a recording."""
+
+    def __init__(self, stand_in: StandIn, token_path: str | None) -> None:
+        self.slug = stand_in.slug
+        self.inner = stand_in
+        self.token_path = token_path
+        self.recorded = Reply(500)
+
+    def answer(self, request: Request, now: Any) -> Reply:
+        own = self.inner.answer(request, now)
+        return own if request.path == self.token_path or own.status in (401, 403) else self.recorded
+
+
+async def send(session: aiohttp.ClientSession, base_url: str, request: Request) -> Reply:
+    async with session.request(
+        request.method,
+        base_url + request.path,
+        params=request.query,
+        headers=request.headers,
+        data=request.body,
+    ) as response:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status, headers, await response.read())
+
+
+async def ask(
+    session: aiohttp.ClientSession, base_url: str, carrier: Carrier, asked: Sequence[Query]
+) -> Answers:
+    """The smallest driver: a token first when one is needed, then the talk."""
+    secrets = access(carrier).secrets
+    token = ""
+    try:
+        token_talk = carrier.token(secrets)
+        if token_talk is not None:
+            token_talk.send(await send(session, base_url, next(token_talk)))
+    except StopIteration as end:
+        token = end.value.value
+    talk = carrier.track(asked, Access(secrets, token))
+    try:
+        request = next(talk)
+        for _ in range(CALLS_MAX):
+            request = talk.send(await send(session, base_url, request))
+    except StopIteration as end:
+        answers: Answers = end.value
+        return answers
+    raise AssertionError("the talk does not end")
+
+
+def tracked(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Sequence[Mapping[str, Any]]]]:
+    for sample in samples:
+        if not sample.token:
+            yield from ((sample, rows) for rows in sample.calls())
+
+
+def right(sample: Sample, row: Mapping[str, Any], answer: Report | CarrierError) -> bool:
+    wanted = sample.error or row.get("error")
+    if wanted:
+        return type(answer).__name__ == wanted
+    if "status" not in row:
+        return isinstance(answer, CarrierError)
+    try:
+        return outcome(sample.carrier, answer, zone_of) == Outcome.expected(row)
+    except CarrierError:
+        return False
+
+
+async def played(carrier: Carrier, samples: Sequence[Sample]) -> tuple[int, list[str]]:
+    """How many rows were compared, and which came out wrong."""
+    token_talk = carrier.token(access(carrier).secrets)
+    stand_in = stand_ins()[carrier.slug]()
+    playing = Playing(stand_in, next(token_talk).path if token_talk else None)
+    clock = SetClock()
+    compared, wrong = 0, []
+    async with serve(playing, clock) as base_url, aiohttp.ClientSession() as session:
+        for sample, rows in tracked(samples):
+            clock.forward(10)
+            playing.recorded = sample.reply
+            asked = queries(carrier, [row["number"] for row in rows], since_of(rows))
+            answers: Mapping[str, Report | CarrierError]
+            try:
+                answers = await ask(session, base_url, carrier, asked)
+            except CarrierError as error:
+                answers = {query.number: error for query in asked}
+            for row in rows:
+                compared += 1
+                if not right(sample, row, answers[row["number"]]):
+                    wrong.append(f"{sample}: {row['number']}: {answers[row['number']]}")
+    return compared, wrong
+
+
+@pytest.mark.parametrize("carrier", REACHABLE, ids=lambda carrier: carrier.slug)
+@pytest.mark.parametrize("kind", ["recordings", "payloads"])
+async def test_every_answer_comes_through_http_unharmed(
+    carrier: Carrier, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status, sub-status, event count and UTC times equal the index for all of them; prints n/n."""
+    samples = recordings(carrier) if kind == "recordings" else payloads(carrier)
+    if not samples:
+        pytest.skip("PARCELWIRE_PAYLOADS is not set: further sample answers are not run")
+    compared, wrong = await played(carrier, samples)
+    with capsys.disabled():
+        print(f"\n  whole path  {carrier.slug:<16} {kind:<10} {compared - len(wrong)}/{compared}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("carrier", REACHABLE, ids=lambda carrier: carrier.slug)
+async def test_a_made_up_journey_goes_from_label_to_delivered(carrier: Carrier) -> None:
+    """Against the stand-in alone, asked every few hours of a week: it moves on, and ends delivered."""
+    number = {"fedex": "700000000300", "dhl": "4100000309"}.get(carrier.slug)
+    if number is None:
+        pytest.skip("this carrier brings its own test of journeys")
+    clock = SetClock()
+    begun = clock.now()
+    seen: list[str] = []
+    async with serve(stand_ins()[carrier.slug](), clock) as base_url, aiohttp.ClientSession() as session:
+        for _ in range(42):
+            answers = await ask(session, base_url, carrier, queries(carrier, [number], begun))
+            shown = outcome(carrier, answers[number], zone_of).status
+            if not seen or seen[-1] != shown:
+                seen.append(shown)
+            clock.forward(4 * 3600)
+    assert seen[0] == "InfoReceived"
+    assert seen[-1] == "Delivered"
+    assert "InTransit" in seen
