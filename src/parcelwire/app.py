@@ -113,14 +113,18 @@ def context_of(settings: Settings, store: Store, asker: Asker, flights: Flights,
 
 async def open_store(settings: Settings) -> SqliteStore:
     """The store that the settings name, with its secret key."""
+    path, master = await asyncio.to_thread(_prepare_files, settings)
+    return await SqliteStore.open(path, Vault(master, secrets.token_bytes))
+
+
+def _prepare_files(settings: Settings) -> tuple[Path, bytes]:
     path = Path(settings.database).expanduser()
     for folder in (settings.data, path.parent):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from None
-    master = settings.secret_key or _secret_key(settings.data / KEY_FILE, path)
-    return await SqliteStore.open(path, Vault(master, secrets.token_bytes))
+    return path, settings.secret_key or _secret_key(settings.data / KEY_FILE, path)
 
 
 def _secret_key(file: Path, database: Path) -> bytes:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from parcelwire.cli.output import fail, run, say_json
+from parcelwire.cli.output import WRONG_USE, fail, run, say_json
 
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts and their plans.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Journeys of the sandbox carrier.")
@@ -14,42 +14,35 @@ sandbox_app = typer.Typer(no_args_is_help=True, help="Journeys of the sandbox ca
 Json = Annotated[bool, typer.Option("--json", help="Stable JSON instead of text.")]
 
 
-async def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
+def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
     """Ask the running service, else do it here."""
     import os
 
-    from parcelwire.app import SERVICE_FILE, asker_of, context_of, open_store, settings_from
-    from parcelwire.flows.manage import VERBS, OwnerError
-    from parcelwire.net.clock import SystemClock
-    from parcelwire.net.flights import Flights
+    from parcelwire.app import SERVICE_FILE, settings_from
+    from parcelwire.domain.errors import ConfigError
 
-    settings = settings_from(os.environ)
+    try:
+        settings = settings_from(os.environ)
+    except ConfigError as error:
+        fail(str(error), WRONG_USE)
     running = settings.data / SERVICE_FILE
     if running.exists():
-        answer = await _through_service(running, verb, values)
+        answer = run(_through_service(json.loads(running.read_text(encoding="utf-8")), verb, values))
         if answer is not None:
             return answer
     if not Path(settings.database).exists():
         fail(f"there is no database {settings.database} yet: start with 'parcelwire serve'")
-    store = await open_store(settings)
-    clock = SystemClock()
-    asker = asker_of(settings, clock)
-    try:
-        return await VERBS[verb](context_of(settings, store, asker, Flights(), clock), values)
-    except OwnerError as error:
-        fail(str(error))
-    finally:
-        await asker.close()
-        await store.close()
+    return run(_here(settings, verb, values))
 
 
-async def _through_service(file: Path, verb: str, values: dict[str, str]) -> dict[str, Any] | None:
+async def _through_service(
+    service: dict[str, Any], verb: str, values: dict[str, str]
+) -> dict[str, Any] | None:
     """The running service's answer; None when none runs (it died and left its file)."""
     import aiohttp
 
     from parcelwire.api.owner import HEADER, PREFIX
 
-    service = json.loads(file.read_text(encoding="utf-8"))
     try:
         async with (
             aiohttp.ClientSession() as session,
@@ -65,10 +58,28 @@ async def _through_service(file: Path, verb: str, values: dict[str, str]) -> dic
     return answer if response.status == 200 else None
 
 
+async def _here(settings: Any, verb: str, values: dict[str, str]) -> dict[str, Any]:
+    """On the file; a process that holds it is named in the error."""
+    from parcelwire.app import asker_of, context_of, open_store
+    from parcelwire.flows.manage import VERBS, OwnerError
+    from parcelwire.net.clock import SystemClock
+    from parcelwire.net.flights import Flights
+
+    store, clock = await open_store(settings), SystemClock()
+    asker = asker_of(settings, clock)
+    try:
+        return await VERBS[verb](context_of(settings, store, asker, Flights(), clock), values)
+    except OwnerError as error:
+        fail(str(error))
+    finally:
+        await asker.close()
+        await store.close()
+
+
 @accounts_app.command("list")
 def list_accounts(as_json: Json = False) -> None:
     """Show all accounts with their plan and quota."""
-    answer = run(call("accounts", {}))
+    answer = call("accounts", {})
     if as_json:
         say_json(answer)
         return
@@ -85,7 +96,7 @@ def set_plan(
     as_json: Json = False,
 ) -> None:
     """Give an account another plan."""
-    answer = run(call("plan", {"plan": plan} | ({"account": account} if account else {})))
+    answer = call("plan", {"plan": plan} | ({"account": account} if account else {}))
     if as_json:
         say_json(answer)
     else:
@@ -99,7 +110,7 @@ def advance(
     as_json: Json = False,
 ) -> None:
     """Move a sandbox journey on at once."""
-    answer = run(call("advance", {"number": number, "steps": str(steps)}))
+    answer = call("advance", {"number": number, "steps": str(steps)})
     if as_json:
         say_json(answer)
     else:
@@ -110,7 +121,7 @@ def explain(
     number: Annotated[str, typer.Argument(help="A registered tracking number.")], as_json: Json = False
 ) -> None:
     """Show why a shipment stands where it stands: every refresh, its outcome, and the next one."""
-    answer = run(call("explain", {"number": number}))
+    answer = call("explain", {"number": number})
     if as_json:
         say_json(answer)
         return
