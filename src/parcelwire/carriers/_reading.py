@@ -1,7 +1,7 @@
 """Reading replies that may be anything: total accessors, code tables, and what HTTP status codes mean.
 
-Every accessor answers None (or nothing) for a missing part or a wrong type; it never raises. Only ``json_of``
-and ``check_status`` raise, and only CarrierError.
+Every accessor answers None (or nothing) for a missing part or a wrong type; it never raises. What does raise
+(``json_of``, ``xml_of``, ``check_status``) raises only CarrierError.
 """
 
 import csv
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from xml.parsers import expat
 
 import msgspec
 
@@ -24,6 +25,49 @@ def json_of(reply: Reply) -> object:
         return msgspec.json.decode(reply.body)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise MalformedReply(f"HTTP {reply.status}, body is not JSON ({len(reply.body)} bytes)") from error
+
+
+XML_DEPTH_MAX = 50  # deeper than any carrier's answer
+
+
+def xml_of(reply: Reply) -> dict[str, object]:
+    """The root element by its tag, for ``get`` and ``each``: an element is an object of lists of its children
+    by tag, with its attributes under ``@name`` and its text under ``#``; with text alone it is that text.
+
+    MalformedReply for anything else; also for a document type, so that no entity is ever expanded.
+    """
+    stack: list[tuple[dict[str, object], list[str]]] = [({}, [])]
+
+    def start(_: str, attributes: dict[str, str]) -> None:
+        if len(stack) > XML_DEPTH_MAX:
+            raise MalformedReply("XML is nested too deep")
+        stack.append(({f"@{name}": value for name, value in attributes.items()}, []))
+
+    def end(tag: str) -> None:
+        node, parts = stack.pop()
+        content = "".join(parts).strip()
+        if node and content:
+            node["#"] = content
+        siblings = stack[-1][0].setdefault(tag, [])
+        assert isinstance(siblings, list)  # noqa: S101
+        siblings.append(node or content)
+
+    def characters(data: str) -> None:
+        stack[-1][1].append(data)
+
+    def refuse(*_: object) -> None:
+        raise MalformedReply("XML with a document type")
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = characters
+    try:
+        parser.Parse(reply.body, True)
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise MalformedReply(f"HTTP {reply.status}, body is not XML ({len(reply.body)} bytes)") from error
+    return stack[0][0]
 
 
 def check_status(reply: Reply) -> None:
@@ -74,6 +118,19 @@ def country(node: object, *path: str | int) -> str | None:
     """A two-letter country code at a path."""
     code = text(node, *path)
     return code.upper() if code and len(code) == 2 and code.isascii() and code.isalpha() else None
+
+
+def named_country(node: object, *path: str | int) -> str | None:
+    """A two-letter country code at a path that holds a code or an English country name."""
+    name = text(node, *path)
+    return country(node, *path) or (_country_names().get(name.upper()) if name else None)
+
+
+@cache
+def _country_names() -> Mapping[str, str]:
+    with resources.files(__package__).joinpath("_countries.tsv").open(encoding="utf-8") as lines:
+        rows = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
+        return {row["name"]: row["country"] for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,10 +104,12 @@ def assemble(histories: Sequence[History], now: datetime) -> Timeline:
     present = [step for step in steps if step.event.time.utc is None or step.at <= now + AHEAD_MAX]
     origin, destination = _ends(histories)
     _mark_border(present, origin, destination)
-    standing, descr = _walk(present, returning=any(history.report.returning for history in histories))
+    returning = any(history.report.returning for history in histories)
+    standing, descr = _walk(present, returning=returning)
+    returning = returning or any(step.counts and step.sub is SubStatus.RETURNING for step in present)
     newest = histories[present[-1].leg] if present else max(histories, key=_asked, default=None)
     if newest is not None:
-        standing, descr = _cross_check(standing, descr, newest.report)
+        standing, descr = _cross_check(standing, descr, newest.report, returning=returning)
     milestones = _milestones(present, histories)
     return Timeline(
         sub_status=standing or _weakest(steps),
@@ -167,12 +169,19 @@ def _next(standing: SubStatus | None, new: SubStatus, *, returning: bool) -> Sub
 
 
 def _cross_check(
-    standing: SubStatus | None, descr: str | None, facts: Report
+    standing: SubStatus | None, descr: str | None, facts: Report, *, returning: bool
 ) -> tuple[SubStatus | None, str | None]:
-    """The carrier's own current status: taken when authoritative, when there is no scan, or when finer."""
+    """The carrier's own current status: taken when authoritative, when there is no scan, or when finer.
+
+    On the way back it is read as its scans are: carriers go on saying "moving" and at last "delivered".
+    """
     current = facts.current
     if current is None:
         return standing, descr
+    if returning and current is SubStatus.DELIVERED:
+        current = SubStatus.RETURNED
+    elif returning and current.status in _MOVEMENT:
+        current = SubStatus.RETURNING
     if standing is None or facts.current_authoritative:
         return current, facts.current_reason or descr
     if current is standing:
