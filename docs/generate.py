@@ -1,0 +1,86 @@
+"""Writes the reference pages that come from the code: python docs/generate.py [--check]."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from parcelwire.carriers import carriers
+from parcelwire.config import CARRIER, CARRIER_PATTERNS, CONFIG_FILE, PREFIX, SETTINGS, TEST_ONLY
+from parcelwire.ports import Carrier
+from parcelwire.wire.directory import entry
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- Written by docs/generate.py from the code: change the code, not this page. -->\n\n"
+
+
+def settings_page() -> str:
+    """Every setting."""
+    rows = "".join(
+        f"| `{setting.name}` | {setting.doc} | {setting.shown_default} |\n"
+        for setting in (*SETTINGS, CONFIG_FILE, TEST_ONLY)
+    )
+    patterns = "".join(f"| `{name}` | {doc} | unset |\n" for name, doc in CARRIER_PATTERNS)
+    return (
+        f"{NOTE}# Settings\n\n"
+        "A setting is an environment variable. Each can also be given as `<NAME>_FILE`, a file that holds the "
+        "value (meant for secrets), or in the TOML file that `PARCELWIRE_CONFIG` names: there the key is the "
+        "lower-case name without the prefix, and a carrier has its own table.\n\n"
+        '```toml\nlisten = "127.0.0.1:8017"\n\n[carrier.dhl]\napi_key = "..."\n```\n\n'
+        "`parcelwire config show` prints what is in force and where it came from, and hides secrets.\n\n"
+        "| setting | meaning | default |\n| --- | --- | --- |\n"
+        f"{rows}{patterns}"
+    )
+
+
+def carriers_page() -> str:
+    """Every carrier file."""
+    parts = [
+        f"{NOTE}# Carriers\n\n"
+        "Who can be asked, with which credentials, and how fast. A carrier without its credentials can be "
+        "registered all the same: the shipment says which setting is missing.\n"
+    ]
+    for carrier in carriers().values():
+        parts.append(_carrier_section(carrier))
+    return "\n".join(parts)
+
+
+def _carrier_section(carrier: Carrier) -> str:
+    limits = carrier.limits
+    served = ", ".join(
+        f"{known.name} ({known.code})" for slug in carrier.serves if (known := entry(slug)) is not None
+    )
+    credentials = ", ".join(f"`{PREFIX}{CARRIER}{carrier.slug}_{name}`".upper() for name in carrier.secrets)
+    rate = "no limit known" if limits.per_s is None else f"{limits.per_s:g} calls a second"
+    day = "" if limits.per_day is None else f", {limits.per_day:,} calls a day"
+    return (
+        f"## {carrier.slug}\n\n"
+        f"| | |\n| --- | --- |\n"
+        f"| answers for | {served} |\n"
+        f"| credentials | {credentials or 'none'} |\n"
+        f"| address | `{carrier.base_url}` (`{PREFIX}{CARRIER}{carrier.slug.upper()}_URL` changes it) |\n"
+        f"| numbers in one call | {carrier.batch} |\n"
+        f"| limits | {rate}{day} |\n"
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "carriers.md": carriers_page}
+
+
+def main() -> int:
+    """Write the pages, or with --check tell which differ."""
+    stale = []
+    for name, page in PAGES.items():
+        file = REFERENCE / name
+        if "--check" in sys.argv:
+            if not file.exists() or file.read_text(encoding="utf-8") != page():
+                stale.append(name)
+        else:
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(page(), encoding="utf-8")
+    if stale:
+        sys.stderr.write(f"stale: {', '.join(stale)}; run python docs/generate.py\n")
+    return int(bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
