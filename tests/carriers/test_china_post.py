@@ -55,7 +55,8 @@ def test_the_form_carries_the_number_sealed_with_the_contracts_key() -> None:
         "version": "V1.0.0",
     }
     assert sealed.startswith("|$4|")
-    opened = Cipher(algorithms.SM4(b64decode(KEY)), modes.ECB()).decryptor().update(b64decode(sealed[4:]))
+    cipher = Cipher(algorithms.SM4(b64decode(KEY)), modes.ECB())  # noqa: S305
+    opened = cipher.decryptor().update(b64decode(sealed[4:]))
     assert opened[: -opened[-1]].decode() == '{"waybillNo":"EZ000100027CN"}' + KEY
     assert (request.method, request.path) == ("POST", "/amp-prod-api/f/amp/api/open")
 
@@ -63,7 +64,7 @@ def test_the_form_carries_the_number_sealed_with_the_contracts_key() -> None:
 def test_sm4_gives_the_block_of_the_standards_own_example() -> None:
     """GB/T 32907 appendix A: the cipher is the real one, not another of the same shape."""
     block = bytes.fromhex("0123456789abcdeffedcba9876543210")
-    encryptor = Cipher(algorithms.SM4(block), modes.ECB()).encryptor()
+    encryptor = Cipher(algorithms.SM4(block), modes.ECB()).encryptor()  # noqa: S305
     assert encryptor.update(block).hex() == "681edf34d206965e86b3e94f536e4246"
 
 
@@ -91,7 +92,7 @@ def test_every_void_removes_the_newest_scan_it_names_and_itself(void: str) -> No
 
 
 def test_a_delivery_withdrawn_between_two_answers_is_undone() -> None:
-    """Delivered in the first answer, taken back in the second: the merged shipment is out for delivery again."""
+    """Delivered in the first answer, taken back in the second: out for delivery again."""
     history = None
     for hours, file in enumerate(("delivered_by_mistake", "delivery_withdrawn")):
         report = times.settle(recorded(f"{file}.json", "1199000000037"), lambda _: None, NOW)
@@ -118,7 +119,7 @@ def test_a_void_without_its_scan_is_not_shown() -> None:
     ],
 )
 def test_the_reason_code_refines_the_result(code: str, field: str, finer: str, sub_status: SubStatus) -> None:
-    """Only the field that belongs to the result counts; an unknown reason leaves the result and is counted."""
+    """Only the field of the result counts; an unknown reason leaves the result and is counted."""
     report = one_code(code, **{field: finer})
     assert report.events[0].sub_status is sub_status
     assert report.unmapped == ((f"{code}/999",) if finer == "999" else ())
@@ -138,7 +139,7 @@ def test_an_unmapped_code_says_nothing_and_is_counted() -> None:
 
 
 def test_scans_in_china_have_utc_and_scans_abroad_wait_for_their_zone() -> None:
-    """An office code of another country means its clock; without any office, codes of other posts stay open."""
+    """A foreign office code means that clock; without an office, codes of other posts stay open."""
     home = one_code("954", opOrgCode="32000100", opOrgProvName="江苏省").events[0]
     assert home.time.utc == datetime(2026, 6, 1, 2, tzinfo=UTC)
     assert home.time.zone is None
@@ -223,7 +224,7 @@ def zone_of(place: Address) -> tzinfo | None:
 
 @pytest.mark.parametrize("number", ["1199000000013", "1199000000120", "EZ000100027CN"])
 def test_the_stand_in_leads_every_number_to_its_end(number: str) -> None:
-    """Within ten days a made-up journey is delivered, its scans only grow, and both forms of the body are read."""
+    """Within ten days a made-up journey is delivered and only grew; both forms of the body are read."""
     stand_in = STAND_IN()
     counts = []
     report: object = None

@@ -1,4 +1,4 @@
-"""Replays every recording of the posts through settle, merge and timeline and compares with its index.json."""
+"""Every recording of the posts through settle, merge and timeline gives what its index.json says."""
 
 import json
 from collections.abc import Iterator

@@ -41,7 +41,7 @@ def test_a_later_answer_takes_back_a_delivery_that_an_earlier_one_held() -> None
 
 
 def test_the_same_scan_at_another_time_is_not_taken_back() -> None:
-    """Delivered again after a withdrawn delivery counts, and an old answer does not bring the first one back."""
+    """Delivered again after a withdrawal counts, and an old answer does not bring the first one back."""
     histories = [
         merge.begin("c", answer(OUT, DELIVERED), NOW - timedelta(hours=3)),
         merge.begin("c", answer(OUT, voided=(DELIVERED,)), NOW - timedelta(hours=2)),
@@ -58,7 +58,7 @@ def test_the_same_scan_at_another_time_is_not_taken_back() -> None:
 
 
 def test_what_was_taken_back_stays_so_when_the_carrier_forgets() -> None:
-    """A purged, shorter answer without the void does not revive the scan, and merging twice changes nothing."""
+    """A shorter answer without the void does not revive the scan; merging twice changes nothing."""
     first = merge.begin("c", answer(OUT, DELIVERED), NOW - timedelta(hours=3))
     second = merge.merge(first, merge.begin("c", answer(voided=(DELIVERED, OUT)), NOW - timedelta(hours=1)))
     third = merge.merge(second, merge.begin("c", answer(AGAIN), NOW))
