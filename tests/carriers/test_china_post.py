@@ -208,7 +208,7 @@ def test_nonsense_is_malformed_and_never_not_found(body: bytes) -> None:
 
 def ask(stand_in: ChinaPostStandIn, number: str, now: datetime, **secrets: str) -> Answers:
     """One whole conversation of the carrier with its stand-in."""
-    access = Access({**stand_in.secrets, **secrets}, now=now)
+    access = Access({**SECRETS, **secrets}, now=now)
     talk = china_post.CARRIER.track([Query(number, "china_post", now)], access)
     try:
         talk.send(stand_in.answer(next(talk), now))
@@ -240,18 +240,18 @@ def test_the_stand_in_leads_every_number_to_its_end(number: str) -> None:
 
 def test_the_stand_in_refuses_what_the_platform_refuses() -> None:
     """A wrong contract, a wrong key, a wrong clock, too many calls, and numbers nobody sent."""
-    stand_in = STAND_IN()
+    stand_in = STAND_IN(credentials=(SECRETS["sender_no"], SECRETS["authorization"]))
     with pytest.raises(Refused):
         ask(stand_in, "1199000000013", NOW, authorization="someone else")
     with pytest.raises(Refused):
-        ask(stand_in, "1199000000013", NOW, sm4_key=KEY)
+        ask(stand_in, "1199000000013", NOW, sm4_key="ZmVkY2JhOTg3NjU0MzIxMA==")
     talk = china_post.CARRIER.track(
-        [Query("1199000000013", "china_post", NOW)], Access(stand_in.secrets, now=NOW - timedelta(hours=1))
+        [Query("1199000000013", "china_post", NOW)], Access(SECRETS, now=NOW - timedelta(hours=1))
     )
     with pytest.raises(MalformedReply):
         talk.send(stand_in.answer(next(talk), NOW))
     assert isinstance(ask(stand_in, "12", NOW)["12"], UnknownNumber)
-    stand_in.per_minute = 1
+    stand_in.gate.calls = 1
     with pytest.raises(Throttled):
         ask(stand_in, "1199000000013", NOW)
 
@@ -259,7 +259,7 @@ def test_the_stand_in_refuses_what_the_platform_refuses() -> None:
 def test_a_loaded_answer_and_a_planned_fault_come_first() -> None:
     stand_in = STAND_IN()
     stand_in.load("77", [{"waybillNo": "77", "opTime": "2026-06-01 10:00:00", "opCode": "711"}])
-    stand_in.faults.append(Reply(429, {"retry-after": "9"}))
+    stand_in.next_replies.append(Reply(429, {"retry-after": "9"}))
     with pytest.raises(Throttled) as caught:
         ask(stand_in, "77", NOW)
     assert caught.value.retry_after_s == 9

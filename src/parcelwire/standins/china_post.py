@@ -3,148 +3,136 @@
 import json
 import re
 from base64 import b64decode
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.padding import PKCS7
-
 from parcelwire.domain.exchange import Reply, Request
-from parcelwire.domain.status import SubStatus
-from parcelwire.standins._journeys import PostStandIn, Scan
+from parcelwire.standins._gate import Gate, json_reply
+from parcelwire.standins._journey import Place, Scan, Step
+from parcelwire.standins._post import PostStandIn
 
 CHINA = timezone(timedelta(hours=8))
 CLOCK_OFF_MAX = timedelta(minutes=10)
-
-_STEPS = {
-    SubStatus.INFO_RECEIVED: ("764", "已支付尾款", "订单尾款已支付"),
-    SubStatus.PICKED_UP: ("203", "收寄计费信息", "【{place}】邮件已收寄"),
-    SubStatus.IN_TRANSIT: ("954", "邮件到达处理中心", "邮件到达【{place}】处理中心"),
-    SubStatus.OUT_FOR_DELIVERY: ("702", "投递下段", "【{place}】正在安排投递"),
-    SubStatus.FAILURE_NO_BODY: ("705", "投递结果反馈-未妥投", "邮件未妥投，原因：无人在家"),
-    SubStatus.AVAILABLE_FOR_PICKUP: ("747", "包裹柜/自提点已接收", "邮件已放入【{place}】包裹柜"),
-    SubStatus.DELIVERED: ("704", "投递结果反馈-妥投", "邮件已妥投，本人签收"),
+SM4_KEY = "MDEyMzQ1Njc4OWFiY2RlZg=="  # of the contract that the stand-in knows
+SAID: Mapping[Step, tuple[str, str, str]] = {
+    Step.LABEL: ("764", "已支付尾款", "订单尾款已支付"),
+    Step.PICKED_UP: ("203", "收寄计费信息", "【{place}】邮件已收寄"),
+    Step.LEFT: ("389", "处理中心封车", "邮件离开【{place}】处理中心"),
+    Step.ARRIVED: ("954", "邮件到达处理中心", "邮件到达【{place}】处理中心"),
+    Step.AT_STATION: ("713", "到达投递机构", "邮件到达【{place}】投递机构"),
+    Step.OUT: ("702", "投递下段", "【{place}】正在安排投递"),
+    Step.DELIVERED: ("704", "投递结果反馈-妥投", "邮件已妥投，本人签收"),
 }
-_PLACES = (("江苏省", "南京市", "32"), ("湖北省", "武汉市", "42"), ("云南省", "昆明市", "53"))
+
+
+def _city(city: str, province: str, office: str) -> Place:
+    return Place(city, province, office, "CN", "中国", "Asia/Shanghai")
 
 
 class ChinaPostStandIn(PostStandIn):
-    """Accepts one contract: ``secrets`` are its credentials. A loaded fragment is a list of trace items."""
+    """``credentials``: customer number and authorization; the key is ``sm4_key``. A loaded fragment is a list
+    of trace items."""
 
     slug = "china_post"
-    per_minute = 600
+    places = (
+        _city("南京市", "江苏省", "21000100"),
+        _city("武汉市", "湖北省", "43000100"),
+        _city("昆明市", "云南省", "65000100"),
+    )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.secrets = {
-            "sender_no": "1100000000017",
-            "authorization": "stand-in-contract",
-            "sm4_key": "c3RhbmQtaW4gc20tNCBrZQ==",
-        }
-        self._now = datetime.min.replace(tzinfo=UTC)
+    def __init__(self, credentials: tuple[str, str] | None = None, sm4_key: str = SM4_KEY) -> None:
+        super().__init__(Gate(calls=600, seconds=60, per_day=100_000), credentials)
+        self.sm4_key = sm4_key
 
-    def answer(self, request: Request, now: datetime) -> Reply:
-        self._now = now
-        return super().answer(request, now)
-
-    def refusal(self, request: Request) -> Reply | None:
-        form = _form(request)
-        if request.method != "POST" or request.path != "/amp-prod-api/f/amp/api/open":
+    def refusal(self, request: Request, now: datetime) -> Reply | None:
+        if (request.method, request.path) != ("POST", "/amp-prod-api/f/amp/api/open"):
             return Reply(404)
+        form = _form(request)
         if form.get("apiCode") != "040001":
-            return self._failed("B00010", "接口代码不存在")
-        if (form.get("senderNo"), form.get("authorization")) != (
-            self.secrets["sender_no"],
-            self.secrets["authorization"],
-        ):
-            return self._failed("B00001", "授权码错误")
+            return _answer(now, "B00010", "接口代码不存在")
+        if not self.accepts(form.get("senderNo", ""), form.get("authorization", "")):
+            return _answer(now, "B00001", "授权码错误")
         if self._business(form) is None:
-            return self._failed("B00002", "签名验证失败")
-        if not self._timely(form.get("timeStamp", "")):
-            return self._failed("B00003", "请求时间超出范围")
+            return _answer(now, "B00002", "签名验证失败")
+        if not _timely(form.get("timeStamp", ""), now):
+            return _answer(now, "B00003", "请求时间超出范围")
         return None
 
-    def throttled(self) -> Reply:
-        return self._failed("B00009", "访问频率超过限制")
+    def throttled(self, now: datetime) -> Reply:
+        return _answer(now, "B00009", "访问频率超过限制")
 
     def tracked(self, request: Request, now: datetime) -> Reply:
-        business = self._business(_form(request)) or {}
-        number = business.get("waybillNo", "")
-        items = self.loaded.get(number)
+        number = str((self._business(_form(request)) or {}).get("waybillNo"))
+        items = self.loaded(number)
         if items is None:
-            known = re.fullmatch(r"[A-Z]{2}\d{9}[A-Z]{2}|\d{13}", number)
-            scans = reversed(self.journey(number, now)) if known else ()
-            items = [_item(number, scan) for scan in scans]
+            known = number not in self.unknown and re.fullmatch(r"[A-Z]{2}\d{9}[A-Z]{2}|\d{13}", number)
+            items = [_item(number, scan) for scan in reversed(self.journey(number, now))] if known else []
         body = {"responseItems": items}
         # Both forms of the body occur in the wild; which one depends on the number, so that both are tried.
-        odd = number[-3:-2].isdigit() and int(number[-3]) % 2 == 1
-        return self._reply("00000", "成功", json.dumps(body, ensure_ascii=False) if odd else body)
+        as_text = sum(number.encode()) % 2 == 1
+        return _answer(now, "00000", "成功", json.dumps(body, ensure_ascii=False) if as_text else body)
 
-    def _business(self, form: dict[str, str]) -> dict[str, str] | None:
+    def _business(self, form: Mapping[str, str]) -> dict[str, object] | None:
         """The decrypted business JSON; None when the seal is not the contract's."""
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+        from cryptography.hazmat.primitives.padding import PKCS7
+
         mark, sealed = form.get("logitcsInterface", "")[:4], form.get("logitcsInterface", "")[4:]
-        key = self.secrets["sm4_key"]
+        cipher = Cipher(algorithms.SM4(b64decode(self.sm4_key)), modes.ECB())  # noqa: S305
+        decryptor, unpadder = cipher.decryptor(), PKCS7(128).unpadder()
         try:
-            decryptor = Cipher(algorithms.SM4(b64decode(key)), modes.ECB()).decryptor()  # noqa: S305
             padded = decryptor.update(b64decode(sealed)) + decryptor.finalize()
-            unpadder = PKCS7(128).unpadder()
             text = (unpadder.update(padded) + unpadder.finalize()).decode()
-            if mark != "|$4|" or not text.endswith(key):
-                return None
-            business = json.loads(text.removesuffix(key))
+            business = json.loads(text.removesuffix(self.sm4_key))
         except ValueError:
             return None
-        return business if isinstance(business, dict) else None
-
-    def _timely(self, stamp: str) -> bool:
-        try:
-            stated = datetime.fromisoformat(stamp).replace(tzinfo=CHINA)
-        except ValueError:
-            return False
-        return abs(stated - self._now) <= CLOCK_OFF_MAX
-
-    def _failed(self, code: str, message: str) -> Reply:
-        return self._reply(code, message, None)
-
-    def _reply(self, code: str, message: str, body: object) -> Reply:
-        answer = {
-            "serialNo": f"{self._now:%Y%m%d%H%M%S}000001",
-            "retCode": code,
-            "retMsg": message,
-            "retBody": body,
-            "retDate": _local(self._now),
-            "success": code == "00000",
-        }
-        return Reply(
-            200, {"content-type": "application/json"}, json.dumps(answer, ensure_ascii=False).encode()
-        )
+        sound = mark == "|$4|" and text.endswith(self.sm4_key) and isinstance(business, dict)
+        return business if sound else None
 
 
 def _form(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs((request.body or b"").decode()).items()}
 
 
+def _timely(stamp: str, now: datetime) -> bool:
+    try:
+        stated = datetime.fromisoformat(stamp).replace(tzinfo=CHINA)
+    except ValueError:
+        return False
+    return abs(stated - now) <= CLOCK_OFF_MAX
+
+
 def _item(number: str, scan: Scan) -> dict[str, str]:
-    code, name, text = _STEPS[scan.step]
-    province, city, office = _PLACES[scan.place]
+    code, name, text = SAID[scan.step]
     return {
         "waybillNo": number,
-        "opTime": _local(scan.at),
+        "opTime": scan.at.strftime("%Y-%m-%d %H:%M:%S"),
         "opCode": code,
         "opName": name,
-        "opDesc": text.format(place=city),
-        "opOrgCode": f"{office}000100",
-        "opOrgName": f"{city}邮件处理中心",
-        "opOrgProvName": province,
-        "opOrgCity": city,
+        "opDesc": text.format(place=scan.place.city),
+        "opOrgCode": scan.place.postal_code,
+        "opOrgName": f"{scan.place.city}邮件处理中心",
+        "opOrgProvName": scan.place.state,
+        "opOrgCity": scan.place.city,
         "deliverCode": "10" if code == "704" else "",
-        "attemptDeliveryCode": "4" if code == "705" else "",
+        "attemptDeliveryCode": "",
         "productName": "特快专递",
     }
 
 
-def _local(at: datetime) -> str:
-    return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
+def _answer(now: datetime, code: str, message: str, body: object = None) -> Reply:
+    return json_reply(
+        200,
+        {
+            "serialNo": f"{now:%Y%m%d%H%M%S}000001",
+            "retCode": code,
+            "retMsg": message,
+            "retBody": body,
+            "retDate": now.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S"),
+            "success": code == "00000",
+        },
+    )
 
 
 STAND_IN = ChinaPostStandIn
