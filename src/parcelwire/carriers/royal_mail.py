@@ -19,29 +19,6 @@ _EVENTS = read.code_table("royal_mail.csv")["event"]
 # Errors that mean "nothing to show": unknown barcode, product without tracking, no update (yet).
 NOTHING_KNOWN = frozenset({"E1142", "E1283", "E1284", "E1307", "E1308"})
 
-# ISO 3166: alpha-2 and alpha-3 of every country. Royal Mail sends alpha-3.
-_ISO = """
-AD AND AE ARE AF AFG AG ATG AI AIA AL ALB AM ARM AO AGO AQ ATA AR ARG AS ASM AT AUT AU AUS AW ABW AX ALA
-AZ AZE BA BIH BB BRB BD BGD BE BEL BF BFA BG BGR BH BHR BI BDI BJ BEN BL BLM BM BMU BN BRN BO BOL BQ BES
-BR BRA BS BHS BT BTN BV BVT BW BWA BY BLR BZ BLZ CA CAN CC CCK CD COD CF CAF CG COG CH CHE CI CIV CK COK
-CL CHL CM CMR CN CHN CO COL CR CRI CU CUB CV CPV CW CUW CX CXR CY CYP CZ CZE DE DEU DJ DJI DK DNK DM DMA
-DO DOM DZ DZA EC ECU EE EST EG EGY EH ESH ER ERI ES ESP ET ETH FI FIN FJ FJI FK FLK FM FSM FO FRO FR FRA
-GA GAB GB GBR GD GRD GE GEO GF GUF GG GGY GH GHA GI GIB GL GRL GM GMB GN GIN GP GLP GQ GNQ GR GRC GS SGS
-GT GTM GU GUM GW GNB GY GUY HK HKG HM HMD HN HND HR HRV HT HTI HU HUN ID IDN IE IRL IL ISR IM IMN IN IND
-IO IOT IQ IRQ IR IRN IS ISL IT ITA JE JEY JM JAM JO JOR JP JPN KE KEN KG KGZ KH KHM KI KIR KM COM KN KNA
-KP PRK KR KOR KW KWT KY CYM KZ KAZ LA LAO LB LBN LC LCA LI LIE LK LKA LR LBR LS LSO LT LTU LU LUX LV LVA
-LY LBY MA MAR MC MCO MD MDA ME MNE MF MAF MG MDG MH MHL MK MKD ML MLI MM MMR MN MNG MO MAC MP MNP MQ MTQ
-MR MRT MS MSR MT MLT MU MUS MV MDV MW MWI MX MEX MY MYS MZ MOZ NA NAM NC NCL NE NER NF NFK NG NGA NI NIC
-NL NLD NO NOR NP NPL NR NRU NU NIU NZ NZL OM OMN PA PAN PE PER PF PYF PG PNG PH PHL PK PAK PL POL PM SPM
-PN PCN PR PRI PS PSE PT PRT PW PLW PY PRY QA QAT RE REU RO ROU RS SRB RU RUS RW RWA SA SAU SB SLB SC SYC
-SD SDN SE SWE SG SGP SH SHN SI SVN SJ SJM SK SVK SL SLE SM SMR SN SEN SO SOM SR SUR SS SSD ST STP SV SLV
-SX SXM SY SYR SZ SWZ TC TCA TD TCD TF ATF TG TGO TH THA TJ TJK TK TKL TL TLS TM TKM TN TUN TO TON TR TUR
-TT TTO TV TUV TW TWN TZ TZA UA UKR UG UGA UM UMI US USA UY URY UZ UZB VA VAT VC VCT VE VEN VG VGB VI VIR
-VN VNM VU VUT WF WLF WS WSM YE YEM YT MYT ZA ZAF ZM ZMB ZW ZWE
-"""
-_PAIRS = _ISO.split()
-ALPHA_2: Mapping[str, str] = dict(zip(_PAIRS[1::2], _PAIRS[::2], strict=True))
-
 
 class RoyalMail:
     """One number a call; the credentials go into the headers."""
@@ -120,8 +97,8 @@ def _report(piece: dict[str, object], number: str) -> Report:
         number,
         events=events,
         estimate=_estimate(read.get(piece, "estimatedDelivery")),
-        origin=_country(summary, "originCountryCode"),
-        destination=_country(summary, "destinationCountryCode"),
+        origin=_country(summary, "originCountryName"),
+        destination=_country(summary, "destinationCountryName"),
         service=read.text(summary, "productName"),
         lang="en",
         default_zone="Europe/London",
@@ -174,7 +151,8 @@ def _estimate(node: object) -> Estimate | None:
 
 
 def _country(summary: object, key: str) -> Address:
-    code = ALPHA_2.get(read.text(summary, key) or "")
+    """From the English name: the code beside it has three letters."""
+    code = read.named_country(summary, key)
     return Address(country=code) if code else NOWHERE
 
 
