@@ -5,11 +5,13 @@ The driver (net/ask.py) adds the base URL and the token, keeps limits and time, 
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from parcelwire.domain.errors import CarrierError
 from parcelwire.domain.report import Report
+
+UNSTATED = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a carrier file may use to prove who asks. Its repr shows nothing."""
+    """What a carrier file may use to prove who asks. Its repr shows no secret."""
 
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     token: str = field(default="", repr=False)
+    now: datetime = UNSTATED  # aware UTC, set by the driver: for the few requests that state their time
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Merging is idempotent, does not depend on the order in which answers arrive, and is monotone: events are only
 added. An empty, shorter or older answer never removes anything. A correction (the same scan with its time
-moved by a few minutes in a later answer) hides the scan that it corrects; the old one stays stored.
+moved by a few minutes in a later answer) hides the scan that it corrects, and an event that the carrier
+takes back (Report.voided) is hidden for good; the old one stays stored.
 """
 
 from collections.abc import Iterator
@@ -47,7 +48,8 @@ class History:
 def begin(source: str, report: Report, asked_at: datetime) -> History:
     """The history after a first answer. ``report`` must be settled (domain.times.settle)."""
     seen = {event_key(event): Seen(event, asked_at) for event in reversed(report.events)}
-    return History(source, asked_at, replace(report, events=()), _sorted(seen))
+    facts = replace(report, events=(), voided=tuple(sorted(set(report.voided))))
+    return History(source, asked_at, facts, _sorted(seen))
 
 
 def merge(one: History, two: History) -> History:
@@ -79,11 +81,14 @@ def event_key(event: Event) -> EventKey:
 
 
 def visible(history: History) -> Iterator[Event]:
-    """The events to show, newest first: all but those that a later answer corrected."""
+    """The events to show, newest first: all but those that a later answer corrected or took back."""
+    voided = frozenset(history.report.voided)
     by_scan: dict[tuple[str, str, str], list[Seen]] = {}
     for item in history.seen:
         by_scan.setdefault(_scan(item.event), []).append(item)
     for item in history.seen:
+        if event_key(item.event) in voided:
+            continue
         if item.last is None or not any(_corrects(other, item) for other in by_scan[_scan(item.event)]):
             yield item.event
 
@@ -136,6 +141,7 @@ def _facts(new: History, old: History) -> tuple[Report, dict[str, datetime]]:
         if (has_new or has_old) and when_new != new.asked_at:
             older[name] = when_new
     changes["returning"] = new.report.returning or old.report.returning
+    changes["voided"] = tuple(sorted({*new.report.voided, *old.report.voided}))
     return replace(new.report, **changes), older  # type: ignore[arg-type]
 
 

@@ -101,6 +101,8 @@ class Report:
     lang: str | None = None  # language of the texts
     default_zone: str | None = None  # zone name for local times of places that are not known otherwise
     unmapped: tuple[str, ...] = field(default=())  # codes that are not in the table, for the counters
+    # Keys (domain.merge.event_key) of events that the carrier has taken back. Earlier answers may hold them.
+    voided: tuple[tuple[str, str, str, str], ...] = ()
 
 
 def clean(text: object) -> str | None:

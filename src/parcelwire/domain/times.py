@@ -15,6 +15,7 @@ from parcelwire.domain.report import EVENTS_MAX, UNKNOWN_TIME, Address, Event, M
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # an older time is a carrier's placeholder
 LATEST_AHEAD = timedelta(days=7)  # a time further ahead is a carrier's fault
+ZONES_APART = timedelta(hours=26)  # between the clocks of UTC+14 and UTC-12
 ZoneOf = Callable[[Address], tzinfo | None]
 
 
@@ -133,12 +134,17 @@ def _ordered(events: Sequence[Event]) -> list[Event]:
     offsets = _neighbour_offsets(events)
     keyed: list[tuple[datetime, Event]] = []
     previous: datetime | None = None
+    known: datetime | None = None  # of the last event with a UTC time
     for event, offset in zip(reversed(events), reversed(offsets), strict=True):  # oldest first
         wall = naive(event.time)
         if event.time.utc is not None:
             at: datetime | None = event.time.utc
+            known = at
         elif wall is not None and EARLIEST.year <= wall.year <= 9000:
             at = wall.replace(tzinfo=timezone(timedelta(minutes=offset))).astimezone(UTC)
+            # Local clocks of two places do not compare: the carrier's order does, as far as a zone allows it.
+            if known is not None and event.time.time is not None and at < known <= at + ZONES_APART:
+                at = known
         else:
             at = previous  # no time at all: keeps its place in the array
         previous = at

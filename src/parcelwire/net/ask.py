@@ -81,13 +81,13 @@ class Asker:
         secrets = self._access.get(carrier.slug, {})
         token = await self._token(carrier, secrets)
         try:
-            return await talk.hold(carrier.track(queries, Access(secrets, token)))
+            return await talk.hold(carrier.track(queries, Access(secrets, token, self._clock.now())))
         except Refused as refused:
             if not (refused.stale_token and token):
                 raise
         self._tokens.drop(_credential(carrier, secrets), token)
         token = await self._token(carrier, secrets)
-        return await talk.hold(carrier.track(queries, Access(secrets, token)))
+        return await talk.hold(carrier.track(queries, Access(secrets, token, self._clock.now())))
 
     async def _token(self, carrier: Carrier, secrets: Mapping[str, str]) -> str:
         exchange = carrier.token(secrets)
