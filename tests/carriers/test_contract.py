@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.carriers.driving import SECRET, Outcome, access, converse, outcome, queries, since_of
+from tests.carriers.recordings import HERE, PAYLOADS, Sample, asking, payloads, recordings, some_number
 
 from parcelwire.carriers import carriers
 from parcelwire.domain.errors import CarrierError
@@ -18,8 +20,6 @@ from parcelwire.domain.report import Report
 from parcelwire.domain.status import Status, SubStatus
 from parcelwire.ports import Carrier
 from parcelwire.zones import zone_of
-from tests.carriers.driving import SECRET, Outcome, access, converse, outcome, queries, since_of
-from tests.carriers.recordings import HERE, PAYLOADS, Sample, asking, payloads, recordings, some_number
 
 RECORDED = [sample for carrier in asking() for sample in recordings(carrier)]
 FURTHER = [sample for carrier in asking() for sample in payloads(carrier)]
@@ -227,9 +227,9 @@ TWISTS: dict[str, Callable[[Any], Any]] = {
     "texts are numbers": lambda value: 7 if isinstance(value, str) else value,
     "texts are lists": lambda value: [value] if isinstance(value, str) else value,
     "texts are long": lambda value: value * 5_000 if isinstance(value, str) else value,
-    "texts are strange": lambda value: "\u202e\ud800\x00 9999-12-31T23:59:59+14:00"[::-1]
-    if isinstance(value, str)
-    else value,
+    "texts are strange": lambda value: (
+        "\u202e\ud800\x00 9999-12-31T23:59:59+14:00"[::-1] if isinstance(value, str) else value
+    ),
     "dates are extreme": lambda value: "9999-12-31T23:59:59-14:00" if _dated(value) else value,
     "dates are the first": lambda value: "0001-01-01T00:00:00+14:00" if _dated(value) else value,
     "dates are impossible": lambda value: "2026-02-30T25:61:61" if _dated(value) else value,

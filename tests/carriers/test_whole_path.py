@@ -5,6 +5,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.carriers.driving import CALLS_MAX, Outcome, access, outcome, queries, since_of
+from tests.carriers.recordings import Sample, payloads, recordings
+from tests.clocks import SetClock
 
 from parcelwire.carriers import carriers
 from parcelwire.domain.errors import CarrierError
@@ -14,9 +17,6 @@ from parcelwire.ports import Carrier, StandIn
 from parcelwire.standins import stand_ins
 from parcelwire.standins.server import serve
 from parcelwire.zones import zone_of
-from tests.carriers.driving import CALLS_MAX, Outcome, access, outcome, queries, since_of
-from tests.carriers.recordings import Sample, payloads, recordings
-from tests.clocks import SetClock
 
 REACHABLE = [carriers()[slug] for slug in stand_ins() if slug in carriers()]
 

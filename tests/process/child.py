@@ -1,0 +1,135 @@
+"""``parcelwire serve`` as a child process, and a sink for its webhooks."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from parcelwire.net.clock import SystemClock
+from parcelwire.wire.signature import verify
+
+KEY = "PROCESSKEY0123456789"
+SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+READY_S = 15.0
+
+
+@dataclass
+class Sink:
+    """Keeps every body by id; refuses the first attempt of every third id."""
+
+    fails: bool = False
+    url: str = ""
+    bodies: dict[str, set[bytes]] = field(default_factory=dict)
+    accepted: dict[str, int] = field(default_factory=dict)
+    forged: int = 0
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        body = await request.read()
+        if not verify(request.headers, body, key=KEY, secret=SECRET, now=SystemClock().now()):
+            self.forged += 1
+            return web.Response(status=401)
+        push = request.headers["webhook-id"]
+        first = push not in self.bodies
+        self.bodies.setdefault(push, set()).add(body)
+        if self.fails and first and int(push[-2:], 16) % 3 == 0:
+            return web.Response(status=500)
+        self.accepted[push] = self.accepted.get(push, 0) + 1
+        return web.Response()
+
+    def last_status(self, number: str) -> str | None:
+        """The sub-status of the newest body about a number."""
+        newest = None
+        for bodies in self.bodies.values():
+            data = json.loads(next(iter(bodies)))["data"]
+            if data["number"] == number and "track_info" in data:
+                info = data["track_info"]
+                newest = max(
+                    newest or ("", ""), (str(info["latest_event"]), info["latest_status"]["sub_status"])
+                )
+        return newest[1] if newest else None
+
+
+@asynccontextmanager
+async def sink_server(*, fails: bool = False) -> AsyncIterator[Sink]:
+    """A sink on a free loopback port."""
+    sink = Sink(fails)
+    runner = web.ServerRunner(web.Server(sink.handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    sink.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    try:
+        yield sink
+    finally:
+        await runner.cleanup()
+
+
+def environment(data: Path, **settings: str) -> dict[str, str]:
+    """Environment of a child: nothing of ours but what is given."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PARCELWIRE_")}
+    source = str(Path(__file__).parents[2] / "src")
+    return kept | {
+        "PYTHONPATH": source,
+        "PARCELWIRE_DATA": str(data),
+        "PARCELWIRE_LISTEN": "127.0.0.1:0",
+        "PARCELWIRE_FIRST_KEY": KEY,
+        "PARCELWIRE_FIRST_PLAN": "unlimited",
+        "PARCELWIRE_WEBHOOK_SECRET": SECRET,
+        "PARCELWIRE_EGRESS_ALLOW": "127.0.0.1/32",
+        "PARCELWIRE_RATE_LIMIT": "0",
+        "PARCELWIRE_SANDBOX_STEP": "0.2",
+        "PARCELWIRE_PUSH_SCHEDULE": "0.2,0.2,0.5,0.5,1,1,1",
+        **settings,
+    }
+
+
+@dataclass
+class Child:
+    """A running service."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    session: aiohttp.ClientSession
+
+    async def call(self, endpoint: str, body: object = None) -> dict[str, Any]:
+        async with self.session.post(f"{self.url}/track/v2.2/{endpoint}", json=body) as response:
+            assert response.status == 200
+            data: dict[str, Any] = (await response.json())["data"]
+            return data
+
+    async def end(self, number: signal.Signals) -> int:
+        """Send a signal and wait; answers the exit code."""
+        self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 15)
+
+
+@asynccontextmanager
+async def serve(environ: dict[str, str]) -> AsyncIterator[Child]:
+    """Start the service and wait until it listens; it is killed at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "parcelwire",
+        "serve",
+        env=environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        line = (await asyncio.wait_for(process.stdout.readline(), READY_S)).decode()
+        assert line.startswith("parcelwire listens on "), line
+        async with aiohttp.ClientSession(headers={"17token": KEY}) as session:
+            yield Child(process, line.split()[-1], session)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
