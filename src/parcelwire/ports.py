@@ -203,7 +203,10 @@ class Store(Protocol):
         ...
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
-        """Due shipments of a lane, leased until ``until``."""
+        """Due shipments of a lane, leased until ``until``.
+
+        Of shipments with the same number only one: answers of a conversation are told apart by number.
+        """
         ...
 
     async def claim_one(self, shipment: int, until: datetime, lease: str) -> Due | None:
@@ -227,7 +230,7 @@ class Store(Protocol):
         ...
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
-        """Let a sandbox journey be older by ``by``, and due now."""
+        """Let a sandbox journey, with all that is known of it, be older by ``by``, and due now."""
         ...
 
     # pushing

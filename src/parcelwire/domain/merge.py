@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
+from parcelwire.domain import times
 from parcelwire.domain.report import Event, Report
 
 CORRECTION_MAX = timedelta(minutes=5)
@@ -68,6 +69,22 @@ def add(history: History | None, source: str, report: Report, asked_at: datetime
     """The history with one more answer. A report without events and status adds nothing but its facts."""
     latest = begin(source, report, asked_at)
     return latest if history is None else merge(history, latest)
+
+
+def earlier(history: History, by: timedelta) -> History:
+    """The history of the same journey begun earlier by ``by``: its events move, the answers do not."""
+    seen = tuple(
+        replace(
+            item,
+            event=replace(
+                item.event,
+                time=times.earlier(item.event.time, by),
+                order_at=item.event.order_at and item.event.order_at - by,
+            ),
+        )
+        for item in history.seen
+    )
+    return replace(history, seen=seen)
 
 
 def event_key(event: Event) -> EventKey:

@@ -84,6 +84,15 @@ def in_zone(moment: Moment, zone: tzinfo) -> Moment:
     return replace(moment, utc=utc, offset_min=_offset_min(utc, zone))
 
 
+def earlier(moment: Moment, by: timedelta) -> Moment:
+    """The moment ``by`` before; one without UTC stays as it is."""
+    if moment.utc is None or moment.offset_min is None:
+        return moment
+    utc = (moment.utc - by).replace(microsecond=0)
+    wall = utc + timedelta(minutes=moment.offset_min)
+    return replace(moment, utc=utc, date=wall.strftime("%Y-%m-%d"), time=wall.strftime("%H:%M:%S"))
+
+
 def iso(moment: Moment) -> str | None:
     """Local time with offset, or None while UTC is unknown."""
     if moment.utc is None or moment.offset_min is None:

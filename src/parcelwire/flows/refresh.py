@@ -157,7 +157,9 @@ def _shown(
     digest = digest_of(after, document)
     if digest == shipment.digest:
         return _ended(context, Refreshed(_planned(after, planned), attempt, history, None, (), raw))
-    after = replace(after, digest=digest, changed_at=attempt.at)
+    if sub_status is not SubStatus.EXPIRED:  # that is our own timer, not news: it must not put off the end
+        after = replace(after, changed_at=attempt.at)
+    after = replace(after, digest=digest)
     if after.phase is not Phase.TRACKING:
         return Refreshed(_planned(after, planned), attempt, history, document, (), raw)
     after = replace(after, version=after.version + 1)

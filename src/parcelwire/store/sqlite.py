@@ -20,6 +20,7 @@ from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
 from parcelwire.domain.errors import CallerError, ConfigError
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane
+from parcelwire.domain.merge import earlier
 from parcelwire.domain.push import (
     SUPERSEDE_AFTER,
     NewPush,
@@ -81,8 +82,10 @@ FROM names WHERE name IS NOT NULL
 """
 _CLAIM = f"""
 UPDATE shipment SET lease = ?, refresh_at = ? WHERE id IN (
-  SELECT id FROM shipment WHERE lane = ? AND refresh_at IS NOT NULL AND refresh_at <= ?
-  ORDER BY refresh_at LIMIT ?
+  SELECT min(id) FROM (
+    SELECT id, number FROM shipment WHERE lane = ? AND refresh_at IS NOT NULL AND refresh_at <= ?
+    ORDER BY refresh_at LIMIT ?
+  ) GROUP BY number
 ) RETURNING {_COLUMNS}
 """
 _HISTORIES = """
@@ -435,6 +438,13 @@ class SqliteStore:
                 """UPDATE shipment SET since = since - ?, lease = NULL,
                 refresh_at = iif(refresh_at IS NULL, NULL, ?) WHERE id = ?""",
                 (by // timedelta(microseconds=1), micros(now), shipment),
+            )
+            told = c.execute(
+                "SELECT source, history FROM source_report WHERE shipment = ?", (shipment,)
+            ).fetchall()
+            c.executemany(
+                "UPDATE source_report SET history = ? WHERE shipment = ? AND source = ?",
+                [(history_bytes(earlier(history_of(data), by)), shipment, source) for source, data in told],
             )
 
         await self._write(work, hint=True)
