@@ -22,8 +22,8 @@ def settings_page() -> str:
     patterns = "".join(f"| `{name}` | {doc} | unset |\n" for name, doc in CARRIER_PATTERNS)
     return (
         f"{NOTE}# Settings\n\n"
-        "A setting is an environment variable. Each can also be given as `<NAME>_FILE`, a file that holds the "
-        "value (meant for secrets), or in the TOML file that `PARCELWIRE_CONFIG` names: there the key is the "
+        "A setting is an environment variable. Each can also be given as `<NAME>_FILE`, a file that holds "
+        "the value (meant for secrets), or in the TOML file that `PARCELWIRE_CONFIG` names: there the key is the "
         "lower-case name without the prefix, and a carrier has its own table.\n\n"
         '```toml\nlisten = "127.0.0.1:8017"\n\n[carrier.dhl]\napi_key = "..."\n```\n\n'
         "`parcelwire config show` prints what is in force and where it came from, and hides secrets.\n\n"
@@ -34,14 +34,12 @@ def settings_page() -> str:
 
 def carriers_page() -> str:
     """Every carrier file."""
-    parts = [
+    intro = (
         f"{NOTE}# Carriers\n\n"
         "Who can be asked, with which credentials, and how fast. A carrier without its credentials can be "
         "registered all the same: the shipment says which setting is missing.\n"
-    ]
-    for carrier in carriers().values():
-        parts.append(_carrier_section(carrier))
-    return "\n".join(parts)
+    )
+    return "\n".join([intro, *(_carrier_section(carrier) for carrier in carriers().values())])
 
 
 def _carrier_section(carrier: Carrier) -> str:

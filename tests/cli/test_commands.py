@@ -105,9 +105,10 @@ async def test_the_first_start_prints_key_and_plan_once_and_stores_neither_in_cl
             assert (await response.json())["data"]["quota_total"] == 100
     stored = await asyncio.to_thread(everything_in, tmp_path)
     assert key.encode() not in stored
-    async with serve(environ) as child, child.session.post(
-        f"{child.url}/track/v2.2/getquota", headers={"17token": key}
-    ) as response:
+    async with (
+        serve(environ) as child,
+        child.session.post(f"{child.url}/track/v2.2/getquota", headers={"17token": key}) as response,
+    ):
         assert response.status == 200
 
 

@@ -30,6 +30,7 @@ class Sink:
     url: str = ""
     bodies: dict[str, set[bytes]] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
+    told: dict[str, set[str]] = field(default_factory=dict)  # sub-statuses by number
     forged: int = 0
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
@@ -40,22 +41,14 @@ class Sink:
         push = request.headers["webhook-id"]
         first = push not in self.bodies
         self.bodies.setdefault(push, set()).add(body)
+        data = json.loads(body)["data"]
+        if "track_info" in data:
+            sub_status = data["track_info"]["latest_status"]["sub_status"]
+            self.told.setdefault(data["number"], set()).add(sub_status)
         if self.fails and first and int(push[-2:], 16) % 3 == 0:
             return web.Response(status=500)
         self.accepted[push] = self.accepted.get(push, 0) + 1
         return web.Response()
-
-    def last_status(self, number: str) -> str | None:
-        """The sub-status of the newest body about a number."""
-        newest = None
-        for bodies in self.bodies.values():
-            data = json.loads(next(iter(bodies)))["data"]
-            if data["number"] == number and "track_info" in data:
-                info = data["track_info"]
-                newest = max(
-                    newest or ("", ""), (str(info["latest_event"]), info["latest_status"]["sub_status"])
-                )
-        return newest[1] if newest else None
 
 
 @asynccontextmanager
