@@ -126,3 +126,8 @@ def test_a_machine_path_would_be_found(folder: str) -> None:
     path = "/" + folder + "/x"
     assert MACHINE_PATH.search(f"see {path}")
     assert not MACHINE_PATH.search(f"https://shop.example{path}")
+
+
+def test_ci_plays_the_demo_to_its_end() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert "python3 dev.py demo --once --json" in script
