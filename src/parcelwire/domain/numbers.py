@@ -5,8 +5,7 @@ fits. They never raise on such input; a string that is too short or of the wrong
 """
 
 import re
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 LENGTH_MIN, LENGTH_MAX = 5, 50
 RAW_MAX = 120
@@ -29,7 +28,6 @@ _FILLERS = [
 _LENIENT: dict[int, int | None] = {**_FULL_WIDTH, **dict.fromkeys(_FILLERS)}
 
 _WIRE = re.compile(r"[A-Z0-9-]{5,50}")
-_COMPACT = re.compile(r"[A-Z0-9]{5,50}")
 # The forms whose hyphens are part of the number: DHL's forwarding and freight companies, LaserShip's pieces.
 _HYPHENATED = re.compile(
     r"[0-9]{3}-[0-9]{8}|[0-9]{4}-[0-9]{5}|[A-Z]{3}-[A-Z]{2}-[0-9]{7}|1LS[0-9]{12,17}-[0-9]"
@@ -62,23 +60,24 @@ def identity(number: str) -> str:
     return number.replace("-", "")
 
 
-class Spelling(NamedTuple):
-    """A number as detection reads it: ``compact`` is ``[A-Z0-9]{5,50}``, ``hyphened`` keeps its hyphens."""
+def compact(text: object) -> str | None:
+    """The lenient reading, for detection: 5 to 50 of ``A-Z 0-9``, or None when it cannot be a number.
 
-    compact: str
-    hyphened: str
-
-
-def spell(text: object) -> Spelling | None:
-    """The lenient reading: also drops blanks, dots and hyphens inside. None when it cannot be a number."""
+    Blanks, dots and hyphens between the characters are dropped too.
+    """
     if not isinstance(text, str) or len(text) > RAW_MAX:
         return None
-    folded = text.translate(_LENIENT)
-    if not folded.isascii():
-        return None
-    hyphened = folded.upper()
-    compact = hyphened.replace("-", "")
-    return Spelling(compact, hyphened) if _COMPACT.fullmatch(compact) else None
+    text = text.replace(" ", "").replace("-", "")
+    if not (text.isascii() and text.isalnum()):
+        text = text.translate(_LENIENT).replace("-", "")
+        if not (text.isascii() and text.isalnum()):
+            return None
+    return text.upper() if LENGTH_MIN <= len(text) <= LENGTH_MAX else None
+
+
+def hyphened(text: str) -> str:
+    """What ``compact`` reads, with its hyphens."""
+    return text.translate(_LENIENT).upper()
 
 
 def shape(number: str) -> str:
@@ -89,12 +88,15 @@ def shape(number: str) -> str:
     return f"{number[: min(letters, 4)]}x{len(number)}"
 
 
-def _sum(digits: str) -> int:
-    return sum(map(int, digits))
+# What a character counts in a check sum: digits themselves, letters as UPS counts them (A 2 ... H 9, I 0).
+_VALUES = bytes((code - 48 if code < 65 else code - 3) % 10 for code in range(256))
+_BASE36 = {character: value for value, character in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
 
 
-def _weighted(digits: str, weights: Sequence[int]) -> int:
-    return sum(int(digit) * weights[place % len(weights)] for place, digit in enumerate(digits))
+def _alternating(digits: str, first: int, second: int) -> int:
+    """The check digit plus the digits before it, weighted in turn from the left."""
+    values = digits.encode().translate(_VALUES)
+    return first * sum(values[:-1:2]) + second * sum(values[1:-1:2]) + values[-1]
 
 
 def s10(number: str) -> bool:
@@ -102,41 +104,50 @@ def s10(number: str) -> bool:
     digits = number[2:11]
     if len(digits) != 9 or not digits.isdigit():
         return False
-    remainder = 11 - _weighted(digits[:8], (8, 6, 4, 2, 3, 5, 9, 7)) % 11
-    return int(digits[8]) == {10: 0, 11: 5}.get(remainder, remainder)
+    v = digits.encode().translate(_VALUES)
+    total = 8 * v[0] + 6 * v[1] + 4 * v[2] + 2 * v[3] + 3 * v[4] + 5 * v[5] + 9 * v[6] + 7 * v[7]
+    return v[8] == (5, 0, 9, 8, 7, 6, 5, 4, 3, 2, 1)[total % 11]
 
 
 def gs1(digits: str) -> bool:
     """GS1 mod 10: weights 3 1 3 ... from the right, left of the check digit."""
-    return digits.isdigit() and (3 * _sum(digits[-2::-2]) + _sum(digits[-1::-2])) % 10 == 0
+    if not digits.isdigit():
+        return False
+    values = digits.encode().translate(_VALUES)
+    return (3 * sum(values[-2::-2]) + sum(values[-1::-2])) % 10 == 0
 
 
 def left13(digits: str) -> bool:
-    """FedEx Ground: weights 1 3 from the left."""
-    return digits.isdigit() and (_weighted(digits[:-1], (1, 3)) + int(digits[-1])) % 10 == 0
+    """FedEx Ground: weights 1 3 from the left, mod 10."""
+    return digits.isdigit() and _alternating(digits, 1, 3) % 10 == 0
 
 
 def left31(digits: str) -> bool:
-    """Weights 3 1 from the left, mod 10 (Russian Post's domestic numbers)."""
-    return digits.isdigit() and (_weighted(digits[:-1], (3, 1)) + int(digits[-1])) % 10 == 0
+    """Russian Post's domestic numbers: weights 3 1 from the left, mod 10."""
+    return digits.isdigit() and _alternating(digits, 3, 1) % 10 == 0
 
 
 def fx12(digits: str) -> bool:
     """FedEx Express: weights 3 1 7 over eleven digits, mod 11, mod 10."""
-    return digits.isdigit() and _weighted(digits[:-1], (3, 1, 7)) % 11 % 10 == int(digits[-1])
+    if not digits.isdigit():
+        return False
+    values = digits.encode().translate(_VALUES)
+    total = 3 * sum(values[:-1:3]) + sum(values[1:-1:3]) + 7 * sum(values[2:-1:3])
+    return total % 11 % 10 == values[-1]
 
 
 def fx14(digits: str) -> bool:
     """FedEx barcodes: weights 1 7 3 over thirteen digits, mod 11, mod 10."""
-    return digits.isdigit() and _weighted(digits[:-1], (1, 7, 3)) % 11 % 10 == int(digits[-1])
+    if not digits.isdigit():
+        return False
+    values = digits.encode().translate(_VALUES)
+    total = sum(values[:-1:3]) + 7 * sum(values[1:-1:3]) + 3 * sum(values[2:-1:3])
+    return total % 11 % 10 == values[-1]
 
 
 def ups(characters: str) -> bool:
     """UPS 1Z, from the third character: letters count as (ASCII - 3) mod 10, weights 1 2, mod 10."""
-    if not characters[-1:].isdigit():
-        return False
-    values = "".join(c if c.isdigit() else str((ord(c) - 3) % 10) for c in characters[:-1])
-    return (_weighted(values, (1, 2)) + int(characters[-1])) % 10 == 0
+    return characters[-1:].isdigit() and _alternating(characters, 1, 2) % 10 == 0
 
 
 def mod7(digits: str) -> bool:
@@ -146,37 +157,38 @@ def mod7(digits: str) -> bool:
 
 def ident49(digits: str) -> bool:
     """Deutsche Post identcode: weights 4 9 from the left, mod 10."""
-    return digits.isdigit() and (_weighted(digits[:-1], (4, 9)) + int(digits[-1])) % 10 == 0
+    return digits.isdigit() and _alternating(digits, 4, 9) % 10 == 0
 
 
 def gls(digits: str) -> bool:
     """GLS: weights 3 1 from the left, plus one, mod 10."""
-    return digits.isdigit() and (_weighted(digits[:-1], (3, 1)) + 1 + int(digits[-1])) % 10 == 0
+    return digits.isdigit() and (_alternating(digits, 3, 1) + 1) % 10 == 0
+
+
+# The digit sum of a doubled digit.
+_DOUBLED = bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)) + bytes(246)
 
 
 def luhn(digits: str) -> bool:
     """Luhn mod 10."""
     if not digits.isdigit():
         return False
-    doubled = sum(sum(divmod(int(digit) * 2, 10)) for digit in digits[-2::-2])
-    return (doubled + sum(int(digit) for digit in digits[-1::-2])) % 10 == 0
+    values = digits.encode().translate(_VALUES)
+    return (sum(values[-1::-2]) + sum(values[-2::-2].translate(_DOUBLED))) % 10 == 0
 
 
 def ontrac(characters: str) -> bool:
     """OnTrac: C counts as 4, D as 5 in the first place; weights 1 2 from the left, mod 10."""
     digits = {"C": "4", "D": "5"}.get(characters[:1], "") + characters[1:]
-    return (
-        len(digits) > 1 and digits.isdigit() and (_weighted(digits[:-1], (1, 2)) + int(digits[-1])) % 10 == 0
-    )
+    return digits.isdigit() and _alternating(digits, 1, 2) % 10 == 0
 
 
 def mod3736(characters: str) -> bool:
     """ISO 7064 MOD 37,36 over 0-9 A-Z (DPD)."""
     carry = 36
     for character in characters[:-1]:
-        carry = (carry + int(character, 36)) % 36 or 36
-        carry = carry * 2 % 37
-    return characters != "" and (carry + int(characters[-1], 36)) % 36 == 1
+        carry = ((carry + _BASE36[character]) % 36 or 36) * 2 % 37
+    return characters != "" and (carry + _BASE36[characters[-1]]) % 36 == 1
 
 
 CHECKS: dict[str, Callable[[str], bool]] = {

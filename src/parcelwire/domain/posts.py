@@ -6,6 +6,8 @@ that is missing has no carrier code: its numbers are recognised, but there is no
 
 from typing import NamedTuple
 
+from parcelwire.domain.rules import Rule
+
 
 class Post(NamedTuple):
     """One company of a post. ``first_for``: beginnings of numbers for which it comes before the others.
@@ -190,18 +192,40 @@ SEVERAL: dict[str, tuple[Post, ...]] = {
     "VN": (Post("vietnam_post"), Post("vietnam_ems", ("E",), -1.2)),
 }
 
+S10 = "service:a2 serial:d8 d country:a2"
+_COMMON = 4.8
+"""Prior of a post's numbers; it includes what the two letters of the country tell (2.8)."""
+
 UNASSIGNED = "JKSTW"
 """First letters that the UPU reserves. Numbers with them exist, but prove nothing."""
 
 
-def posts_of(number: str) -> tuple[Post, ...]:
-    """The companies whose S10-shaped number this may be, the likeliest first; empty when there is none."""
-    country = number[-2:]
+def posts_of(head: str, country: str) -> tuple[Post, ...]:
+    """The companies of a post for numbers that begin with two letters, the likeliest first."""
     if country in ONE:
         return (Post(ONE[country]),)
     posts = SEVERAL.get(country, ())
     for post in posts:
-        if number.startswith(post.first_for):
+        if head.startswith(post.first_for):
             others = [other._replace(share=other.share - 1.2) for other in posts if other is not post]
             return (post._replace(share=0.0), *others)
     return posts
+
+
+def s10_rules(head: str, country: str) -> tuple[Rule, ...]:
+    """The rules for S10 numbers that begin with two letters and end with a country; none without a post."""
+    prior, proof = (_COMMON, "A") if head[0] not in UNASSIGNED else (_COMMON - 4, "G")
+    sample = f"{head}123456785{country}"
+    return tuple(
+        Rule(
+            "s10",
+            post.carrier,
+            S10,
+            prior + post.share,
+            proof,
+            sample,
+            sample.replace("5", "6"),
+            check="s10",
+        )
+        for post in posts_of(head, country)
+    )
