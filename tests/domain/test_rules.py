@@ -44,7 +44,7 @@ def test_no_carrier_takes_the_sample_of_another_but_its_declared_rivals(rule: Ru
     assert own is not None, candidates
     ahead = {candidate.carrier for candidate in candidates[: candidates.index(own)]}
     allowed = {*rule.rivals, rule.partner_of}
-    assert own.evidence == "shape" or ahead <= allowed, candidates
+    assert own.evidence == ("shape",) or ahead <= allowed, candidates
 
 
 @pytest.mark.parametrize("rule", DETECTING, ids=[rule.id for rule in DETECTING])

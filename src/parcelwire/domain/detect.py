@@ -26,7 +26,7 @@ from parcelwire.domain.rules import FAMILIES, NOBODY, RULES, Rule
 _CHECK_FITS, _CHECK_FAILS = 1.0, -4.0
 _COUNTRY_FITS, _COUNTRY_DIFFERS = 1.2, -0.3
 _CREDENTIAL = 0.5
-_PARTNER = -0.6
+_PARTNER = -1.2
 _FAMILY = -0.3  # a national company that only a credential or the past speaks for
 
 # How common numbers are that belong to none of our carriers: short digit strings are phone and order numbers.
@@ -62,8 +62,8 @@ class Context(NamedTuple):
 class Candidate(NamedTuple):
     """One possible carrier. ``check`` is ok, bad or none; ``fields`` are the named parts of the number.
 
-    ``evidence``: s10, prefix+check, prefix, check or shape, then what the context added (+country,
-    +credential, +history). ``rule`` is its id, or ``learned`` when only the past speaks for the carrier.
+    ``evidence``: s10, prefix+check, prefix, check or shape, then what the context added: country, credential,
+    history. ``rule`` is its id, or ``learned`` when only the past speaks for the carrier.
     """
 
     carrier: str
@@ -71,7 +71,7 @@ class Candidate(NamedTuple):
     probability: float
     confident: bool
     check: str
-    evidence: str
+    evidence: tuple[str, ...]
     fields: Mapping[str, str]
 
 
@@ -347,6 +347,6 @@ def _candidate(claim: _Claim, probability: float, partners: float, past: int, *,
         round(probability, 4),
         first and claim.check != "bad" and (sure or remembered),
         claim.check,
-        "+".join((claim.evidence, *notes)),
+        (claim.evidence, *notes),
         _NO_FIELDS,
     )
