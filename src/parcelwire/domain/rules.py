@@ -180,7 +180,8 @@ RULES: tuple[Rule, ...] = (
     Rule("estafeta", "estafeta", "d10", -0.6, "C", "4081726442", "408172644", country="MX"),
     Rule("estafeta_22", "estafeta", "d22", -1, "C", "3050817264400181726440", "305081726440018172644", country="MX"),
     # Asia and the Pacific
-    Rule("cainiao_lp", "cainiao", "LP d14-15", 1, "C", "LP00408172644001", "LP0040817264400", country="CN"),
+    Rule("cainiao_lp", "cainiao", "LP d14", 1, "C", "LP00408172644001", "LP0040817264400", country="CN"),
+    Rule("cainiao_lp_15", "cainiao", "LP d15", 0.5, "C", "LP004081726440015", "LP0040817264400X5", country="CN"),
     Rule("cainiao_cn", "cainiao", "CN a4 d8-11", 0.5, "C", "CNUSUP40817264", "CNUSUP4081726", country="CN"),
     Rule("cainiao_cng", "cainiao", "CNG d14", 0.5, "C", "CNG00408172644001", "CNG0040817264400", country="CN"),
     Rule("yunexpress", "yunexpress", "YT d16", 1.5, "B", "YT2540817264400181", "YT254081726440018", country="CN"),
@@ -276,6 +277,5 @@ FAMILIES: dict[str, dict[str, str]] = {
     "jt_express_cn": {"ID": "jt_express_id", "MY": "jt_express_my"},
     "aramex": {"AU": "aramex_au", "NZ": "aramex_nz"},
     "tnt": {"IT": "tnt_italy"},
-    "hermes_de": {"AT": "hermes"},
     "sf_express": {"CN": "sf_express_cn"},
 }
