@@ -157,6 +157,12 @@ def test_a_carrier_that_no_rule_knows_can_be_learned() -> None:
     assert (first.carrier, first.rule) == ("landmark_global", "learned")
 
 
+def test_the_number_that_must_not_be_detected_cannot_be_learned() -> None:
+    key = learned_key("SANDBOXDELIVERED", "sandbox")
+    assert key.shape == learned_key("SANDBOXAMBIGUOUS", "sandbox").shape
+    assert detect("SANDBOXAMBIGUOUS", Context(learned={key.shape: {"sandbox": 50}})) == ()
+
+
 def test_the_learned_key_ignores_hyphens() -> None:
     assert learned_key("LZ-448865302-CN", "china_post") == LearnedKey("LZx13", "china_post")
 

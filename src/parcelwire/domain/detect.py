@@ -264,13 +264,13 @@ def _hyphened_claims(number: str) -> list[_Claim]:
 
 
 def _merged(claims: list[_Claim]) -> list[_Claim]:
-    """The best claim of each carrier; none when the number is reserved for nobody."""
+    """The best claim of each carrier; nobody's alone when the number must stay undetected."""
     best: dict[str, _Claim] = {}
     for claim in sorted(claims, key=lambda claim: claim.partner_of):
         lowered = _below(claim, best.get(claim.partner_of))
         if claim.carrier not in best or lowered.score > best[claim.carrier].score:
             best[claim.carrier] = lowered
-    return [] if NOBODY in best else list(best.values())
+    return [best[NOBODY]] if NOBODY in best else list(best.values())
 
 
 def _below(claim: _Claim, lead: _Claim | None) -> _Claim:
@@ -310,6 +310,8 @@ def _moved(claim: _Claim, context: Context) -> _Claim:
 
 def _ranked(claims: list[_Claim], learned: Mapping[str, int], unknown: float) -> _Ranking:
     """Probabilities. What the account has learned replaces the priors the more, the more of it there is."""
+    if claims and claims[0].carrier == NOBODY:
+        return _Ranking((), ())
     past = sum(learned.values())
     trust = _PRIOR_COUNT / (_PRIOR_COUNT + past)
     priors = sum(10**claim.prior for claim in claims) + 10**unknown
