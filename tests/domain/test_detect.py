@@ -1,8 +1,12 @@
 """Detection: the answers for known numbers, the ranking, the context, and hostile input."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from parcelwire.domain.detect import detect
+from parcelwire.domain.detect import detect, possible
+from parcelwire.domain.rules import RULES
+from parcelwire.wire.directory import shipped
 
 
 @pytest.mark.parametrize(
@@ -54,3 +58,13 @@ def test_the_package_offers_detection_by_name() -> None:
     assert parcelwire.detect is detect
     with pytest.raises(AttributeError):
         parcelwire.__getattr__("nothing")
+
+
+@given(
+    st.one_of(
+        st.sampled_from([rule.valid for rule in RULES]), st.from_regex(r"[A-Z0-9-]{3,40}", fullmatch=True)
+    )
+)
+def test_possible_carriers_are_exactly_those_that_detection_names(number: str) -> None:
+    named = {candidate.carrier for candidate in detect(number)}
+    assert {entry.slug for entry in shipped() if possible(number, {entry.slug})} == named

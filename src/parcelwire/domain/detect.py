@@ -8,13 +8,13 @@ out to be before) moves the priors.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from math import log10
 from typing import NamedTuple
 
 from parcelwire.domain.formats import Format, read
-from parcelwire.domain.numbers import CHECKS, s10, shape, spell
+from parcelwire.domain.numbers import CHECKS, Spelling, s10, shape, spell
 from parcelwire.domain.posts import UNASSIGNED, posts_of
 from parcelwire.domain.rules import FAMILIES, RULES, Rule
 
@@ -108,16 +108,39 @@ def detect(text: object, context: Context = Context()) -> tuple[Candidate, ...]:
 
     Takes any text: blanks, hyphens, small letters and full-width forms are understood.
     """
-    spelling = spell(text)
+    spelling = _readable(text)
     if spelling is None:
         return ()
     number = spelling.compact
-    if not number.strip("0") or number.startswith(_NOBODY):
-        return ()
-    if number.isalpha() and not number.startswith("SANDBOX"):
-        return ()
     claims = _merged(_claims({number, spelling.hyphened}))
     return _ranked(number, _in_context(claims, number, context), context.learned.get(shape(number), {}))
+
+
+def possible(text: object, carriers: Collection[str]) -> bool:
+    """Whether ``detect(text)`` names one of these carriers: a cheap question, nothing is weighed."""
+    spelling = _readable(text)
+    if spelling is None:
+        return False
+    for number in {spelling.compact, spelling.hyphened}:
+        if _S10.fullmatch(number) and any(post.carrier in carriers for post in posts_of(number)):
+            return True
+        for reader in _readers(len(number), number[0]):
+            if reader.rule.carrier in carriers and reader.pattern.fullmatch(number):
+                return True
+    return False
+
+
+def _readable(text: object) -> Spelling | None:
+    """The spellings of a text that may be a number of somebody."""
+    spelling = spell(text)
+    if spelling is None:
+        return None
+    number = spelling.compact
+    if not number.strip("0") or number.startswith(_NOBODY):
+        return None
+    if number.isalpha() and not number.startswith("SANDBOX"):
+        return None
+    return spelling
 
 
 @cache
