@@ -22,7 +22,7 @@ from parcelwire.flows.documents import tracked
 from parcelwire.flows.identify import code_given, matching
 from parcelwire.flows.refresh import ask, outcome
 from parcelwire.flows.register import want
-from parcelwire.ports import Charge, Document
+from parcelwire.ports import Charge, Document, Wanted
 from parcelwire.wire.v22 import (
     BadItem,
     RealTimeItem,
@@ -35,6 +35,8 @@ from parcelwire.wire.v22 import (
     rejected,
 )
 
+Known = tuple[Shipment, Document | None]
+
 PATIENCE_S = 4.0  # how long a call waits for its lane: clients give up after 5 s
 
 
@@ -43,6 +45,7 @@ class _Slot:
     """One item on its way: what is known of it, and in the end its answer."""
 
     item: RealTimeItem | BadItem
+    wanted: Wanted | None = None
     shipment: Shipment | None = None
     document: Document | None = None
     asks: bool = False
@@ -53,8 +56,10 @@ class _Slot:
 async def real_time(context: Context, account: Account, body: bytes) -> bytes:
     """The answer to POST /getRealTimeTrackInfo. A failed question costs nothing."""
     slots = [_Slot(item) for item in read_items(body, RealTimeItem)]
+    known = await _known(context, account, slots)
     for slot in slots:
-        await _prepare(context, account, slot)
+        if slot.wanted is not None:
+            await _prepare(context, account, slot, known.get(slot.wanted.number, []))
     await _charge(context, account, slots)
     await context.together([_answer(context, account, slot) for slot in slots if slot.result is None])
     accepted: list[Tracked] = []
@@ -69,13 +74,26 @@ async def real_time(context: Context, account: Account, body: bytes) -> bytes:
     return answer(accepted, refused)
 
 
-async def _prepare(context: Context, account: Account, slot: _Slot) -> None:
+async def _known(context: Context, account: Account, slots: Sequence[_Slot]) -> dict[str, list[Known]]:
+    """Read what the items want, and find by number what is stored of all of them."""
+    for slot in slots:
+        try:
+            slot.wanted = want(context, slot.item)
+        except CallerError as error:
+            slot.result = error
+    known: dict[str, list[Known]] = {}
+    numbers = [slot.wanted.number for slot in slots if slot.wanted is not None]
+    for shipment, document in await context.store.find(account.id, numbers) if numbers else ():
+        known.setdefault(shipment.number, []).append((shipment, document))
+    return known
+
+
+async def _prepare(context: Context, account: Account, slot: _Slot, known: Sequence[Known]) -> None:
     """Find the shipment, and decide whether the carrier must be asked and what that costs."""
     try:
-        if isinstance(slot.item, BadItem):
-            raise slot.item.error
+        assert slot.wanted is not None and isinstance(slot.item, RealTimeItem)  # noqa: S101, PT018
         now_please = instant(slot.item.cacheLevel)
-        slot.shipment, slot.document = await _find(context, account, slot.item)
+        slot.shipment, slot.document = await _meant(context, account, slot.item, slot.wanted, known)
         fresh = slot.document is not None and _is_fresh(context, slot.shipment)
         slot.asks = now_please or not fresh
         carrier = slot.shipment.carrier
@@ -88,10 +106,10 @@ async def _prepare(context: Context, account: Account, slot: _Slot) -> None:
         slot.result = error
 
 
-async def _find(context: Context, account: Account, item: RealTimeItem) -> tuple[Shipment, Document | None]:
+async def _meant(
+    context: Context, account: Account, item: RealTimeItem, wanted: Wanted, known: Sequence[Known]
+) -> Known:
     """The shipment that an item means: a registered one, one looked up before, or a new one."""
-    wanted = want(context, item)
-    known = await context.store.find(account.id, [wanted.number])
     registered = matching(context, [shipment for shipment, _ in known], wanted.number, code_given(item))
     for shipment, document in known:
         if shipment in registered or shipment.carrier == wanted.carrier:
