@@ -57,11 +57,18 @@ async def real_time(context: Context, account: Account, body: bytes) -> bytes:
     """The answer to POST /getRealTimeTrackInfo. A failed question costs nothing."""
     slots = [_Slot(item) for item in read_items(body, RealTimeItem)]
     known = await _known(context, account, slots)
-    for slot in slots:
+    call = context.new_id()
+    for place, slot in enumerate(slots):
         if slot.wanted is not None:
-            await _prepare(context, account, slot, known.get(slot.wanted.number, []))
+            of_number = known.get(slot.wanted.number, [])
+            await _prepare(context, account, slot, of_number, reference=f"{call}.{place}")
     await _charge(context, account, slots)
-    await context.together([_answer(context, account, slot) for slot in slots if slot.result is None])
+    waiting = [slot for slot in slots if slot.result is None]
+    await context.together([_ask_and_settle(context, account, slot) for slot in waiting if slot.asks])
+    now = context.clock.now()
+    for slot in waiting:
+        if not slot.asks and slot.shipment is not None and slot.document is not None:
+            slot.result = tracked(slot.shipment, slot.document, now)
     accepted: list[Tracked] = []
     refused: list[Rejected] = []
     for slot in slots:
@@ -88,7 +95,9 @@ async def _known(context: Context, account: Account, slots: Sequence[_Slot]) -> 
     return known
 
 
-async def _prepare(context: Context, account: Account, slot: _Slot, known: Sequence[Known]) -> None:
+async def _prepare(
+    context: Context, account: Account, slot: _Slot, known: Sequence[Known], *, reference: str
+) -> None:
     """Find the shipment, and decide whether the carrier must be asked and what that costs."""
     try:
         assert slot.wanted is not None and isinstance(slot.item, RealTimeItem)  # noqa: S101, PT018
@@ -101,7 +110,7 @@ async def _prepare(context: Context, account: Account, slot: _Slot, known: Seque
             missing = MissingCredential(carrier, context.routes.missing.get(carrier, ()))
             raise CallerError("no_realtime", detail=str(missing))
         amount = quota.REAL_TIME if now_please else quota.REAL_TIME_CACHED
-        slot.charge = Charge(context.new_id(), amount, held=slot.asks)
+        slot.charge = Charge(reference, amount, held=slot.asks)
     except CallerError as error:
         slot.result = error
 
@@ -139,17 +148,14 @@ async def _charge(context: Context, account: Account, slots: Sequence[_Slot]) ->
             )
 
 
-async def _answer(context: Context, account: Account, slot: _Slot) -> None:
-    """Answer one item, and settle what it costs by what came of it."""
-    assert slot.shipment is not None and slot.charge is not None  # noqa: S101, PT018
-    if slot.asks:
-        try:
-            await _ask_now(context, account, slot)
-        finally:
-            paid = slot.charge.amount if isinstance(slot.result, Tracked) else 0
-            await context.store.settle(account.id, slot.charge.reference, paid, context.clock.now())
-    elif slot.document is not None:
-        slot.result = tracked(slot.shipment, slot.document, context.clock.now())
+async def _ask_and_settle(context: Context, account: Account, slot: _Slot) -> None:
+    """Ask about one item, and settle what it costs by what came of it."""
+    assert slot.charge is not None  # noqa: S101
+    try:
+        await _ask_now(context, account, slot)
+    finally:
+        paid = slot.charge.amount if isinstance(slot.result, Tracked) else 0
+        await context.store.settle(account.id, slot.charge.reference, paid, context.clock.now())
 
 
 async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
