@@ -23,8 +23,8 @@ def settings_page() -> str:
     return (
         f"{NOTE}# Settings\n\n"
         "A setting is an environment variable. Each can also be given as `<NAME>_FILE`, a file that holds "
-        "the value (meant for secrets), or in the TOML file that `PARCELWIRE_CONFIG` names: there the key is the "
-        "lower-case name without the prefix, and a carrier has its own table.\n\n"
+        "the value (meant for secrets), or in the TOML file that `PARCELWIRE_CONFIG` names: there the key is "
+        "the lower-case name without the prefix, and a carrier has its own table.\n\n"
         '```toml\nlisten = "127.0.0.1:8017"\n\n[carrier.dhl]\napi_key = "..."\n```\n\n'
         "`parcelwire config show` prints what is in force and where it came from, and hides secrets.\n\n"
         "| setting | meaning | default |\n| --- | --- | --- |\n"

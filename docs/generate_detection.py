@@ -1,5 +1,4 @@
 """Writes the page of the detection rules from the rules themselves: ``python docs/generate_detection.py``."""
-# ruff: noqa: INP001 - a script, not a package
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence

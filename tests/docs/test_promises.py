@@ -7,16 +7,15 @@ from pkgutil import iter_modules
 
 import pytest
 import typer.main
-from parcelwire.cli.main import app
-from parcelwire.config import SETTINGS
 
 import parcelwire.carriers
+from parcelwire.cli.main import app
+from parcelwire.config import CARRIER_PATTERNS, CONFIG_FILE, SETTINGS, TEST_ONLY
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 VARIABLE = re.compile(r"PARCELWIRE_[A-Z<][A-Z0-9_<>]*")
-TESTS_ONLY = {"PARCELWIRE_PAYLOADS"}
 
 
 def name(page: Path) -> str:
@@ -62,8 +61,9 @@ def test_a_command_that_does_not_exist_would_be_found() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_setting_that_is_named_exists(page: Path) -> None:
     """A secret may also come from the same name with _FILE."""
-    known = {setting.name for setting in SETTINGS} | credentials() | TESTS_ONLY
-    named = {word.rstrip("_") for word in VARIABLE.findall(page.read_text(encoding="utf-8"))}
+    known = {setting.name for setting in (*SETTINGS, CONFIG_FILE, TEST_ONLY)} | credentials()
+    known |= {pattern for pattern, _ in CARRIER_PATTERNS}
+    named = {word for word in VARIABLE.findall(page.read_text(encoding="utf-8"))}
     assert {word for word in named if word not in known and word.removesuffix("_FILE") not in known} == set()
 
 

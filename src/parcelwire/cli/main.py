@@ -7,6 +7,7 @@ import typer
 from parcelwire.cli import owner
 from parcelwire.cli.config import config_app
 from parcelwire.cli.demo import demo
+from parcelwire.cli.detect import detect_command
 from parcelwire.cli.serve import serve
 from parcelwire.cli.track import track
 
@@ -37,6 +38,7 @@ def options(
 app.command()(serve)
 app.command()(demo)
 app.command()(track)
+app.command("detect")(detect_command)
 app.command()(owner.explain)
 app.add_typer(owner.accounts_app, name="accounts")
 app.add_typer(owner.sandbox_app, name="sandbox")

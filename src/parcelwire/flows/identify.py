@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from parcelwire.domain.detect import detect
+from parcelwire.domain.detect import detect, possible
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.numbers import normalise
 from parcelwire.domain.shipment import Phase, Shipment
@@ -42,11 +42,9 @@ def choose(context: Context, number: str, code: int, *, detects: bool) -> Choice
                 carrier=str(code),
                 detail="Load the complete list with: parcelwire carriers import",
             )
-        best = next(iter(detect(number)), None) if detects else None
-        meant = directory.slugs_of(code)
-        if best and best.confident and best.check == "ok" and best.carrier not in meant:
-            candidates = {candidate.carrier for candidate in detect(number)}
-            if not candidates & set(meant):
+        if detects and not possible(number, directory.slugs_of(code)):
+            best = next(iter(detect(number)), None)
+            if best and best.confident and best.check == "ok":
                 return Choice(best.carrier, directory.code_of(best.carrier, book), DETECTED)
         return Choice(carrier, code, AS_GIVEN)
     best = next(iter(detect(number)), None) if detects else None

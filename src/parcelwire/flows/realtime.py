@@ -22,7 +22,7 @@ from parcelwire.flows.documents import tracked
 from parcelwire.flows.identify import code_given, matching
 from parcelwire.flows.refresh import ask, outcome
 from parcelwire.flows.register import want
-from parcelwire.ports import Charge, Document
+from parcelwire.ports import Charge, Document, Wanted
 from parcelwire.wire.v22 import (
     BadItem,
     RealTimeItem,
@@ -35,6 +35,8 @@ from parcelwire.wire.v22 import (
     rejected,
 )
 
+Known = tuple[Shipment, Document | None]
+
 PATIENCE_S = 4.0  # how long a call waits for its lane: clients give up after 5 s
 
 
@@ -43,6 +45,7 @@ class _Slot:
     """One item on its way: what is known of it, and in the end its answer."""
 
     item: RealTimeItem | BadItem
+    wanted: Wanted | None = None
     shipment: Shipment | None = None
     document: Document | None = None
     asks: bool = False
@@ -53,10 +56,19 @@ class _Slot:
 async def real_time(context: Context, account: Account, body: bytes) -> bytes:
     """The answer to POST /getRealTimeTrackInfo. A failed question costs nothing."""
     slots = [_Slot(item) for item in read_items(body, RealTimeItem)]
-    for slot in slots:
-        await _prepare(context, account, slot)
+    known = await _known(context, account, slots)
+    call = context.new_id()
+    for place, slot in enumerate(slots):
+        if slot.wanted is not None:
+            of_number = known.get(slot.wanted.number, [])
+            await _prepare(context, account, slot, of_number, reference=f"{call}.{place}")
     await _charge(context, account, slots)
-    await context.together([_answer(context, account, slot) for slot in slots if slot.result is None])
+    waiting = [slot for slot in slots if slot.result is None]
+    await context.together([_ask_and_settle(context, account, slot) for slot in waiting if slot.asks])
+    now = context.clock.now()
+    for slot in waiting:
+        if not slot.asks and slot.shipment is not None and slot.document is not None:
+            slot.result = tracked(slot.shipment, slot.document, now)
     accepted: list[Tracked] = []
     refused: list[Rejected] = []
     for slot in slots:
@@ -69,13 +81,28 @@ async def real_time(context: Context, account: Account, body: bytes) -> bytes:
     return answer(accepted, refused)
 
 
-async def _prepare(context: Context, account: Account, slot: _Slot) -> None:
+async def _known(context: Context, account: Account, slots: Sequence[_Slot]) -> dict[str, list[Known]]:
+    """Read what the items want, and find by number what is stored of all of them."""
+    for slot in slots:
+        try:
+            slot.wanted = want(context, slot.item)
+        except CallerError as error:
+            slot.result = error
+    known: dict[str, list[Known]] = {}
+    numbers = [slot.wanted.number for slot in slots if slot.wanted is not None]
+    for shipment, document in await context.store.find(account.id, numbers) if numbers else ():
+        known.setdefault(shipment.number, []).append((shipment, document))
+    return known
+
+
+async def _prepare(
+    context: Context, account: Account, slot: _Slot, known: Sequence[Known], *, reference: str
+) -> None:
     """Find the shipment, and decide whether the carrier must be asked and what that costs."""
     try:
-        if isinstance(slot.item, BadItem):
-            raise slot.item.error
+        assert slot.wanted is not None and isinstance(slot.item, RealTimeItem)  # noqa: S101, PT018
         now_please = instant(slot.item.cacheLevel)
-        slot.shipment, slot.document = await _find(context, account, slot.item)
+        slot.shipment, slot.document = await _meant(context, account, slot.item, slot.wanted, known)
         fresh = slot.document is not None and _is_fresh(context, slot.shipment)
         slot.asks = now_please or not fresh
         carrier = slot.shipment.carrier
@@ -83,15 +110,15 @@ async def _prepare(context: Context, account: Account, slot: _Slot) -> None:
             missing = MissingCredential(carrier, context.routes.missing.get(carrier, ()))
             raise CallerError("no_realtime", detail=str(missing))
         amount = quota.REAL_TIME if now_please else quota.REAL_TIME_CACHED
-        slot.charge = Charge(context.new_id(), amount, held=slot.asks)
+        slot.charge = Charge(reference, amount, held=slot.asks)
     except CallerError as error:
         slot.result = error
 
 
-async def _find(context: Context, account: Account, item: RealTimeItem) -> tuple[Shipment, Document | None]:
+async def _meant(
+    context: Context, account: Account, item: RealTimeItem, wanted: Wanted, known: Sequence[Known]
+) -> Known:
     """The shipment that an item means: a registered one, one looked up before, or a new one."""
-    wanted = want(context, item)
-    known = await context.store.find(account.id, [wanted.number])
     registered = matching(context, [shipment for shipment, _ in known], wanted.number, code_given(item))
     for shipment, document in known:
         if shipment in registered or shipment.carrier == wanted.carrier:
@@ -121,17 +148,14 @@ async def _charge(context: Context, account: Account, slots: Sequence[_Slot]) ->
             )
 
 
-async def _answer(context: Context, account: Account, slot: _Slot) -> None:
-    """Answer one item, and settle what it costs by what came of it."""
-    assert slot.shipment is not None and slot.charge is not None  # noqa: S101, PT018
-    if slot.asks:
-        try:
-            await _ask_now(context, account, slot)
-        finally:
-            paid = slot.charge.amount if isinstance(slot.result, Tracked) else 0
-            await context.store.settle(account.id, slot.charge.reference, paid, context.clock.now())
-    elif slot.document is not None:
-        slot.result = tracked(slot.shipment, slot.document, context.clock.now())
+async def _ask_and_settle(context: Context, account: Account, slot: _Slot) -> None:
+    """Ask about one item, and settle what it costs by what came of it."""
+    assert slot.charge is not None  # noqa: S101
+    try:
+        await _ask_now(context, account, slot)
+    finally:
+        paid = slot.charge.amount if isinstance(slot.result, Tracked) else 0
+        await context.store.settle(account.id, slot.charge.reference, paid, context.clock.now())
 
 
 async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:

@@ -1,12 +1,14 @@
 """Requests and answers of the v2.2 wire (reference: api-v2.2, sections 2-4).
 
-Reading is per item: a body is a list of raw items and each is decoded in its own try, so that a bad item
-never harms its neighbours. Every object of an answer is always present, with nulls inside.
+Reading is per item: a body that does not fit as a whole is taken apart and each item is decoded in its own
+try, so that a bad item never harms its neighbours. Every object of an answer is always present, with nulls
+inside.
 """
 
 import re
 from collections.abc import Sequence
-from typing import Any, Generic, Literal, TypeVar
+from functools import cache
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -22,40 +24,48 @@ T = TypeVar("T", bound="NumberItem")
 # --- requests -------------------------------------------------------------------------------------------
 
 
+Text = Annotated[str, msgspec.Meta(max_length=250)]
+ShortText = Annotated[str, msgspec.Meta(max_length=100)]
+LongText = Annotated[str, msgspec.Meta(max_length=1_000)]
+
+
 class NumberItem(msgspec.Struct, kw_only=True):
     """The least that an item holds. ``carrier``: absent, null, 0, an int or a numeric string."""
 
     number: str
-    carrier: int | str | None = None
+    carrier: int | Text | None = None
 
 
 class RegisterItem(NumberItem, kw_only=True):
     """One item of register."""
 
-    final_carrier: int | str | None = None
+    final_carrier: int | Text | None = None
     auto_detection: bool | None = None
-    tag: str | None = None
-    lang: str | None = None
-    param: str | None = None
-    order_no: str | int | None = None
-    order_time: str | None = None
-    email: str | None = None
-    remark: str | None = None
+    tag: ShortText | None = None
+    lang: Text | None = None
+    param: Text | None = None
+    order_no: int | ShortText | None = None
+    order_time: Text | None = None
+    email: Text | None = None
+    remark: LongText | None = None
 
 
 class RealTimeItem(RegisterItem, kw_only=True):
     """One item of getRealTimeTrackInfo."""
 
-    cacheLevel: int | str | None = None  # noqa: N815  the wire's spelling
+    cacheLevel: int | Text | None = None  # noqa: N815  the wire's spelling
 
-
-TEXT_LIMITS = {"tag": 100, "order_no": 100, "remark": 1_000}
-TEXT_LIMIT = 250  # of every other text
 
 _FIELD = re.compile(r"\$\.(\w+)")
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _LENIENT = msgspec.json.Decoder()
-_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError)
+_NUL = b"\\u0000"  # its only form in JSON
+
+
+@cache
+def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(wanted)
 
 
 class BadItem(msgspec.Struct):
@@ -68,21 +78,39 @@ class BadItem(msgspec.Struct):
 
 def read_items(body: bytes, item_type: type[T]) -> list[T | BadItem]:
     """The items of a request body. CallerError when the whole body is at fault."""
+    items = _read_whole(body, item_type)
+    if items is None:
+        items = _read_apart(body, item_type)
+    if not items:
+        raise CallerError("missing_item", field="number")
+    if len(items) > ITEMS_MAX:
+        raise CallerError("too_many", limit=str(ITEMS_MAX))
+    return items
+
+
+def _read_whole(body: bytes, item_type: type[T]) -> list[T | BadItem] | None:
+    """The items of an honest body, at a fifth of the cost; None when it has to be taken apart."""
+    try:
+        items: list[T | BadItem] = _decoder(list[item_type]).decode(body)  # type: ignore[valid-type]
+    except _UNREADABLE:
+        return None
+    flat = body.count(b"[") + body.count(b"{") == len(items) + 1
+    return items if flat and _NUL not in body else None
+
+
+def _read_apart(body: bytes, item_type: type[T]) -> list[T | BadItem]:
     if deeper(body, NESTING_MAX):
         raise CallerError("bad_body", detail=f"nested deeper than {NESTING_MAX} levels")
     try:
         raws = _RAW_LIST.decode(body)
     except msgspec.ValidationError:
         raise CallerError("bad_body", detail="a JSON array of objects is expected") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
+    except _UNREADABLE:
         raise CallerError("bad_body", detail="it is not JSON") from None
-    if not raws:
-        raise CallerError("missing_item", field="number")
     if len(raws) > ITEMS_MAX:
         raise CallerError("too_many", limit=str(ITEMS_MAX))
-    decoder = _decoders.get(item_type) or _decoders.setdefault(item_type, msgspec.json.Decoder(item_type))
-    items = [_read_item(raw, decoder) for raw in raws]
-    if all(isinstance(item, BadItem) and item.error.reason == "bad_body" for item in items):
+    items = [_read_item(raw, _decoder(item_type)) for raw in raws]
+    if raws and all(isinstance(item, BadItem) and item.error.reason == "bad_body" for item in items):
         raise CallerError("bad_body", detail="a JSON array of objects is expected")
     return items
 
@@ -90,27 +118,25 @@ def read_items(body: bytes, item_type: type[T]) -> list[T | BadItem]:
 def _read_item(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | BadItem:
     try:
         item = decoder.decode(raw)
-        _check_texts(item)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, CallerError) as error:
+        _refuse_nul(item)
+    except (*_UNREADABLE, CallerError) as error:
         return _bad_item(raw, error)
     return item
 
 
-def _check_texts(item: msgspec.Struct) -> None:
-    """Lengths of texts, and no NUL in any (PostgreSQL cannot keep one)."""
+def _refuse_nul(item: msgspec.Struct) -> None:
+    """No NUL in any text: PostgreSQL cannot keep one. A number with one is none anyway."""
     for field in item.__struct_fields__:
         value = getattr(item, field)
-        if isinstance(value, str) and field != "number":
-            limit = TEXT_LIMITS.get(field, TEXT_LIMIT)
-            if len(value) > limit or "\0" in value:
-                raise CallerError("bad_value", field=field, value=shown(value))
+        if isinstance(value, str) and field != "number" and "\0" in value:
+            raise CallerError("bad_value", field=field, value=shown(value))
 
 
 def _bad_item(raw: msgspec.Raw, error: Exception) -> BadItem:
     """Why an item cannot be read, with as much of its identity as can be."""
     try:
         given = _LENIENT.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
+    except _UNREADABLE:
         given = None
     if not isinstance(given, dict):
         return BadItem("", 0, CallerError("bad_body", detail="an item is not an object"))
