@@ -63,7 +63,7 @@ def test_every_setting_that_is_named_exists(page: Path) -> None:
     """A secret may also come from the same name with _FILE."""
     known = {setting.name for setting in (*SETTINGS, CONFIG_FILE, TEST_ONLY)} | credentials()
     known |= {pattern for pattern, _ in CARRIER_PATTERNS}
-    named = {word for word in VARIABLE.findall(page.read_text(encoding="utf-8"))}
+    named = set(VARIABLE.findall(page.read_text(encoding="utf-8")))
     assert {word for word in named if word not in known and word.removesuffix("_FILE") not in known} == set()
 
 

@@ -5,41 +5,46 @@ fixed characters and its check digit tell; "none of them" has a weight too. A pr
 A wrong check digit lowers a claim and is told, it never removes it: carriers' own sandboxes and the examples
 on their pages often have wrong ones. What the caller knows (countries, credentials, what such numbers turned
 out to be before) moves the priors.
+
+Numbers of one length and beginning share a plan: the few patterns and check digits that tell them apart. The
+ranking follows from which of these fit, so that a plan ranks each outcome once.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import cache
-from math import log10
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
+from operator import contains
+from types import MappingProxyType
 from typing import NamedTuple
 
-from parcelwire.domain.formats import Format, read
-from parcelwire.domain.numbers import CHECKS, Spelling, s10, shape, spell
-from parcelwire.domain.posts import UNASSIGNED, posts_of
-from parcelwire.domain.rules import FAMILIES, RULES, Rule
+from parcelwire.domain.formats import HEAD, Field, Format, Split, read
+from parcelwire.domain.numbers import CHECKS, compact, hyphened, shape
+from parcelwire.domain.posts import s10_rules
+from parcelwire.domain.rules import FAMILIES, NOBODY, RULES, Rule
 
 # All of these are log10 of a factor.
 _CHECK_FITS, _CHECK_FAILS = 1.0, -4.0
 _COUNTRY_FITS, _COUNTRY_DIFFERS = 1.2, -0.3
 _CREDENTIAL = 0.5
-_PARTNER = -0.6
+_PARTNER = -1.2
 _FAMILY = -0.3  # a national company that only a credential or the past speaks for
-_S10_PRIOR, _S10_UNASSIGNED_PRIOR, _S10_TOLD = 2.0, -2.0, 2 * log10(26)
 
 # How common numbers are that belong to none of our carriers: short digit strings are phone and order numbers.
 _UNKNOWN_DIGITS = {5: 3.0, 6: 3.0, 7: 2.5, 8: 2.5, 9: 2.0, 10: 2.0, 11: 1.7, 12: 1.2, 13: 1.7}
 _UNKNOWN_DIGITS_LONG, _UNKNOWN_LETTERS = 1.0, 0.5
 
-_PRIOR_COUNT = 3.0
+_PRIOR_COUNT = 2.0
 """How many past numbers the rules' own priors are worth against what the account has learned."""
 
 # What the fixed characters must tell (log10) to be a mark of the carrier, with and without a check digit.
 _MARK_CHECKED, _MARK = 1.9, 2.8
+# From which probability on a claim of this evidence is confident; a mere shape never is.
 _SURE = {"s10": 0.8, "prefix+check": 0.9, "prefix": 0.9, "check": 0.95}
-_HISTORY_MIN, _HISTORY_SURE = 3, 0.95
+_HISTORY_MIN, _HISTORY_SURE = 3, 0.9
 
-# The sandbox number that no carrier may claim: callers try with it what an undetectable number does.
-_NOBODY = "SANDBOXAMBIGUOUS"
+_PLANS_MAX = 4096
+_new = tuple.__new__
+_NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
 class Context(NamedTuple):
@@ -57,8 +62,8 @@ class Context(NamedTuple):
 class Candidate(NamedTuple):
     """One possible carrier. ``check`` is ok, bad or none; ``fields`` are the named parts of the number.
 
-    ``evidence``: s10, prefix+check, prefix, check or shape, then what the context added (+country,
-    +credential, +history). ``rule`` is its id, or ``learned`` when only the past speaks for the carrier.
+    ``evidence``: s10, prefix+check, prefix, check or shape, then what the context added: country, credential,
+    history. ``rule`` is its id, or ``learned`` when only the past speaks for the carrier.
     """
 
     carrier: str
@@ -66,8 +71,8 @@ class Candidate(NamedTuple):
     probability: float
     confident: bool
     check: str
+    evidence: tuple[str, ...]
     fields: Mapping[str, str]
-    evidence: str
 
 
 class LearnedKey(NamedTuple):
@@ -78,24 +83,50 @@ class LearnedKey(NamedTuple):
 
 
 class _Claim(NamedTuple):
+    """A rule that fits. ``prior`` and ``told`` are log10 and add up."""
+
     carrier: str
     rule: str
     prior: float
     told: float
     check: str
-    fields: Mapping[str, str]
     evidence: str
+    fields: tuple[Field, ...] = ()
     country: str = ""
-    sure: bool = True  # may become confident
+    proof: str = "G"
+    partner_of: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def score(self) -> float:
+        return self.prior + self.told
 
-class _Reader(NamedTuple):
-    """A rule ready for use."""
 
-    rule: Rule
-    format: Format
-    pattern: re.Pattern[str]
+class _Test(NamedTuple):
+    """What a number is asked. No pattern: length and beginning decided. No check: the pattern decides.
+
+    No slice: the check reads all of it.
+    """
+
+    matches: Callable[[str], object] | None
+    check: Callable[[str], bool] | None
+    checked: slice | None
+
+
+class _Ranking(NamedTuple):
+    """Candidates before their number, and which of them get fields of it."""
+
+    candidates: tuple[Candidate, ...]
+    splits: tuple[tuple[int, tuple[Field, ...]], ...]
+
+
+class _Plan(NamedTuple):
+    """How to detect the numbers of one length and beginning."""
+
+    tests: tuple[_Test, ...]
+    rules: tuple[tuple[Rule, Format, int], ...]  # the index of the rule's test
+    unknown: float
+    rankings: dict[int, _Ranking]
 
 
 def learned_key(number: str, carrier: str) -> LearnedKey:
@@ -103,138 +134,153 @@ def learned_key(number: str, carrier: str) -> LearnedKey:
     return LearnedKey(shape(number.replace("-", "")), carrier)
 
 
-def detect(text: object, context: Context = Context()) -> tuple[Candidate, ...]:  # noqa: B008 - immutable
+def detect(text: object, context: Context | None = None) -> tuple[Candidate, ...]:
     """The carriers that a number could belong to, the likeliest first; empty when nothing fits.
 
     Takes any text: blanks, hyphens, small letters and full-width forms are understood.
     """
-    spelling = _readable(text)
-    if spelling is None:
+    number = compact(text)
+    if number is None or not isinstance(text, str):
         return ()
-    number = spelling.compact
-    claims = _merged(_claims({number, spelling.hyphened}))
-    return _ranked(number, _in_context(claims, number, context), context.learned.get(shape(number), {}))
+    digits = number.isdigit()
+    if _is_void(number) if digits else number.isalpha() and not number.startswith("SANDBOX"):
+        return ()
+    tail = number[-2:] if len(number) == 13 and not digits else ""
+    plan = _plan(len(number), number[:HEAD], tail, digits)
+    outcome = _outcome(plan, number)
+    if context is None and "-" not in text:
+        ranking = plan.rankings.get(outcome)
+        if ranking is None:
+            ranking = plan.rankings[outcome] = _ranked(_claims(plan, outcome), {}, plan.unknown)
+    else:
+        claims = _claims(plan, outcome) + (_hyphened_claims(hyphened(text)) if "-" in text else [])
+        ranking = _in_context(_merged(claims), number, context or Context(), plan.unknown)
+    return _filled(ranking, number) if ranking.splits else ranking.candidates
 
 
-def possible(text: object, carriers: Collection[str]) -> bool:
-    """Whether ``detect(text)`` names one of these carriers: a cheap question, nothing is weighed."""
-    spelling = _readable(text)
-    if spelling is None:
-        return False
-    for number in {spelling.compact, spelling.hyphened}:
-        if _S10.fullmatch(number) and any(post.carrier in carriers for post in posts_of(number)):
-            return True
-        for reader in _readers(len(number), number[0]):
-            if reader.rule.carrier in carriers and reader.pattern.fullmatch(number):
-                return True
-    return False
+def _filled(ranking: _Ranking, number: str) -> tuple[Candidate, ...]:
+    candidates = list(ranking.candidates)
+    for index, fields in ranking.splits:
+        candidates[index] = _new(Candidate, (*candidates[index][:-1], Split(number, fields)))
+    return tuple(candidates)
 
 
-def _readable(text: object) -> Spelling | None:
-    """The spellings of a text that may be a number of somebody."""
-    spelling = spell(text)
-    if spelling is None:
-        return None
-    number = spelling.compact
-    if not number.strip("0") or number.startswith(_NOBODY):
-        return None
-    if number.isalpha() and not number.startswith("SANDBOX"):
-        return None
-    return spelling
+def _is_void(digits: str) -> bool:
+    """One digit over and over: zeros fit every check sum, and such numbers are placeholders."""
+    return not digits.strip(digits[0])
+
+
+_read = cache(read)
+_compiled = cache(re.compile)
+
+
+@cache
+def _shelf(length: int) -> tuple[tuple[Rule, Format], ...]:
+    """The rules for numbers of this length."""
+    return tuple((rule, form) for rule, form in _formats() if length in form.lengths)
 
 
 @cache
 def _formats() -> tuple[tuple[Rule, Format], ...]:
-    return tuple((rule, read(rule.format)) for rule in RULES)
+    return tuple((rule, _read(rule.format)) for rule in RULES)
 
 
-@cache
-def _readers(length: int, first: str) -> tuple[_Reader, ...]:
-    """The rules for numbers of this length and beginning, compiled."""
-    return tuple(
-        _Reader(rule, form, re.compile(form.pattern))
-        for rule, form in _formats()
-        if length in form.lengths and first in form.first
-    )
+def _may_fit(form: Format, length: int, head: str, *, digits: bool) -> bool:
+    if not all(map(contains, form.heads, head)):
+        return False
+    if digits and form.loose:
+        return _compiled(form.pattern).fullmatch(head.ljust(length, "0")) is not None
+    return form.numeric or not digits
 
 
-def _claims(spellings: Iterable[str]) -> Iterator[_Claim]:
-    for number in spellings:
-        partners: list[tuple[Rule, _Claim]] = []
-        leads: dict[str, _Claim] = {}
-        if len(number) == 13:
-            yield from _s10_claims(number)
-        for reader in _readers(len(number), number[0]):
-            match = reader.pattern.fullmatch(number)
-            if not match:
-                continue
-            claim = _claim(reader, match)
-            if reader.rule.partner_of:
-                partners.append((reader.rule, claim))
-                continue
-            yield claim
-            lead = leads.get(claim.carrier)
-            if lead is None or _score(claim) > _score(lead):
-                leads[claim.carrier] = claim
-        for rule, claim in partners:
-            lead = leads.get(rule.partner_of)
-            if lead:
-                yield claim._replace(prior=lead.prior + _PARTNER, told=lead.told, check=lead.check)
-            else:
-                yield claim
+@lru_cache(_PLANS_MAX)
+def _plan(length: int, head: str, tail: str = "", digits: bool = False, hyphens: bool = False) -> _Plan:
+    """Choose the rules to try. ``tail``: the last two letters of what may be an S10 number."""
+    known = [(rule, _read(rule.format)) for rule in s10_rules(head, tail)] if tail else []
+    known += [
+        (rule, form)
+        for rule, form in _shelf(length)
+        if form.hyphens == hyphens and _may_fit(form, length, head, digits=digits)
+    ]
+    tests: dict[tuple[object, ...], _Test] = {}
+    rules = []
+    for rule, form in known:
+        matches = None if digits and form.loose else _compiled(form.pattern).fullmatch
+        key = (matches and form.pattern, rule.check, form.checked and form.checked.start)
+        tests[key] = _Test(matches, CHECKS.get(rule.check), form.checked)
+        rules.append((rule, form, list(tests).index(key)))
+    unknown = _UNKNOWN_DIGITS.get(length, _UNKNOWN_DIGITS_LONG) if digits else _UNKNOWN_LETTERS
+    return _Plan(tuple(tests.values()), tuple(rules), unknown, {})
 
 
-def _claim(reader: _Reader, match: re.Match[str]) -> _Claim:
-    rule = reader.rule
-    fields = match.groupdict()
-    body = fields.pop("checked", None) or match[0]
-    check, told, evidence = "none", reader.format.told, "prefix" if reader.format.told >= _MARK else "shape"
+def _outcome(plan: _Plan, number: str) -> int:
+    """Two bits a test: 1 it fits, 2 it fits but for the check digit."""
+    outcome, bit = 0, 1
+    for matches, check, checked in plan.tests:
+        if matches is None or matches(number):
+            outcome |= bit if not check or check(number[checked] if checked else number) else bit << 1
+        bit <<= 2
+    return outcome
+
+
+def _claims(plan: _Plan, outcome: int) -> list[_Claim]:
+    claims = [
+        _claim(rule, form, fits=result == 1)
+        for rule, form, index in plan.rules
+        for result in [outcome >> 2 * index & 3]
+        if result
+    ]
+    return _merged(claims)
+
+
+def _claim(rule: Rule, form: Format, *, fits: bool) -> _Claim:
+    check, told = "none", form.told
+    evidence = "prefix" if told >= _MARK else "shape"
     if rule.check:
-        fits = CHECKS[rule.check](body)
         check = "ok" if fits else "bad"
         told += _CHECK_FITS if fits else _CHECK_FAILS
         if fits:
-            evidence = "prefix+check" if reader.format.told >= _MARK_CHECKED else "check"
+            evidence = "prefix+check" if form.told >= _MARK_CHECKED else "check"
+    if rule.id == "s10":
+        evidence = "s10"
     return _Claim(
-        rule.carrier, rule.id, rule.prior, told, check, fields, evidence, rule.country, sure=rule.proof != "G"
+        rule.carrier,
+        rule.id,
+        rule.prior,
+        told,
+        check,
+        evidence,
+        form.fields,
+        rule.country,
+        rule.proof,
+        rule.partner_of,
     )
 
 
-_S10 = re.compile(r"(?P<service>[A-Z]{2})(?P<serial>[0-9]{8})(?P<check>[0-9])(?P<country>[A-Z]{2})")
+def _hyphened_claims(number: str) -> list[_Claim]:
+    """Claims of the formats whose hyphens are part of the number."""
+    plan = _plan(len(number), number[:HEAD], hyphens=True)
+    return _claims(plan, _outcome(plan, number))
 
 
-def _s10_claims(number: str) -> Iterator[_Claim]:
-    match = _S10.fullmatch(number)
-    if not match:
-        return
-    fits = s10(number)
-    assigned = number[0] not in UNASSIGNED
-    for post in posts_of(number):
-        yield _Claim(
-            post.carrier,
-            "s10",
-            post.share + (_S10_PRIOR if assigned else _S10_UNASSIGNED_PRIOR),
-            _S10_TOLD + (_CHECK_FITS if fits else _CHECK_FAILS),
-            "ok" if fits else "bad",
-            match.groupdict(),
-            "s10" if assigned else "shape",
-        )
-
-
-def _score(claim: _Claim) -> float:
-    return claim.prior + claim.told
-
-
-def _merged(claims: Iterable[_Claim]) -> list[_Claim]:
-    """The best claim of each carrier."""
+def _merged(claims: list[_Claim]) -> list[_Claim]:
+    """The best claim of each carrier; nobody's alone when the number must stay undetected."""
     best: dict[str, _Claim] = {}
-    for claim in claims:
-        if claim.carrier not in best or _score(claim) > _score(best[claim.carrier]):
-            best[claim.carrier] = claim
-    return list(best.values())
+    for claim in sorted(claims, key=lambda claim: claim.partner_of):
+        lowered = _below(claim, best.get(claim.partner_of))
+        if claim.carrier not in best or lowered.score > best[claim.carrier].score:
+            best[claim.carrier] = lowered
+    return [best[NOBODY]] if NOBODY in best else list(best.values())
 
 
-def _in_context(claims: list[_Claim], number: str, context: Context) -> list[_Claim]:
+def _below(claim: _Claim, lead: _Claim | None) -> _Claim:
+    """A carrier whose parcels another delivers stands just below that one."""
+    if lead is None:
+        return claim
+    return claim._replace(prior=lead.prior + _PARTNER, told=lead.told, check=lead.check)
+
+
+def _in_context(claims: list[_Claim], number: str, context: Context, unknown: float) -> _Ranking:
     """Move the priors by what the caller knows, and add the national companies it speaks for."""
     learned = context.learned.get(shape(number), {})
     known = {claim.carrier for claim in claims}
@@ -245,59 +291,64 @@ def _in_context(claims: list[_Claim], number: str, context: Context) -> list[_Cl
         if carrier not in known
         and (country in context.countries or carrier in context.credentials or carrier in learned)
     ]
-    return [_moved(claim, context) for claim in claims + family]
+    strangers = learned.keys() - known - {claim.carrier for claim in family}
+    past = [_Claim(carrier, "learned", -99.0, 0.0, "none", "shape") for carrier in sorted(strangers)]
+    return _ranked([_moved(claim, context) for claim in claims + family] + past, learned, unknown)
 
 
 def _moved(claim: _Claim, context: Context) -> _Claim:
-    country = claim.country or next(
-        (c for c, carrier in FAMILIES.get(claim.carrier, {}).items() if carrier == claim.carrier), ""
-    )
-    if context.countries and country:
-        fits = country in context.countries
-        claim = claim._replace(
-            prior=claim.prior + (_COUNTRY_FITS if fits else _COUNTRY_DIFFERS),
-            notes=(*claim.notes, "country") if fits else claim.notes,
-        )
+    prior, notes = claim.prior, claim.notes
+    if context.countries and claim.country:
+        fits = claim.country in context.countries
+        prior += _COUNTRY_FITS if fits else _COUNTRY_DIFFERS
+        notes += ("country",) if fits else ()
     if claim.carrier in context.credentials:
-        claim = claim._replace(prior=claim.prior + _CREDENTIAL, notes=(*claim.notes, "credential"))
-    return claim
+        prior += _CREDENTIAL
+        notes += ("credential",)
+    return claim._replace(prior=prior, notes=notes)
 
 
-def _unknown(number: str) -> float:
-    if number.isdigit():
-        return _UNKNOWN_DIGITS.get(len(number), _UNKNOWN_DIGITS_LONG)
-    return _UNKNOWN_LETTERS
-
-
-def _ranked(number: str, claims: list[_Claim], learned: Mapping[str, int]) -> tuple[Candidate, ...]:
+def _ranked(claims: list[_Claim], learned: Mapping[str, int], unknown: float) -> _Ranking:
     """Probabilities. What the account has learned replaces the priors the more, the more of it there is."""
-    strangers = learned.keys() - {claim.carrier for claim in claims}
-    claims += [_Claim(carrier, "learned", -99.0, 0.0, "none", {}, "shape") for carrier in strangers]
-    priors = sum(10**claim.prior for claim in claims)
-    trust = _PRIOR_COUNT / (_PRIOR_COUNT + sum(learned.values()))
-    weighed = [
-        (claim, 10**claim.told * (trust * 10**claim.prior + (1 - trust) * priors * share))
+    if claims and claims[0].carrier == NOBODY:
+        return _Ranking((), ())
+    past = sum(learned.values())
+    trust = _PRIOR_COUNT / (_PRIOR_COUNT + past)
+    priors = sum(10**claim.prior for claim in claims) + 10**unknown
+    shares = {carrier: count / past for carrier, count in learned.items()} if past else {}
+    weights = {
+        claim: 10**claim.told
+        * (trust * 10**claim.prior + (1 - trust) * priors * shares.get(claim.carrier, 0))
         for claim in claims
-        for share in [learned.get(claim.carrier, 0) / max(sum(learned.values()), 1)]
-    ]
-    total = sum(weight for _, weight in weighed) + trust * 10 ** _unknown(number)
-    weighed.sort(key=lambda pair: (-pair[1], pair[0].carrier))
-    return tuple(
-        _candidate(claim, weight / total, learned.get(claim.carrier, 0), first=place == 0, number=number)
-        for place, (claim, weight) in enumerate(weighed)
+    }
+    total = sum(weights.values()) + trust * 10**unknown
+    order = sorted(claims, key=lambda claim: (-weights[claim], claim.carrier))
+    return _Ranking(
+        tuple(
+            _candidate(
+                claim,
+                weights[claim] / total,
+                sum(weights[other] for other in claims if other.partner_of == claim.carrier) / total,
+                learned.get(claim.carrier, 0),
+                first=claim is order[0],
+            )
+            for claim in order
+        ),
+        tuple((index, claim.fields) for index, claim in enumerate(order) if claim.fields),
     )
 
 
-def _candidate(claim: _Claim, probability: float, past: int, *, first: bool, number: str) -> Candidate:
+def _candidate(claim: _Claim, probability: float, partners: float, past: int, *, first: bool) -> Candidate:
+    """``partners``: probability of those whose parcels this one delivers; it is not against it."""
     notes = (*claim.notes, "history") if past else claim.notes
-    sure = probability >= _SURE.get(claim.evidence, 2.0) and claim.sure and len(set(number)) > 1
+    sure = claim.proof != "G" and probability + partners >= _SURE.get(claim.evidence, 2.0)
     remembered = past >= _HISTORY_MIN and probability >= _HISTORY_SURE
     return Candidate(
-        carrier=claim.carrier,
-        rule=claim.rule,
-        probability=round(probability, 4),
-        confident=first and claim.check != "bad" and (sure or remembered),
-        check=claim.check,
-        fields=claim.fields,
-        evidence="+".join((claim.evidence, *notes)),
+        claim.carrier,
+        claim.rule,
+        round(probability, 4),
+        first and claim.check != "bad" and (sure or remembered),
+        claim.check,
+        (claim.evidence, *notes),
+        _NO_FIELDS,
     )
