@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from parcelwire.domain.detect import detect, possible
+from parcelwire.domain.detect import detect
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.numbers import normalise
 from parcelwire.domain.shipment import Phase, Shipment
@@ -34,20 +34,16 @@ def number_of(item: NumberItem) -> str:
 def choose(context: Context, number: str, code: int, *, detects: bool) -> Choice:
     """The carrier of a number. A code that was given is kept unless the number proves another carrier."""
     directory, book = context.directory, context.book
+    candidates = detect(number) if detects else ()
+    best = candidates[0] if candidates else None
     if code:
+        meant = directory.slugs_of(code)
         carrier = directory.resolve(code, number)
         if carrier is None:
-            raise CallerError(
-                "bad_carrier",
-                carrier=str(code),
-                detail="Load the complete list with: parcelwire carriers import",
-            )
-        if detects and not possible(number, directory.slugs_of(code)):
-            best = next(iter(detect(number)), None)
-            if best and best.confident and best.check == "ok":
-                return Choice(best.carrier, directory.code_of(best.carrier, book), DETECTED)
-        return Choice(carrier, code, AS_GIVEN)
-    best = next(iter(detect(number)), None) if detects else None
+            raise CallerError("bad_carrier", carrier=str(code), detail="It is in neither code book.")
+        possible = any(candidate.carrier in meant for candidate in candidates)
+        if possible or best is None or not best.confident or best.check != "ok":
+            return Choice(carrier, code, AS_GIVEN)
     if best is None:
         raise CallerError("undetected", number=number)
     return Choice(best.carrier, directory.code_of(best.carrier, book), DETECTED if best.confident else GUESS)
