@@ -245,7 +245,7 @@ def lock(args: Sequence[str]) -> int:
 CHECKS: dict[str, list[str]] = {
     "format": [str(BIN / "ruff"), "format", "--check", "."],
     "lint": [str(BIN / "ruff"), "check", "."],
-    "types": [str(PYTHON), "-m", "mypy", "src/parcelwire", "tests", "dev.py"],
+    "types": [str(PYTHON), "-m", "mypy", "src/parcelwire", "tests", "bench", "docs", "dev.py"],
     "layers": [str(BIN / "lint-imports")],
     "docs": [str(PYTHON), "-m", "pytest", "-q", "-p", "no:randomly", "tests/docs"],
 }

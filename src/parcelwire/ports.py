@@ -39,12 +39,31 @@ class Zones(Protocol):
 class Carrier(Protocol):
     """One carrier file (carriers/*.py): it knows a protocol and does no I/O."""
 
-    slug: str  # names the settings PARCELWIRE_CARRIER_<SLUG>_*
-    serves: Sequence[str]  # slugs of the carriers (wire/carriers.csv) whose numbers it can answer
-    base_url: str
-    secrets: Sequence[str]  # names of the credentials it cannot work without; () = none needed
-    batch: int  # numbers a call
-    limits: Limits
+    @property
+    def slug(self) -> str:
+        """Names the settings PARCELWIRE_CARRIER_<SLUG>_*."""
+        ...
+
+    @property
+    def serves(self) -> Sequence[str]:
+        """Slugs of the carriers (wire/carriers.csv) whose numbers it can answer."""
+        ...
+
+    @property
+    def base_url(self) -> str: ...
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """Names of the credentials that it cannot work without; () = none needed."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Numbers a call."""
+        ...
+
+    @property
+    def limits(self) -> Limits: ...
 
     def lane(self, number: str) -> str:
         """The lane that a number belongs to; nearly always just the slug."""

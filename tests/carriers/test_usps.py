@@ -88,7 +88,11 @@ def test_utc_is_local_time_less_offset_whatever_the_gmt_stamp_says(
     sign = "-" if minutes < 0 else "+"
     written = f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
     for offset in (written, minutes):
-        fields = {"eventTimestamp": wall.isoformat(), "GMTOffset": offset, "GMTTimestamp": stamp}
+        fields: dict[str, Any] = {
+            "eventTimestamp": wall.isoformat(),
+            "GMTOffset": offset,
+            "GMTTimestamp": stamp,
+        }
         time = only(event("10", **fields)).time
         assert time.utc == (wall - timedelta(minutes=minutes)).replace(tzinfo=UTC)
         assert time.zone == written
@@ -167,7 +171,12 @@ def test_the_category_counts_only_while_the_newest_code_is_unknown() -> None:
 
 
 def test_foreign_places_get_their_country_and_domestic_ones_the_us() -> None:
-    abroad = {"eventCity": "SHANGHAI", "eventState": None, "eventZIPCode": None, "eventCountry": "CHINA"}
+    abroad: dict[str, Any] = {
+        "eventCity": "SHANGHAI",
+        "eventState": None,
+        "eventZIPCode": None,
+        "eventCountry": "CHINA",
+    }
     assert only(event("A0", **abroad)).address.country == "CN"
     assert only(event("A0", **{**abroad, "eventCountry": "ATLANTIS"})).address.country is None
     assert only(event("10")).address.country == "US"
@@ -385,6 +394,7 @@ def test_a_call_every_minute_stays_inside_the_quota_of_a_day() -> None:
     stand_in = UspsStandIn()
     assert CARRIER.limits.per_s is not None
     step = timedelta(seconds=1 / CARRIER.limits.per_s)
+    token = ""
     for call in range(CARRIER.limits.per_day or 0):
         now = NOW.replace(hour=0) + call * step
         if call % 400 == 0:

@@ -294,7 +294,7 @@ async def test_a_missing_answer_is_malformed_and_a_foreign_one_is_dropped() -> N
 
     def forgets(queries: Sequence[Query]) -> Exchange:
         yield Request("GET", "/")
-        return unknown("A1", "C3") | {"B2": None}  # type: ignore[dict-item]
+        return {**unknown("A1", "C3"), "B2": None}  # type: ignore[dict-item]
 
     clock, asker, carrier, _ = talk(Reply(200), forgets)
     seen = await ask(clock, asker, carrier)
