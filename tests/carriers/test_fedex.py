@@ -214,3 +214,26 @@ def test_scans_of_the_wrong_type_are_malformed_not_unknown() -> None:
     answer = parse(reply({"scanEvents": "none"}), [QUERY])[NUMBER]
     assert isinstance(answer, CarrierError)
     assert isinstance(answer, MalformedReply)
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [
+        ("TRACKING.TRACKINGNUMBER.NOTFOUND", "UnknownNumber"),
+        ("TRACKING.TRACKINGNUMBER.INVALID", "InvalidNumber"),
+        ("SYSTEM.UNEXPECTED.ERROR", "Unavailable"),
+    ],
+)
+def test_an_error_inside_200_concerns_one_number(code: str, wanted: str) -> None:
+    answer = parse(reply({"error": {"code": code}}), [QUERY])[NUMBER]
+    assert type(answer).__name__ == wanted
+
+
+def test_a_shipment_beside_an_error_of_the_same_number_counts() -> None:
+    answer = parse(reply({"error": {"code": "X"}}, {"scanEvents": [{"eventType": "PU"}]}), [QUERY])[NUMBER]
+    assert isinstance(answer, Report)
+
+
+def test_a_token_answer_without_a_token_is_malformed() -> None:
+    with pytest.raises(MalformedReply):
+        parse_token(Reply(200, {}, b'{"expires_in":3599}'))
