@@ -10,7 +10,8 @@ from parcelwire.domain.report import Report
 NUMBER = "4100000056"
 XMLPI = "<TrackingResponse>{}</TrackingResponse>"
 PIECES = (
-    '<data name="piece-shipment-list" code="{}"><data name="piece-shipment" piece-code="{}">{}</data></data>'
+    '<data name="piece-shipment-list" code="{}"><data name="piece-shipment" piece-code="{}">'
+    '<data name="piece-event-list">{}</data></data></data>'
 )
 
 
@@ -42,8 +43,9 @@ def test_a_comment_is_not_a_doctype() -> None:
 
 
 def test_xmlpi_says_when_the_account_is_refused() -> None:
+    condition = "<Condition><ConditionCode>111</ConditionCode></Condition>"
     with pytest.raises(Refused):
-        told(XMLPI.format("<Condition><ConditionCode>111</ConditionCode></Condition>"))
+        told(XMLPI.format(f"<Response><Status>{condition}</Status></Response>"))
 
 
 def test_a_time_that_is_none_stays_unknown_and_an_unknown_code_is_reported() -> None:

@@ -203,7 +203,7 @@ def parse(reply: Reply, number: str) -> Report | CarrierError:
         return _problem(reply, number)
     check_status(reply)
     if reply.body.lstrip()[:1] == b"<":
-        return parse_xml(reply.body, number)
+        return parse_xml(reply, number)
     body = json_of(reply)
     shipments = list(each(body, "shipments"))
     if any("shipmentTrackingNumber" in shipment for shipment in shipments):
