@@ -23,3 +23,9 @@ def test_one_call_or_none_costs_nothing_more() -> None:
     lane = take(Lane("dhl"), DHL, NOW).lane
     assert charge(lane, DHL, 0, NOW) is lane
     assert charge(lane, DHL, -1, NOW) is lane
+
+
+def test_a_carrier_without_limits_needs_no_books() -> None:
+    """And so no write: the sandbox asks number by number."""
+    lane = Lane("sandbox")
+    assert charge(lane, Limits(), 19, NOW) is lane

@@ -68,7 +68,7 @@ def take(lane: Lane, limits: Limits, now: datetime, *, urgent: bool = False) -> 
 
 def charge(lane: Lane, limits: Limits, calls: int, now: datetime) -> Lane:
     """The lane after ``calls`` more than the one that was taken: a conversation may need several."""
-    if calls <= 0:
+    if calls <= 0 or limits.per_s is limits.per_day is None:
         return lane
     stamp = lane.stamp
     if limits.per_s is not None:
