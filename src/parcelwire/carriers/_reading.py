@@ -100,10 +100,13 @@ def get(node: object, *path: str | int) -> object:
 
 def text(node: object, *path: str | int) -> str | None:
     """The non-empty string at a path, cleaned; numbers become text, for fields that come as either."""
-    value = get(node, *path)
+    # One key is by far the most frequent path.
+    value = node.get(path[0]) if len(path) == 1 and isinstance(node, dict) else get(node, *path)
+    if isinstance(value, str):
+        return clean(value) if value else None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    return clean(value)
+    return None
 
 
 def each(node: object, *path: str | int) -> Iterator[dict[str, object]]:

@@ -286,13 +286,15 @@ def _event(scan: Mapping[str, object]) -> Event:
     if moment.zone is None and moment.time == "00:00:00":
         moment = replace(moment, time=None)
     refined = kind in REFINED or kind not in EVENTS
+    place = get(scan, "scanLocation")
+    address = _address(place)
     return Event(
         moment,
         description,
         meaning.sub_status if meaning else None,
         code=joined([kind, reason["code"]], "/") or "" if refined else kind,
-        location=_location(scan),
-        address=_address(get(scan, "scanLocation")),
+        location=joined([address.city, address.state, text(place, "countryName")]),
+        address=address,
         informative=meaning.informative if meaning else False,
         reason=reason["text"] or None,
     )
@@ -337,11 +339,6 @@ def _address(node: object) -> Address:
         text(node, "streetLines", 0),
         text(node, "postalCode"),
     )
-
-
-def _location(scan: Mapping[str, object]) -> str | None:
-    place = get(scan, "scanLocation")
-    return joined([text(place, "city"), text(place, "stateOrProvinceCode"), text(place, "countryName")])
 
 
 def _place(result: Mapping[str, object], party: str, station: str) -> Address:

@@ -66,6 +66,16 @@ def take(lane: Lane, limits: Limits, now: datetime, *, urgent: bool = False) -> 
     return Grant(taken, True)
 
 
+def charge(lane: Lane, limits: Limits, calls: int, now: datetime) -> Lane:
+    """The lane after ``calls`` more than the one that was taken: a conversation may need several."""
+    if calls <= 0 or limits.per_s is limits.per_day is None:
+        return lane
+    stamp = lane.stamp
+    if limits.per_s is not None:
+        stamp = (max(stamp, now) if stamp else now) + timedelta(seconds=calls / limits.per_s)
+    return replace(lane, revision=lane.revision + 1, stamp=stamp, used=lane.used + calls)
+
+
 def settle(lane: Lane, error: CarrierError | None, now: datetime) -> Lane:
     """The lane after a conversation: ``error`` when all of it failed."""
     if error is None:

@@ -22,23 +22,25 @@ ZoneOf = Callable[[Address], tzinfo | None]
 def exact(at: datetime, zone: str | None = None) -> Moment:
     """A moment from an aware datetime. ``zone`` is the offset as sent; default: the datetime's own."""
     offset = at.utcoffset() or timedelta()
+    text = at.isoformat()
     return Moment(
         utc=at.astimezone(UTC).replace(microsecond=0),
         offset_min=int(offset.total_seconds() // 60),
-        date=at.strftime("%Y-%m-%d"),
-        time=at.strftime("%H:%M:%S"),
+        date=text[:10],
+        time=text[11:19],
         zone=zone or offset_text(offset),
     )
 
 
 def local(at: datetime) -> Moment:
     """A moment from a naive datetime: date and time as sent, zone not known."""
-    return Moment(date=at.strftime("%Y-%m-%d"), time=at.strftime("%H:%M:%S"))
+    text = at.isoformat()
+    return Moment(date=text[:10], time=text[11:19])
 
 
 def day(at: datetime) -> Moment:
     """A moment of which only the date is known."""
-    return Moment(date=at.strftime("%Y-%m-%d"))
+    return Moment(date=at.isoformat()[:10])
 
 
 def from_iso(text: object) -> Moment:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from parcelwire.domain.errors import CarrierError, InvalidNumber, MissingCredential, UnknownNumber
 from parcelwire.domain.exchange import Conversation, Query, Reply
-from parcelwire.domain.lane import Lane, settle, take
+from parcelwire.domain.lane import Lane, charge, settle, take
 from parcelwire.domain.merge import History, add
 from parcelwire.domain.push import NewPush, PushEvent
 from parcelwire.domain.report import Report
@@ -65,7 +65,10 @@ async def ask(context: Context, source: Carrier, lane: Lane, due: Sequence[Due])
     }
     conversation = await context.fetcher.ask(source, list(queries.values()))
     while True:
-        after = settle(lane, conversation.error, context.clock.now())
+        now = context.clock.now()
+        after = settle(
+            charge(lane, source.limits, len(conversation.replies) - 1, now), conversation.error, now
+        )
         if after is lane or await context.store.save_lane(after, lane.revision):
             return conversation
         lane = await context.store.lane(lane.name)

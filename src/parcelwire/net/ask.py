@@ -152,6 +152,9 @@ class _Talk:
             raise Unavailable("the conversation took too long", timed_out=True)
         if len(self.replies) >= REQUESTS_MAX:
             raise MalformedReply(f"more than {REQUESTS_MAX} requests in one conversation")
+        if request.pause_s > 0:
+            await self._clock.sleep(min(request.pause_s, left_s))
+            left_s -= request.pause_s
         reply = await self._asker.send(self._carrier, request, left_s)
         self.replies.append(reply)
         return reply
