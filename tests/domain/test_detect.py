@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parcelwire.domain.detect import Candidate, Context, LearnedKey, detect, learned_key
-from parcelwire.domain.rules import RULES
+from parcelwire.domain.detect import Candidate, Context, LearnedKey, detect, learned_key, possible
+from parcelwire.domain.rules import FAMILIES, RULES
 
 NUMBERISH = st.one_of(
     st.text(max_size=60),
@@ -210,6 +210,32 @@ print(*sorted({m.split(".")[0] for m in set(sys.modules) - before}))
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert set(run.stdout.split()) <= {"parcelwire", *sys.stdlib_module_names}
+
+
+@given(NUMBERISH)
+def test_a_carrier_that_detection_names_is_possible(text: str) -> None:
+    candidates = detect(text)
+    for candidate in candidates:
+        assert possible(candidates, {candidate.carrier})
+        for member in FAMILIES.get(candidate.carrier, {}).values():
+            assert possible(candidates, {member})
+
+
+@pytest.mark.parametrize(
+    ("number", "carrier", "can_be"),
+    [
+        ("1Z999AA10123456784", "ups", True),
+        ("1Z999AA10123456784", "fedex", False),
+        ("RR325552475CN", "fedex", False),
+        ("RR325552475CN", "usps", True),  # the post that delivers it
+        ("RR123456785CF", "usps", False),
+        ("SANDBOXAMBIGUOUS", "sandbox", False),
+        ("hello world", "winit", True),  # no rule says what its numbers look like
+        ("hello world", "ups", False),
+    ],
+)
+def test_what_can_be_of_a_carrier(number: str, carrier: str, can_be: bool) -> None:
+    assert possible(detect(number), {carrier}) is can_be
 
 
 def test_the_package_offers_detection_by_name() -> None:

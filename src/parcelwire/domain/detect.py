@@ -11,7 +11,7 @@ ranking follows from which of these fit, so that a plan ranks each outcome once.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache, lru_cache
 from operator import contains
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from parcelwire.domain.formats import HEAD, Field, Format, Split, read
 from parcelwire.domain.numbers import CHECKS, compact, hyphened, shape
-from parcelwire.domain.posts import s10_rules
+from parcelwire.domain.posts import ONE, SEVERAL, s10_rules
 from parcelwire.domain.rules import FAMILIES, NOBODY, RULES, Rule
 
 # All of these are log10 of a factor.
@@ -156,6 +156,33 @@ def detect(text: object, context: Context | None = None) -> tuple[Candidate, ...
         claims = _claims(plan, outcome) + (_hyphened_claims(hyphened(text)) if "-" in text else [])
         ranking = _in_context(_merged(claims), number, context or Context(), plan.unknown)
     return _filled(ranking, number) if ranking.splits else ranking.candidates
+
+
+def possible(candidates: Collection[Candidate], carriers: Collection[str]) -> bool:
+    """Whether a number with these candidates can be of one of these carriers.
+
+    Of a candidate or its national companies; of a carrier without rules, whose numbers we do not know; and
+    every post may be asked for an S10 number, as it may be the one that delivers it.
+    """
+    if any(carrier not in _known() for carrier in carriers):
+        return True
+    named = {candidate.carrier for candidate in candidates}
+    named |= {member for carrier in named for member in FAMILIES.get(carrier, {}).values()}
+    if any(candidate.rule == "s10" for candidate in candidates):
+        named |= _posts()
+    return not named.isdisjoint(carriers)
+
+
+@cache
+def _posts() -> frozenset[str]:
+    return frozenset([*ONE.values(), *(post.carrier for posts in SEVERAL.values() for post in posts)])
+
+
+@cache
+def _known() -> frozenset[str]:
+    """The carriers whose numbers we know."""
+    members = (carrier for family in FAMILIES.values() for carrier in family.values())
+    return frozenset([*(rule.carrier for rule in RULES), *members]) | _posts()
 
 
 def _filled(ranking: _Ranking, number: str) -> tuple[Candidate, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from parcelwire.domain.detect import detect
+from parcelwire.domain.detect import detect, possible
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.numbers import normalise
 from parcelwire.domain.shipment import Phase, Shipment
@@ -41,8 +41,7 @@ def choose(context: Context, number: str, code: int, *, detects: bool) -> Choice
         carrier = directory.resolve(code, number)
         if carrier is None:
             raise CallerError("bad_carrier", carrier=str(code), detail="It is in neither code book.")
-        possible = any(candidate.carrier in meant for candidate in candidates)
-        if possible or best is None or not best.confident or best.check != "ok":
+        if possible(candidates, meant) or best is None or not best.confident or best.check != "ok":
             return Choice(carrier, code, AS_GIVEN)
     if best is None:
         raise CallerError("undetected", number=number)
