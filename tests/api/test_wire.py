@@ -142,6 +142,13 @@ async def test_a_number_twice_in_one_call_and_again_later_is_already_registered(
     assert await client.quota_used() == 1
 
 
+async def test_two_spellings_of_a_number_are_one_registration(client: Client) -> None:
+    data = (await client.call("register", [{"number": "1Z-999AA1-0123456784"}]))["data"]
+    assert data["accepted"][0]["number"] == "1Z999AA10123456784"
+    data = (await client.call("register", [{"number": "1z999aa10123456784"}]))["data"]
+    assert data["rejected"][0]["error"]["code"] == -18019901
+
+
 async def test_refused_items_keep_the_order_and_the_tag_of_the_call(client: Client) -> None:
     items = [GOOD, GOOD | {"tag": "second"}, {"number": "12", "tag": "third"}, GOOD | {"tag": "fourth"}]
     data = (await client.call("register", items))["data"]

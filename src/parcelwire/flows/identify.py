@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from parcelwire.domain.detect import detect, possible
 from parcelwire.domain.errors import CallerError
-from parcelwire.domain.numbers import normalise
+from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
 from parcelwire.wire.codes import shown
@@ -24,11 +24,11 @@ class Choice:
 
 
 def number_of(item: NumberItem) -> str:
-    """The normalised number. CallerError when it is none."""
+    """The one spelling of a number. CallerError when it is none."""
     number = normalise(item.number)
     if number is None:
         raise CallerError("bad_number", number=shown(item.number))
-    return number
+    return identity(number)
 
 
 def choose(context: Context, number: str, code: int, *, detects: bool) -> Choice:

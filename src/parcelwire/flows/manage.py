@@ -6,7 +6,7 @@ from typing import Any
 
 from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.errors import ParcelwireError
-from parcelwire.domain.numbers import normalise
+from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.quota import plan_size
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
@@ -98,7 +98,7 @@ async def _shipments(context: Context, account: Account, text: str) -> list[Ship
     number = normalise(text)
     if number is None:
         raise OwnerError(f"{text!r} is not a tracking number")
-    return [shipment for shipment, _ in await context.store.find(account.id, [number])]
+    return [shipment for shipment, _ in await context.store.find(account.id, [identity(number)])]
 
 
 def _explained(account: Account, shipment: Shipment) -> Answer:
