@@ -135,7 +135,7 @@ def stop(shipment: Shipment, *, at: datetime = NOW, by_request: bool = True) -> 
         version=shipment.version + 1,
     )  # fmt: skip
     push = NewPush(PushEvent.STOPPED, after.version, b'{"event":"TRACKING_STOPPED"}', by_request)
-    return Changed(after, shipment.phase, (push,))
+    return Changed(shipment, after, (push,))
 
 
 async def receiver(store: Store, account: Account, *, stopped_by_request: bool = True) -> None:

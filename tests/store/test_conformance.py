@@ -399,6 +399,33 @@ async def test_a_change_is_saved_with_its_push(store: Store) -> None:
     assert await store.lanes() == {}
 
 
+async def test_a_change_is_refused_when_a_refresh_came_between(store: Store) -> None:
+    """Else it would undo what the refresh learned, and give two pushes one version."""
+    account = await account_in(store)
+    await receiver(store, account)
+    shipment = await tracked(store, account)
+    await change_of(store, shipment, update(1))
+    assert await store.change([stop(shipment)], NOW) == [False]
+    refreshed_now = await stored(store, shipment)
+    assert refreshed_now.phase is Phase.TRACKING
+    await change_of(store, refreshed_now, at=NOW + MINUTE)  # says nothing new, but was asked later
+    assert await store.change([stop(refreshed_now)], NOW) == [False]
+    assert await store.change([stop(await stored(store, shipment))], NOW) == [True]
+    (job,) = await jobs_due(store)
+    await store.finish_pushes([sent(job)])
+    (end,) = await jobs_due(store)
+    assert [(job.event, job.version), (end.event, end.version)] == [
+        (PushEvent.UPDATED, 1), (PushEvent.STOPPED, 2),
+    ]  # fmt: skip
+
+
+async def test_a_change_is_saved_while_a_refresh_is_only_under_way(store: Store) -> None:
+    account = await account_in(store)
+    shipment = await tracked(store, account)
+    await claimed(store)
+    assert await store.change([stop(shipment)], NOW) == [True]
+
+
 async def test_a_change_is_refused_when_the_phase_is_another_by_now(store: Store) -> None:
     account = await account_in(store)
     await receiver(store, account)
@@ -438,7 +465,7 @@ async def test_a_retracked_shipment_is_due_again(store: Store) -> None:
     again = replace(
         stopped, phase=Phase.TRACKING, stopped_at=None, stop_reason=None, refresh_at=NOW + HOUR, lane="dhl"
     )
-    assert await store.change([Changed(again, Phase.STOPPED)], NOW + HOUR) == [True]
+    assert await store.change([Changed(stopped, again)], NOW + HOUR) == [True]
     assert await stored(store, shipment) == again
     assert await store.lanes() == {"dhl": NOW + HOUR}
 
@@ -937,7 +964,7 @@ async def test_an_end_of_tracking_is_not_superseded_by_what_follows(store: Store
     await store.change([stop(shipment)], NOW)
     stopped = await stored(store, shipment)
     again = replace(stopped, phase=Phase.TRACKING, refresh_at=NOW)
-    await store.change([Changed(again, Phase.STOPPED)], NOW)
+    await store.change([Changed(stopped, again)], NOW)
     await change_of(store, again, update(3))
     (job,) = await jobs_due(store)
     await fail_times(store, job, SUPERSEDE_AFTER)  # 1 is contained in 3

@@ -64,6 +64,8 @@ INSERT INTO shipment (account, number, carrier, code, origin, phase, since, wish
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPDATE_SHIPMENT = f"UPDATE shipment SET {', '.join(f'{name} = ?' for name in MUTABLE)}, lease = NULL"
+_UNCHANGED = tuple(name for name in MUTABLE if name != "refresh_at")  # a claim moves refresh_at
+_CHANGE = f"{_UPDATE_SHIPMENT} WHERE id = ? AND {' AND '.join(f'{name} IS ?' for name in _UNCHANGED)}"
 _FIND = f"""
 SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
 FROM shipment s LEFT JOIN document d ON d.shipment = s.id
@@ -314,9 +316,10 @@ class SqliteStore:
 
     def _change(self, c: _Connection, change: Changed, now: datetime) -> bool:
         shipment = change.shipment
+        before = dict(zip(MUTABLE, mutable_values(change.before), strict=True))
         changed = c.execute(
-            f"{_UPDATE_SHIPMENT} WHERE id = ? AND phase = ?",
-            (*mutable_values(shipment), shipment.id, change.phase_before.value),
+            _CHANGE,
+            (*mutable_values(shipment), shipment.id, *(before[name] for name in _UNCHANGED)),
         ).rowcount
         if changed:
             self._enqueue(c, shipment, change.pushes, now)
