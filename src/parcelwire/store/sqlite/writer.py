@@ -1,20 +1,17 @@
 """One thread writes one SQLite file; transactions that wait together are committed together.
 
-Each piece of work runs in its own savepoint: its error is its own. The commit (one fsync) is shared. A second
-process on the same file is refused by a lock file.
+Each piece of work runs in its own savepoint: its error is its own. The commit (one fsync) is shared.
 """
 
 import asyncio
-import os
 import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
-from parcelwire.domain.errors import ConfigError, StoreUnavailable
+from parcelwire.domain.errors import StoreUnavailable
 
 GROUP_MAX = 64  # pieces of work in one commit: bounds what a crash can leave unanswered
 
@@ -104,40 +101,3 @@ def _resolve(answers: list[_Answer]) -> None:
             future.set_result(value)
         else:
             future.set_exception(error)
-
-
-class FileLock:
-    """Keeps a second process off a database file. The lock file tells who holds it."""
-
-    def __init__(self, database: Path) -> None:
-        self._path = database.with_name(database.name + ".lock")
-        self._file: BinaryIO = self._path.open("a+b")
-        try:
-            _lock(self._file)
-        except OSError:
-            self._file.seek(0)
-            holder = self._file.read(32).decode(errors="replace").strip() or "unknown"
-            self._file.close()
-            raise ConfigError(
-                f"another process (pid {holder}) uses {database}: stop it, or give this one its own "
-                "PARCELWIRE_DATABASE"
-            ) from None
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n".encode())
-        self._file.flush()
-
-    def release(self) -> None:
-        """Let others in."""
-        self._file.close()
-
-
-def _lock(file: BinaryIO) -> None:
-    if os.name == "nt":
-        import msvcrt
-
-        file.seek(64)  # past the pid, which others may read
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        import fcntl
-
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
