@@ -341,11 +341,21 @@ async def test_a_refund_belongs_to_the_period_of_its_charge(place: Place, store:
     one, two = charges(10, 10)
     await store.charge(account.id, [one, two], LAST_OF_MAY)
     await store.settle(account.id, one.reference, 0, FIRST_OF_JUNE)
-    assert await place.ledger(account.id) == {MAY: 10}
+    assert await balanced(place, store, account.id, LAST_OF_MAY) == 10
+    assert await balanced(place, store, account.id, FIRST_OF_JUNE) == 0
     await store.charge(account.id, charges(1), FIRST_OF_JUNE)
     assert await store.release_holds(FIRST_OF_JUNE, FIRST_OF_JUNE + MINUTE) == 1
-    assert await place.ledger(account.id) == {MAY: 0, JUNE: 1}
+    assert await balanced(place, store, account.id, LAST_OF_MAY) == 0
     assert await balanced(place, store, account.id, FIRST_OF_JUNE) == 1
+
+
+async def test_a_clock_that_goes_back_gives_no_quota_away(place: Place, store: Store) -> None:
+    account = await account_in(store, quota=10)
+    assert await store.charge(account.id, charges(10), FIRST_OF_JUNE) == [True]
+    assert await store.charge(account.id, charges(4), LAST_OF_MAY) == [True]
+    assert await store.charge(account.id, charges(1), FIRST_OF_JUNE) == [False]
+    assert await balanced(place, store, account.id, LAST_OF_MAY) == 4
+    assert await balanced(place, store, account.id, FIRST_OF_JUNE) == 10
 
 
 async def test_concurrent_charges_never_overdraw(place: Place, store: Store) -> None:

@@ -12,36 +12,41 @@ from parcelwire.store.rows import micros, moment
 
 def usage(c: sqlite3.Connection, account: int, now: datetime) -> Usage:
     """Quota of the period and registrations of the day that ``now`` belongs to."""
-    total, used, period, day, today, max_daily = c.execute(
-        """SELECT quota_total, quota_used, period, day, registered_today, max_daily FROM account
-        WHERE id = ?""",
-        (account,),
+    row = c.execute(
+        """SELECT a.quota_total, coalesce(q.units, 0), iif(a.day = ?, a.registered_today, 0), a.max_daily
+        FROM account a LEFT JOIN quota_used q ON q.account = a.id AND q.period = ? WHERE a.id = ?""",
+        (now.date().isoformat(), quota.period(now), account),
     ).fetchone()
-    return Usage(
-        total,
-        used if period == quota.period(now) else 0,
-        today if day == now.date().isoformat() else 0,
-        max_daily,
-    )
+    return Usage(*row)
 
 
 def book(
     c: sqlite3.Connection,
     account: int,
+    period: str,
     entries: Sequence[tuple[str, int, str]],
     now: datetime,
-    registered: int = 0,
 ) -> None:
-    """Ledger rows (kind, amount, reference) and the counter, together."""
-    period, day = quota.period(now), now.date().isoformat()
+    """Ledger rows (kind, amount, reference) and the counter of a period, together."""
     c.executemany(
         "INSERT INTO quota_entry (account, period, at, kind, amount, reference) VALUES (?, ?, ?, ?, ?, ?)",
         [(account, period, micros(now), kind, amount, reference) for kind, amount, reference in entries],
     )
     c.execute(
-        """UPDATE account SET quota_used = iif(period = ?1, quota_used, 0) + ?2, period = ?1,
-        registered_today = iif(day = ?3, registered_today, 0) + ?4, day = ?3 WHERE id = ?5""",
-        (period, sum(amount for _, amount, _ in entries), day, registered, account),
+        """INSERT INTO quota_used (account, period, units) VALUES (?, ?, ?)
+        ON CONFLICT DO UPDATE SET units = units + excluded.units""",
+        (account, period, sum(amount for _, amount, _ in entries)),
+    )
+
+
+def book_registrations(c: sqlite3.Connection, account: int, shipments: Sequence[int], now: datetime) -> None:
+    """Charge new registrations, and count them against the daily limit."""
+    entries = [("register", quota.REGISTER, str(shipment)) for shipment in shipments]
+    book(c, account, quota.period(now), entries, now)
+    c.execute(
+        """UPDATE account SET registered_today = iif(day = ?1, registered_today, 0) + ?2, day = ?1
+        WHERE id = ?3""",
+        (now.date().isoformat(), len(shipments), account),
     )
 
 
@@ -56,7 +61,8 @@ def charge(c: sqlite3.Connection, account: int, charges: Sequence[Charge], now: 
         if one.amount <= left:
             left -= one.amount
             made.append(one)
-    book(c, account, [("realtime", one.amount, one.reference) for one in made], now)
+    entries = [("realtime", one.amount, one.reference) for one in made]
+    book(c, account, quota.period(now), entries, now)
     c.executemany(
         "INSERT INTO quota_hold (account, reference, amount, at) VALUES (?, ?, ?, ?)",
         [(account, one.reference, one.amount, micros(now)) for one in made if one.held],
@@ -70,18 +76,9 @@ def settle(c: sqlite3.Connection, account: int, reference: str, amount: int, now
         "DELETE FROM quota_hold WHERE account = ? AND reference = ? RETURNING amount, at",
         (account, reference),
     ).fetchone()
-    if row is None or row[0] == amount:
-        return
-    # What is given back belongs to the period in which it was charged.
-    then = moment(row[1])
-    if quota.period(then) == quota.period(now):
-        book(c, account, [("refund", amount - row[0], reference)], now)
-    else:
-        c.execute(
-            """INSERT INTO quota_entry (account, period, at, kind, amount, reference)
-            VALUES (?, ?, ?, 'refund', ?, ?)""",
-            (account, quota.period(then), micros(now), amount - row[0], reference),
-        )
+    if row is not None and row[0] != amount:
+        charged_in = quota.period(moment(row[1]))  # what is given back belongs there
+        book(c, account, charged_in, [("refund", amount - row[0], reference)], now)
 
 
 def release_holds(c: sqlite3.Connection, before: datetime, now: datetime) -> int:

@@ -41,7 +41,7 @@ def register(
     left = usage.total - usage.used
     left_today = usage.max_daily - usage.today if usage.max_daily else len(wanted)
     answers: list[Shipment | CallerError] = []
-    charged: list[tuple[str, int, str]] = []
+    charged: list[int] = []
     for item in wanted:
         found = _by_identity(c, account, item)
         try:
@@ -57,10 +57,10 @@ def register(
             shipment = (
                 _promote(c, found, item, now) if found else _insert(c, account, item, Phase.TRACKING, now)
             )
-            charged.append(("register", REGISTER, str(shipment.id)))
+            charged.append(shipment.id)
             answers.append(shipment)
     if charged:
-        quota.book(c, account, charged, now, registered=len(charged))
+        quota.book_registrations(c, account, charged, now)
     return answers
 
 
