@@ -17,7 +17,10 @@ class FileLock:
 
     def __init__(self, database: Path) -> None:
         self._path = database.with_name(database.name + ".lock")
-        self._file: BinaryIO = self._path.open("a+b")
+        try:
+            self._file: BinaryIO = self._path.open("a+b")
+        except OSError as error:
+            raise ConfigError(f"cannot write {self._path}: {error.strerror}") from None
         try:
             _lock(self._file)
         except OSError:
@@ -67,24 +70,32 @@ def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema up to date, one transaction a step; a copy of an older file is kept beside it."""
+def steps() -> list[str]:
+    """The migrations, oldest first; the schema version counts those that a file has seen."""
     folder = resources.files("parcelwire.store").joinpath("migrations/sqlite")
-    steps = sorted(
+    found = sorted(
         (item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name
     )
+    return [item.read_text(encoding="utf-8") for item in found]
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema up to date, one transaction a step; a copy of an older file is kept beside it."""
+    known = steps()
     have = connection.execute("PRAGMA user_version").fetchone()[0]
-    if have > len(steps):
+    if have > len(known):
         raise ConfigError(
-            f"{path} was written by a newer parcelwire (schema {have}, this one knows {len(steps)}): "
+            f"{path} was written by a newer parcelwire (schema {have}, this one knows {len(known)}): "
             "use the newer program, or restore the copy that it made before it changed the file"
         )
-    if 0 < have < len(steps):
+    if 0 < have < len(known):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copyfile(path, path.with_name(f"{path.name}.schema-{have}"))
-    for version, item in enumerate(steps[have:], have + 1):
-        script = item.read_text(encoding="utf-8")
-        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {version};\nCOMMIT;")
+    for version, script in enumerate(known[have:], have + 1):
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {version};\nCOMMIT;")
+        except sqlite3.Error as error:
+            raise ConfigError(f"cannot bring {path} to schema {version}: {error}") from error
 
 
 def instance(connection: sqlite3.Connection) -> str:

@@ -3,21 +3,21 @@
 import asyncio
 import json
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
-from parcelwire.domain.errors import CallerError
+from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.push import PushJob, PushResult
 from parcelwire.domain.shipment import Shipment
 from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Wanted
 from parcelwire.store.rows import LANE, SHIPMENT, lane_of, lane_values, micros, moment, shipment_of
 from parcelwire.store.sqlite import file, pushes, quota, refreshes, registrations
+from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
 from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, secret_place, sign_key_place
 
@@ -51,20 +51,18 @@ class SqliteStore:
 
     def __init__(self, path: Path, vault: Vault) -> None:
         self._vault = vault
-        self._lock = file.FileLock(path)
-        self._path = path
         self._hints: list[Callable[[], None]] = []
-        self._local = threading.local()
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="parcelwire-reader")
-        try:
-            connection = file.connect(path)
+        self._closed = False
+        with ExitStack() as opened:
+            self._lock = file.FileLock(path)
+            opened.callback(self._lock.release)
+            connection = opened.enter_context(closing(file.connect(path)))
             file.migrate(connection, path)
             self._instance = file.instance(connection)
             file.release_leases(connection)
-        except BaseException:
-            self._lock.release()
-            raise
-        self._writer = Writer(connection)
+            self._readers = Readers(path, READERS)
+            self._writer = Writer(connection)
+            opened.pop_all()
 
     @classmethod
     async def open(cls, path: Path, vault: Vault) -> "SqliteStore":
@@ -75,11 +73,13 @@ class SqliteStore:
         self._hints.append(hint)
 
     async def close(self) -> None:
+        self._closed = True
         await asyncio.to_thread(self._writer.close)
-        self._readers.shutdown()
+        await asyncio.to_thread(self._readers.close)
         self._lock.release()
 
     async def _write(self, work: Callable[[_Connection], T], *, hint: bool = False) -> T:
+        self._check_open()
         answer = await self._writer.run(work)
         if hint:
             for call in self._hints:
@@ -87,14 +87,12 @@ class SqliteStore:
         return answer
 
     async def _read(self, work: Callable[[_Connection], T]) -> T:
-        def read() -> T:
-            connection: _Connection | None = getattr(self._local, "connection", None)
-            if connection is None:
-                connection = file.connect(self._path, reading=True)
-                self._local.connection = connection
-            return work(connection)
+        self._check_open()
+        return await self._readers.run(work)
 
-        return await asyncio.get_running_loop().run_in_executor(self._readers, read)
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
 
     # --- accounts and quota ---
 

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from parcelwire.domain.errors import StoreUnavailable
 
 GROUP_MAX = 64  # pieces of work in one commit: bounds what a crash can leave unanswered
+# Errors of a statement or its values; all others are the database's.
+_OF_THE_WORK = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -64,33 +66,46 @@ class Writer:
         return group, False
 
     def _commit(self, group: list[_Waiting]) -> None:
-        answers: list[_Answer] = []
-        connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            for work, future in group:
-                connection.execute("SAVEPOINT work")
-                try:
-                    answers.append((future, work(connection), None))
-                except sqlite3.OperationalError:
-                    raise
-                except Exception as error:  # noqa: BLE001  handed to the caller that sent the work
-                    connection.execute("ROLLBACK TO work")
-                    answers.append((future, None, error))
-                connection.execute("RELEASE work")
-            connection.execute("COMMIT")
+            answers = self._together(group)
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
+                self._connection.execute("ROLLBACK")
+            if len(group) > 1:  # perhaps the database refuses one piece only: each for itself
+                for piece in group:
+                    self._commit([piece])
+                return
             failed = StoreUnavailable(f"the database cannot write: {error}")
             failed.__cause__ = error
-            answers = [(future, None, failed) for _, future in group]
-        by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
-        for answer in answers:
-            by_loop.setdefault(answer[0].get_loop(), []).append(answer)
-        for loop, part in by_loop.items():
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_resolve, part)
+            answers = [(group[0][1], None, failed)]
+        _deliver(answers)
+
+    def _together(self, group: list[_Waiting]) -> list[_Answer]:
+        """Answers of all, after one commit. Raises what the database itself is to blame for."""
+        answers: list[_Answer] = []
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        for work, future in group:
+            connection.execute("SAVEPOINT work")
+            try:
+                answers.append((future, work(connection), None))
+            except Exception as error:
+                if isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_WORK):
+                    raise
+                connection.execute("ROLLBACK TO work")
+                answers.append((future, None, error))  # handed to the caller that sent the work
+            connection.execute("RELEASE work")
+        connection.execute("COMMIT")
+        return answers
+
+
+def _deliver(answers: list[_Answer]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+    for answer in answers:
+        by_loop.setdefault(answer[0].get_loop(), []).append(answer)
+    for loop, part in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, part)
 
 
 def _resolve(answers: list[_Answer]) -> None:
