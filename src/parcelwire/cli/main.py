@@ -7,7 +7,7 @@ import typer
 from parcelwire.cli import owner
 from parcelwire.cli.config import config_app
 from parcelwire.cli.demo import demo
-from parcelwire.cli.detect import detect_command
+from parcelwire.cli.detect import detect
 from parcelwire.cli.serve import serve
 from parcelwire.cli.track import track
 
@@ -16,6 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: half the start time
     help="Self-hosted shipment tracking that speaks the 17TRACK v2.2 wire API.",
 )
 
@@ -38,7 +39,7 @@ def options(
 app.command()(serve)
 app.command()(demo)
 app.command()(track)
-app.command("detect")(detect_command)
+app.command()(detect)
 app.command()(owner.explain)
 app.add_typer(owner.accounts_app, name="accounts")
 app.add_typer(owner.sandbox_app, name="sandbox")

@@ -120,7 +120,10 @@ def advance(
 def explain(
     number: Annotated[str, typer.Argument(help="A registered tracking number.")], as_json: Json = False
 ) -> None:
-    """Show why a shipment stands where it stands: every refresh, its outcome, and the next one."""
+    """Show why a shipment stands where it stands.
+
+    Every refresh with its outcome, and when the next one is.
+    """
     answer = call("explain", {"number": number})
     if as_json:
         say_json(answer)

@@ -1,24 +1,28 @@
 """``parcelwire serve``: one process, everything in it."""
 
-import asyncio
-import signal
+from typing import TYPE_CHECKING
 
 import typer
 
 from parcelwire.cli.output import run, set_up_logs
 
+if TYPE_CHECKING:
+    from parcelwire.app import Service
+
 
 def serve() -> None:
-    """Run the service: wire API, refresher and webhook pusher in one process.
+    """Run the service.
 
-    Needs no settings; the PARCELWIRE_* variables are described in docs/reference/settings.md.
+    Wire API, refresher and webhook pusher in one process. Needs no settings; the PARCELWIRE_* variables are described in docs/reference/settings.md.
     """
     set_up_logs()
     run(_serve())
 
 
 async def _serve() -> None:
+    import asyncio
     import os
+    import signal
 
     from parcelwire.app import Service, settings_from
 
@@ -33,10 +37,7 @@ async def _serve() -> None:
     await service.stop()
 
 
-def _greet(service: object) -> None:
-    from parcelwire.app import Service
-
-    assert isinstance(service, Service)  # noqa: S101
+def _greet(service: "Service") -> None:
     first = service.first_start
     typer.echo(f"parcelwire listens on {service.url}")
     if first is None:
