@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def serve() -> None:
     """Run the service.
 
-    Wire API, refresher and webhook pusher in one process. Needs no settings; the PARCELWIRE_* variables are described in docs/reference/settings.md.
+    Wire API, refresher and webhook pusher in one process. Needs no settings; the PARCELWIRE_* variables
+    are described in docs/reference/settings.md.
     """
     set_up_logs()
     run(_serve())
