@@ -15,12 +15,13 @@ from parcelwire.domain.report import Event, Report
 
 CORRECTION_MAX = timedelta(minutes=5)
 
-# Facts of the whole shipment: the newest answer that has one decides. The rest of a report (events, the
-# carrier's current status ...) is the newest answer's alone.
+# Facts of the whole shipment: the newest answer that has one decides. The carrier's current status is that of
+# the newest answer that said where the shipment stands. The rest of a report is the newest answer's alone.
 _FACTS = (
     "delivered", "estimate", "origin", "destination", "service", "weight_raw", "weight_kg", "pieces",
     "dimensions", "customer_number", "reference_number", "local_number", "local_carrier", "lang",
 )  # fmt: skip
+_STANDING = ("current", "current_authoritative", "current_reason")
 _EMPTY = {item.name: item.default for item in fields(Report) if item.name in _FACTS}
 
 EventKey = tuple[str, str, str, str]
@@ -157,9 +158,21 @@ def _facts(new: History, old: History) -> tuple[Report, dict[str, datetime]]:
             when_new = when_old
         if (has_new or has_old) and when_new != new.asked_at:
             older[name] = when_new
+    said, said_old = _said(new), _said(old)
+    if said_old is not None and (said is None or said_old > said):
+        changes.update((name, getattr(old.report, name)) for name in _STANDING)
+        said = said_old
+    if said is not None and said != new.asked_at:
+        older["current"] = said
     changes["returning"] = new.report.returning or old.report.returning
     changes["voided"] = tuple(sorted({*new.report.voided, *old.report.voided}))
     return replace(new.report, **changes), older  # type: ignore[arg-type]
+
+
+def _said(history: History) -> datetime | None:
+    """When the source last said where the shipment stands, with events or with a current status."""
+    spoke = history.report.current is not None or any(item.last is None for item in history.seen)
+    return history.older.get("current", history.asked_at if spoke else None)
 
 
 def _recency(history: History) -> tuple[datetime, str]:

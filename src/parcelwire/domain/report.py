@@ -114,7 +114,7 @@ def clean(text: object) -> str | None:
         return None
     if not (text.isascii() and text.isprintable()):
         text = "".join(_safe(character) for character in text)
-    return " ".join(text.split())[:TEXT_MAX] or None
+    return " ".join(text.split())[:TEXT_MAX].rstrip() or None
 
 
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")

@@ -23,7 +23,9 @@ def order_time(text: str) -> str:
     text = text.strip()
     moment = from_iso(text)
     if moment.date is not None:
-        return iso(moment) or (f"{moment.date}T{moment.time}" if moment.time else moment.date)
+        return iso(moment) or (
+            f"{moment.date}T{moment.time}{moment.zone or ''}" if moment.time else moment.date
+        )
     match = _YEAR_FIRST.fullmatch(text)
     if match:
         part = {name: int(value) for name, value in match.groupdict("0").items()}
@@ -31,7 +33,7 @@ def order_time(text: str) -> str:
             at = datetime(part["y"], part["m"], part["d"], part["h"], part["min"], part["s"])  # noqa: DTZ001
         except ValueError:
             raise CallerError("bad_value", field="order_time", value=shown(text)) from None
-        return at.strftime("%Y-%m-%dT%H:%M:%S" if match["h"] else "%Y-%m-%d")
+        return at.isoformat()[: None if match["h"] else 10]
     if not re.search(r"\d", text, re.ASCII):
         raise CallerError("bad_value", field="order_time", value=shown(text))
     return text

@@ -174,16 +174,6 @@ def template(timeline: story.Timeline, naming: Naming) -> bytes:
     """``track_info`` without its moving parts."""
     legs = [_leg(leg, naming, marks) for leg, marks in zip(timeline.legs, _SYNC, strict=False)]
     providers_hash = _hash(b"".join(legs))
-    facts = timeline.legs[0].facts if timeline.legs else None
-    misc = MiscInfo()
-    if facts is not None:
-        misc = MiscInfo(
-            0, facts.service, facts.weight_raw, facts.weight_kg, facts.pieces, facts.dimensions,
-            facts.customer_number, facts.reference_number, facts.local_number,
-        )  # fmt: skip
-        if facts.local_carrier:
-            misc.local_provider = naming.entry(facts.local_carrier).name
-            misc.local_key = naming.code(facts.local_carrier)
     parts = (
         b'{"shipping_info":',
         _encode(ShippingInfo(_address(timeline.origin), _address(timeline.destination))),
@@ -196,7 +186,7 @@ def template(timeline: story.Timeline, naming: Naming) -> bytes:
         b',"milestone":',
         _encode([_milestone(stage, timeline.milestones.get(stage)) for stage in Stage]),
         b',"misc_info":',
-        _encode(misc),
+        _encode(_misc(timeline.legs, naming)),
         b',"tracking":{"providers_hash":',
         str(providers_hash).encode(),
         b',"providers":[',
@@ -262,6 +252,20 @@ def _leg(leg: story.Leg, naming: Naming, sync_marks: tuple[bytes, bytes]) -> byt
         b"}",
     )
     return b"".join(parts)
+
+
+def _misc(legs: Sequence[story.Leg], naming: Naming) -> MiscInfo:
+    """Of each fact what the newest leg says that knows it."""
+
+    def known(name: str) -> str | None:
+        return next((value for leg in legs if (value := getattr(leg.facts, name))), None)
+
+    local = known("local_carrier")
+    return MiscInfo(
+        0, known("service"), known("weight_raw"), known("weight_kg"), known("pieces"), known("dimensions"),
+        known("customer_number"), known("reference_number"), known("local_number"),
+        naming.entry(local).name if local else None, naming.code(local) if local else 0,
+    )  # fmt: skip
 
 
 def _event(scan: story.Scan) -> WireEvent:

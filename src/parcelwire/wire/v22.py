@@ -27,6 +27,7 @@ T = TypeVar("T", bound="NumberItem")
 Text = Annotated[str, msgspec.Meta(max_length=250)]
 ShortText = Annotated[str, msgspec.Meta(max_length=100)]
 LongText = Annotated[str, msgspec.Meta(max_length=1_000)]
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class NumberItem(msgspec.Struct, kw_only=True):
@@ -44,7 +45,7 @@ class RegisterItem(NumberItem, kw_only=True):
     tag: ShortText | None = None
     lang: Text | None = None
     param: Text | None = None
-    order_no: int | ShortText | None = None
+    order_no: Int64 | ShortText | None = None
     order_time: Text | None = None
     email: Text | None = None
     remark: LongText | None = None
@@ -59,7 +60,8 @@ class RealTimeItem(RegisterItem, kw_only=True):
 _FIELD = re.compile(r"\$\.(\w+)")
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _LENIENT = msgspec.json.Decoder()
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError)
+_RAW_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 _NUL = b"\\u0000"  # its only form in JSON
 
 
@@ -110,8 +112,9 @@ def _read_apart(body: bytes, item_type: type[T]) -> list[T | BadItem]:
     if len(raws) > ITEMS_MAX:
         raise CallerError("too_many", limit=str(ITEMS_MAX))
     items = [_read_item(raw, _decoder(item_type)) for raw in raws]
-    if raws and all(isinstance(item, BadItem) and item.error.reason == "bad_body" for item in items):
-        raise CallerError("bad_body", detail="a JSON array of objects is expected")
+    broken = [item for item in items if isinstance(item, BadItem) and item.error.reason == "bad_body"]
+    if broken and len(broken) == len(items):
+        raise broken[0].error
     return items
 
 
@@ -135,24 +138,36 @@ def _refuse_nul(item: msgspec.Struct) -> None:
 def _bad_item(raw: msgspec.Raw, error: Exception) -> BadItem:
     """Why an item cannot be read, with as much of its identity as can be."""
     try:
-        given = _LENIENT.decode(raw)
+        given = _RAW_FIELDS.decode(raw)
     except _UNREADABLE:
-        given = None
-    if not isinstance(given, dict):
         return BadItem("", 0, CallerError("bad_body", detail="an item is not an object"))
-    number, carrier = given.get("number"), given.get("carrier")
-    named = shown(number) if isinstance(number, str) else ""
-    code = carrier if isinstance(carrier, int) and abs(carrier) < 2**31 and carrier is not True else 0
-    if not isinstance(error, CallerError):
-        field = _FIELD.search(str(error))
-        name = field.group(1) if field else "number"
-        if name != "number":
-            error = CallerError("bad_value", field=name, value=shown(given.get(name)))
+    if isinstance(error, UnicodeDecodeError):
+        error = CallerError("bad_body", detail="a text is not UTF-8")
+    elif not isinstance(error, CallerError):
+        found = _FIELD.search(str(error))
+        field = found.group(1) if found else "number"
+        if field != "number":
+            error = CallerError("bad_value", field=field, value=_written(given[field]))
         elif "number" not in given:
             error = CallerError("missing_item", field="number")
         else:
-            error = CallerError("bad_number", number=shown(number))
-    return BadItem(named, code, error)
+            error = CallerError("bad_number", number=_written(given["number"]))
+    number = _value(given.get("number"))
+    return BadItem(
+        shown(number) if isinstance(number, str) else "", _code(_value(given.get("carrier"))), error
+    )
+
+
+def _value(raw: msgspec.Raw | None) -> object:
+    try:
+        return None if raw is None else _LENIENT.decode(raw)
+    except _UNREADABLE:
+        return None
+
+
+def _written(raw: msgspec.Raw) -> str:
+    """A value for a message, as the caller wrote it."""
+    return shown(bytes(raw).decode("utf-8", "replace").strip('"'))
 
 
 def deeper(body: bytes, limit: int) -> bool:
@@ -160,17 +175,18 @@ def deeper(body: bytes, limit: int) -> bool:
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
     depth = 0
-    for token in _TOKENS.findall(body):
-        if token in b"[{":
+    for match in _TOKENS.finditer(body):
+        if match[0] in b"[{":
             depth += 1
             if depth > limit:
                 return True
-        elif token in b"]}":
+        elif match[0] in b"]}":
             depth -= 1
     return False
 
 
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# A string without an end reaches to the end of the body: every byte is read once.
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def carrier_code(value: int | str | None) -> int:
@@ -191,10 +207,16 @@ def named(item: NumberItem | BadItem) -> tuple[str, int]:
     """Number and carrier code of an item as far as they can be told, for a refusal."""
     if isinstance(item, BadItem):
         return item.number, item.carrier
+    return shown(item.number), _code(item.carrier)
+
+
+def _code(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str | None):
+        return 0
     try:
-        return shown(item.number), carrier_code(item.carrier)
+        return carrier_code(value)
     except CallerError:
-        return shown(item.number), 0
+        return 0
 
 
 def instant(value: int | str | None) -> bool:
