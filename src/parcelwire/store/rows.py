@@ -51,13 +51,13 @@ def micros_or_none(at: datetime | None) -> int | None:
 
 
 def moment(value: int) -> datetime:
-    """Aware UTC. Exact until the year 2242: so long the quotient is off by less than half a microsecond."""
-    return datetime.fromtimestamp(value / 1e6, UTC)
+    """Aware UTC."""
+    return EPOCH + timedelta(0, 0, value)
 
 
 def moment_or_none(value: int | None) -> datetime | None:
     """Aware UTC, or None."""
-    return None if value is None else datetime.fromtimestamp(value / 1e6, UTC)
+    return None if value is None else EPOCH + timedelta(0, 0, value)
 
 
 def shipment_of(row: Sequence[Any]) -> Shipment:
