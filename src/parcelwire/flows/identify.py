@@ -41,7 +41,8 @@ def choose(context: Context, number: str, code: int, *, detects: bool) -> Choice
         carrier = directory.resolve(code, number)
         if carrier is None:
             raise CallerError("bad_carrier", carrier=str(code), detail="It is in neither code book.")
-        if possible(candidates, meant) or best is None or not best.confident or best.check != "ok":
+        proves = best is not None and best.confident and best.check == "ok" and best.carrier not in meant
+        if not proves or possible(candidates, meant):
             return Choice(carrier, code, AS_GIVEN)
     if best is None:
         raise CallerError("undetected", number=number)
