@@ -55,6 +55,7 @@ from parcelwire.ports import Wanted
 ITEMS = 40  # the most that a call takes
 SEEDED = 10 * ITEMS  # shipments with a full timeline: requests go round over them
 CARRIER, CODE = "fedex", 100003
+PERIOD = "2026-01"  # of the quota, as the rows floor writes it
 KEY = "BENCH0123456789ABCDEF"
 
 
@@ -315,8 +316,11 @@ class Rows:
       registered_at, changed_at, refresh_at, lane) VALUES (?, 1, ?, ?, ?, 2, 'tracking', ?, ?, ?, ?, ?, ?)"""
     _ENTRY = """INSERT INTO quota_entry (account, period, at, kind, amount, reference)
       VALUES (1, ?, ?, ?, 1, ?)"""
-    _COUNT = """UPDATE account SET quota_used = quota_used + ?, registered_today = registered_today + ?
-      WHERE id = 1"""
+    _USED = """INSERT INTO quota_used (account, period, units) VALUES (1, ?, ?)
+      ON CONFLICT DO UPDATE SET units = units + excluded.units"""
+    _TODAY = "UPDATE account SET registered_today = registered_today + ? WHERE id = 1"
+    _USAGE = """SELECT a.quota_total, q.units, a.registered_today FROM account a
+      LEFT JOIN quota_used q ON q.account = a.id AND q.period = ? WHERE a.id = 1"""
     _READ = f"""SELECT s.*, d.template, d.estimate, d.sources FROM shipment s
       LEFT JOIN document d ON d.shipment = s.id
       WHERE s.account = 1 AND s.number IN ({", ".join("?" * ITEMS)})"""
@@ -333,7 +337,7 @@ class Rows:
         now, execute = time.time_ns() // 1000, self._connection.execute
         ids = range(self._last + 1, self._last + 1 + len(batch))
         execute("BEGIN IMMEDIATE")
-        execute("SELECT quota_total, quota_used, period FROM account WHERE id = 1").fetchone()
+        execute(self._USAGE, (PERIOD,)).fetchone()
         self._connection.executemany(
             self._INSERT,
             [
@@ -341,8 +345,9 @@ class Rows:
                 for key, number in zip(ids, batch, strict=True)
             ],
         )
-        self._connection.executemany(self._ENTRY, [("2026-01", now, "register", str(n)) for n in ids])
-        execute(self._COUNT, (len(batch), len(batch)))
+        self._connection.executemany(self._ENTRY, [(PERIOD, now, "register", str(n)) for n in ids])
+        execute(self._USED, (PERIOD, len(batch)))
+        execute(self._TODAY, (len(batch),))
         execute("COMMIT")
         self._last = ids[-1]
 
@@ -357,11 +362,11 @@ class Rows:
         references = range(self._references, self._references + len(batch))
         self._references += len(batch)
         execute("BEGIN IMMEDIATE")
-        execute("SELECT quota_total, quota_used, period FROM account WHERE id = 1").fetchone()
+        execute(self._USAGE, (PERIOD,)).fetchone()
         self._connection.executemany(
-            self._ENTRY, [("2026-01", now, "realtime", f"{now:016x}{n:016x}") for n in references]
+            self._ENTRY, [(PERIOD, now, "realtime", f"{now:016x}{n:016x}") for n in references]
         )
-        execute(self._COUNT, (len(batch), 0))
+        execute(self._USED, (PERIOD, len(batch)))
         execute("COMMIT")
 
 

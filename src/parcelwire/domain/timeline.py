@@ -136,7 +136,7 @@ def days(marks: Marks, now: datetime) -> tuple[int, int, int, int]:
     """after_order, of_transit, of_transit_done, after_last_update: differences of UTC dates, >= 0."""
 
     def between(start: datetime | None, end: datetime) -> int:
-        return max(0, (end.date() - start.date()).days) if start else 0
+        return max(0, end.toordinal() - start.toordinal()) if start else 0
 
     end = marks.done or now
     transit = between(marks.transit, end)

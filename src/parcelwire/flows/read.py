@@ -5,7 +5,7 @@ from parcelwire.domain.errors import CallerError
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import tracked
-from parcelwire.flows.identify import code_given, matching, number_of
+from parcelwire.flows.identify import addresses, code_given, number_of
 from parcelwire.ports import Document
 from parcelwire.wire.v22 import (
     BadItem,
@@ -68,11 +68,11 @@ def _addressed(
 ) -> list[tuple[Shipment, Document]]:
     """The registrations that an item addresses and that can be shown. CallerError when there is none."""
     code = code_given(item) if isinstance(item, NumberItem) else 0
-    matches = matching(context, [shipment for shipment, _ in known], number, code)
+    matches = [one for one in known if addresses(context, one[0], code)]
     if not matches:
         raise CallerError("not_registered", number=number)
-    shown = [(shipment, document) for shipment, document in known if document and shipment in matches]
+    shown = [(shipment, document) for shipment, document in matches if document]
     if not shown:
-        trouble = matches[0].trouble
+        trouble = matches[0][0].trouble
         raise CallerError("no_info", detail=f" {trouble[0].upper()}{trouble[1:]}." if trouble else "")
     return shown

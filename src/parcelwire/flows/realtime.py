@@ -19,10 +19,10 @@ from parcelwire.domain.schedule import next_refresh
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import tracked
-from parcelwire.flows.identify import code_given, matching
+from parcelwire.flows.identify import addresses, code_given, number_of
 from parcelwire.flows.refresh import ask, outcome
 from parcelwire.flows.register import want
-from parcelwire.ports import Charge, Document, Wanted
+from parcelwire.ports import Charge, Document
 from parcelwire.wire.v22 import (
     BadItem,
     RealTimeItem,
@@ -45,7 +45,7 @@ class _Slot:
     """One item on its way: what is known of it, and in the end its answer."""
 
     item: RealTimeItem | BadItem
-    wanted: Wanted | None = None
+    number: str | None = None
     shipment: Shipment | None = None
     document: Document | None = None
     asks: bool = False
@@ -59,8 +59,8 @@ async def real_time(context: Context, account: Account, body: bytes) -> bytes:
     known = await _known(context, account, slots)
     call = context.new_id()
     for place, slot in enumerate(slots):
-        if slot.wanted is not None:
-            of_number = known.get(slot.wanted.number, [])
+        if slot.number is not None:
+            of_number = known.get(slot.number, [])
             await _prepare(context, account, slot, of_number, reference=f"{call}.{place}")
     await _charge(context, account, slots)
     waiting = [slot for slot in slots if slot.result is None]
@@ -82,14 +82,16 @@ async def real_time(context: Context, account: Account, body: bytes) -> bytes:
 
 
 async def _known(context: Context, account: Account, slots: Sequence[_Slot]) -> dict[str, list[Known]]:
-    """Read what the items want, and find by number what is stored of all of them."""
+    """Read the numbers, and find what is stored of all of them."""
     for slot in slots:
         try:
-            slot.wanted = want(context, slot.item)
+            if isinstance(slot.item, BadItem):
+                raise slot.item.error
+            slot.number = number_of(slot.item)
         except CallerError as error:
             slot.result = error
     known: dict[str, list[Known]] = {}
-    numbers = [slot.wanted.number for slot in slots if slot.wanted is not None]
+    numbers = [slot.number for slot in slots if slot.number is not None]
     for shipment, document in await context.store.find(account.id, numbers) if numbers else ():
         known.setdefault(shipment.number, []).append((shipment, document))
     return known
@@ -100,9 +102,9 @@ async def _prepare(
 ) -> None:
     """Find the shipment, and decide whether the carrier must be asked and what that costs."""
     try:
-        assert slot.wanted is not None and isinstance(slot.item, RealTimeItem)  # noqa: S101, PT018
+        assert isinstance(slot.item, RealTimeItem)  # noqa: S101
         now_please = instant(slot.item.cacheLevel)
-        slot.shipment, slot.document = await _meant(context, account, slot.item, slot.wanted, known)
+        slot.shipment, slot.document = await _meant(context, account, slot.item, known)
         fresh = slot.document is not None and _is_fresh(context, slot.shipment)
         slot.asks = now_please or not fresh
         carrier = slot.shipment.carrier
@@ -115,13 +117,15 @@ async def _prepare(
         slot.result = error
 
 
-async def _meant(
-    context: Context, account: Account, item: RealTimeItem, wanted: Wanted, known: Sequence[Known]
-) -> Known:
+async def _meant(context: Context, account: Account, item: RealTimeItem, known: Sequence[Known]) -> Known:
     """The shipment that an item means: a registered one, one looked up before, or a new one."""
-    registered = matching(context, [shipment for shipment, _ in known], wanted.number, code_given(item))
+    code = code_given(item)
     for shipment, document in known:
-        if shipment in registered or shipment.carrier == wanted.carrier:
+        if addresses(context, shipment, code):
+            return shipment, document
+    wanted = want(context, item)
+    for shipment, document in known:
+        if shipment.carrier == wanted.carrier:
             return shipment, document
     return await context.store.look_up(account.id, wanted, context.clock.now()), None
 

@@ -218,16 +218,16 @@ def fill(
     """The whole ``track_info`` as of ``now``; ``syncs`` in the order of the timeline's legs."""
     metrics = TimeMetrics(*story.days(marks, now), msgspec.Raw(estimate))
     status = LatestStatus(sub_status.status.value, sub_status.value, descr)
-    filled = made.replace(_METRICS, _encode(metrics)).replace(_STATUS, _encode(status))
+    filled = made.replace(_STATUS, _encode(status), 1).replace(_METRICS, _encode(metrics), 1)
     for sync, (status_mark, time_mark) in zip(syncs, _SYNC, strict=False):
-        filled = filled.replace(status_mark, b'"Success"' if sync.ok else b'"Failure"')
-        filled = filled.replace(time_mark, _encode(utc_text(sync.at)))
+        filled = filled.replace(status_mark, b'"Success"' if sync.ok else b'"Failure"', 1)
+        filled = filled.replace(time_mark, b'"%b"' % utc_text(sync.at).encode(), 1)
     return filled
 
 
 def utc_text(at: datetime) -> str:
     """``2026-11-24T06:11:08Z``."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at.isoformat(timespec='seconds')[:19]}Z"
 
 
 def _leg(leg: story.Leg, naming: Naming, sync_marks: tuple[bytes, bytes]) -> bytes:
