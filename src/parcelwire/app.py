@@ -6,7 +6,6 @@ import os
 import random
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -43,7 +42,9 @@ from parcelwire.zones import zone_of
 
 KNOWN_SLUGS = ("usps", "fedex", "ups", "dhl", "china_post", "seventeentrack", "sandbox")
 SANDBOX = "sandbox"
-STOP_S = 10.0  # a stop takes no longer, whatever hangs
+# A stop takes ten seconds at most, whatever hangs: first the callers, then the pushes under way.
+STOP_CALLS_S = 4.0
+STOP_LOOPS_S = 5.0
 SERVICE_FILE = "service.json"
 KEY_FILE = "secret.key"
 
@@ -184,12 +185,11 @@ class Service:
 
     async def stop(self) -> None:
         """Take no more work, finish what is under way, close the store."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S):
-                await self._runner.cleanup()
-                for task in self._tasks:
-                    task.cancel()
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._runner.cleanup()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_LOOPS_S)
         self._service_file.unlink(missing_ok=True)
         await self._close()
         self._log.info("stopped")
@@ -244,7 +244,9 @@ class Service:
         token = secrets.token_hex(32)
         owner = OwnerEntrance(self.context, token)
         api = Api(self.context, self.settings.rate_limit, owner.handle)
-        self._runner = web.ServerRunner(web.Server(api.handle, access_log=None))
+        self._runner = web.ServerRunner(
+            web.Server(api.handle, access_log=None), shutdown_timeout=STOP_CALLS_S
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         try:

@@ -58,8 +58,8 @@ async def test_nothing_accepted_is_lost_and_no_id_has_two_bodies(
     undelivered = [number for number in accepted if "Delivered_Other" not in sink.told.get(number, ())]
     with capsys.disabled():
         print(
-            f"\n  kill -9 x {KILLS}: {len(accepted)} accepted, missing {len(missing)}, not followed to the end "
-            f"{len(undelivered)}; {len(sink.bodies)} pushes, ids with two bodies {len(two_bodies)}, "
+            f"\n  kill -9 x {KILLS}: {len(accepted)} accepted, missing {len(missing)}, not followed to the "
+            f"end {len(undelivered)}; {len(sink.bodies)} pushes, ids with two bodies {len(two_bodies)}, "
             f"forged {sink.forged}; quota {used} of at most {made[0] - 1} tried"
         )
     assert accepted
