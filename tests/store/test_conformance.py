@@ -240,14 +240,14 @@ async def test_concurrent_registrations_never_overdraw(place: Place, store: Stor
 
 async def test_what_was_looked_up_is_registered_with_what_is_known(place: Place, store: Store) -> None:
     account = await account_in(store)
-    item = wanted(code=100002, wish=Wish(tag="a"))
+    item = wanted(code=100002, origin=1, wish=Wish(tag="a"), lane="ups:2")
     looked_up = await store.look_up(account.id, wanted(item.number), NOW - DAY)
     await change_of(store, looked_up, at=NOW - DAY)
     known = await stored(store, looked_up)
     assert reasons(await store.register(account.id, [item, item], NOW)) == ["ok", "registered"]
     assert await stored(store, looked_up) == replace(
-        known, phase=Phase.TRACKING, code=100002, wish=Wish(tag="a"), registered_at=NOW, changed_at=NOW,
-        refresh_at=NOW,
+        known, phase=Phase.TRACKING, code=100002, origin=1, wish=Wish(tag="a"), lane="ups:2",
+        registered_at=NOW, changed_at=NOW, refresh_at=NOW,
     )  # fmt: skip
     assert await balanced(place, store, account.id) == 1
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -395,19 +396,22 @@ async def test_a_raw_reply_is_kept_once_and_as_long_as_something_refers_to_it(fi
     async def replies() -> list[tuple[int]]:
         return await file.rows("SELECT http_status FROM raw_reply ORDER BY http_status")
 
-    async def refresh(shipment_id: int, status: int, *, told: bool) -> None:
+    async def refresh(shipment_id: int, status: int, *, told: bool, at: datetime = NOW) -> None:
         due = await store.claim_one(shipment_id, NOW + LEASE, "x")
         assert due is not None
         raw = Reply(status, {}, b"the same body")
-        await store.complete([refreshed(due.shipment, told=history() if told else None, raw=raw)])
+        await store.complete([refreshed(due.shipment, at=at, told=history() if told else None, raw=raw)])
 
     await refresh(one.id, 200, told=True)
     await refresh(two.id, 200, told=True)
     await refresh(one.id, 503, told=False)
+    await refresh(one.id, 503, told=False, at=NOW + SECOND)
     assert await replies() == [(200,), (503,)]
     await store.prune(NOW)
     assert await replies() == [(200,), (503,)]
-    await store.prune(NOW + SECOND)  # the log goes, and with it what could not be read
+    await store.prune(NOW + SECOND)  # of the two attempts that 503 answered, one is still known
+    assert await replies() == [(200,), (503,)]
+    await store.prune(NOW + SECOND * 2)
     assert await replies() == [(200,)]
     await refresh(one.id, 201, told=True)
     await store.prune(NOW + HOUR)
