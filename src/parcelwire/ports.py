@@ -160,112 +160,186 @@ class Changed:
 
 
 class Store(Protocol):
-    """State on disk. Every method that writes is one transaction: it happened whole or not at all."""
+    """State on disk. Every method that writes is one transaction: it happened whole or not at all, and it is
+    durable when it is answered.
+
+    Any method raises StoreUnavailable when the database does not work now. Methods may run at the same time,
+    in many processes. Time comes as an argument; the store never looks at a clock. tests/store/
+    test_conformance.py says the same in tests that every implementation passes.
+    """
 
     def on_work(self, hint: Callable[[], None]) -> None:
-        """Call ``hint`` when something may have become due (a hint only; the due times are the truth)."""
+        """Call ``hint`` when something may have become due (a hint only; the due times are the truth).
+
+        Every hint that was given is called, in the event loop, after the commit.
+        """
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Finish what is under way; later calls raise StoreUnavailable."""
+        ...
 
     # accounts and quota
-    async def accounts(self) -> list[Account]: ...
-    async def open_account(self, new: NewAccount, now: datetime) -> Account: ...
-    async def account_of_key(self, login_key: str) -> Account | None: ...
-    async def set_plan(self, account: int, plan: str, quota_total: int) -> None: ...
+    async def accounts(self) -> list[Account]:
+        """In the order in which they were opened."""
+        ...
+
+    async def open_account(self, new: NewAccount, now: datetime) -> Account:
+        """A new account with its login key. Names and login keys must be new."""
+        ...
+
+    async def account_of_key(self, login_key: str) -> Account | None:
+        """Whose key it is, enabled or not; None for nobody's."""
+        ...
+
+    async def set_plan(self, account: int, plan: str, quota_total: int) -> None:
+        """Another plan, at once; what is used stays used."""
+        ...
+
     async def endpoint(self, account: int) -> Endpoint | None:
         """The account's webhook receiver."""
         ...
 
     async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
-        """Make it, or replace its URL and secret."""
+        """Make it, or replace its URL and secret. Waiting pushes go to the new URL with the new secret."""
         ...
 
-    async def set_sign_key(self, account: int, sign_key: str) -> None: ...
-    async def usage(self, account: int, now: datetime) -> Usage: ...
+    async def set_sign_key(self, account: int, sign_key: str) -> None:
+        """Another signing key, for waiting pushes too."""
+        ...
+
+    async def usage(self, account: int, now: datetime) -> Usage:
+        """Quota of the period (month, UTC) and registrations of the day (UTC) that ``now`` belongs to.
+
+        ``used`` is the sum of the period's ledger, always.
+        """
+        ...
+
     async def charge(self, account: int, charges: Sequence[Charge], now: datetime) -> list[bool]:
-        """Charge in the order given; False where the quota does not suffice."""
+        """Charge in the order given; False where the quota does not suffice. One that is refused takes
+        nothing from those behind it."""
         ...
 
     async def settle(self, account: int, reference: str, amount: int, now: datetime) -> None:
-        """Keep ``amount`` of what is held under ``reference`` and give the rest back."""
+        """Keep ``amount`` of what is held under ``reference`` and give the rest back, to the period in which
+        it was charged. Nothing happens when nothing is held (any more)."""
         ...
 
     async def release_holds(self, before: datetime, now: datetime) -> int:
-        """Give back what calls that died left held. Answers how many."""
+        """Give back whatever has been held since earlier than ``before``: its call died. Answers how many."""
         ...
 
     # registrations
     async def register(
         self, account: int, wanted: Sequence[Wanted], now: datetime
     ) -> list[Shipment | CallerError]:
-        """Insert and charge in the order given; the quota's last units go to the first items."""
+        """Insert and charge in the order given: an answer for each, quota's last units to the first items.
+
+        New ones, and looked up ones that become registrations, cost one unit each and are due now.
+        CallerError ``registered`` (whatever became of it, in this call too), ``daily_limit`` or ``quota``
+        cost nothing. A promoted shipment keeps ``since`` and all that is known of it, and loses its lease.
+        """
         ...
 
     async def look_up(self, account: int, wanted: Wanted, now: datetime) -> Shipment:
-        """The shipment of (number, carrier); made in phase looked_up when there is none."""
+        """The shipment of (number, carrier) as it is; made in phase looked_up when there is none. Free."""
         ...
 
     async def find(self, account: int, numbers: Sequence[str]) -> list[tuple[Shipment, Document | None]]:
-        """All shipments of the account with these numbers, in order of registration."""
+        """All shipments of the account with these numbers, whatever their phase, each once, oldest first.
+
+        The document is None until a source has said something.
+        """
         ...
 
     async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
         """Which changes were saved, in their order; False: the shipment was another by now, read it again.
 
-        A saved change ends the lease: the result of a refresh that is under way will be dropped.
+        Each stands for itself. A saved change ends the lease: the result of a refresh that is under way will
+        be dropped. Its pushes are due at ``now``.
         """
         ...
 
     # refreshing
     async def lanes(self) -> dict[str, datetime]:
-        """Lanes that have something to refresh, and when first."""
+        """Lanes that have something to refresh, and when first. A leased shipment counts with the end of its
+        lease."""
         ...
 
-    async def lane(self, name: str) -> Lane: ...
+    async def lane(self, name: str) -> Lane:
+        """As saved last; ``Lane(name)`` before that."""
+        ...
+
     async def save_lane(self, lane: Lane, revision: int) -> bool:
-        """Compare and set: False when the lane is no longer at ``revision``."""
+        """Compare and set: False when the lane is no longer at ``revision`` (0: was never saved)."""
         ...
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
-        """Due shipments of a lane, leased until ``until``.
+        """Shipments of a lane that are due at ``now``, those first that have been longest; in any order.
 
+        They are leased: nobody else gets them until ``until``, which is also their new ``refresh_at``.
         Of shipments with the same number only one: answers of a conversation are told apart by number.
         """
         ...
 
     async def claim_one(self, shipment: int, until: datetime, lease: str) -> Due | None:
-        """One shipment whether due or not; a lease that somebody else holds is taken over."""
+        """One shipment, whatever its phase and schedule; None when there is none with this id.
+
+        A lease that somebody else holds is taken over: their result will be dropped. Without a schedule
+        (``refresh_at`` None) it gets none.
+        """
         ...
 
     async def complete(self, results: Sequence[Refreshed]) -> int:
-        """Save results; answers how many were dropped because their lease had gone."""
+        """Save results, all in one transaction; answers how many were dropped because their lease had gone.
+
+        A lease is good for one result, also after its end while nobody else has claimed. A dropped result
+        leaves no trace. Its pushes are due at ``attempt.at``.
+        """
         ...
 
     async def reroute(self, carrier: str, lane: str, now: datetime) -> int:
-        """Move the shipments of a carrier to another lane; moved ones are due now."""
+        """Move the shipments of a carrier that are in another lane to this one; answers how many.
+
+        Moved ones lose their lease and, if they have a schedule, are due now.
+        """
         ...
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
-        """The newest refreshes of a shipment."""
+        """The newest refreshes of a shipment, newest first."""
         ...
 
     async def prune(self, before: datetime) -> int:
-        """Forget log rows, finished pushes and unused raw replies of earlier times; answers how many."""
+        """Forget attempts made and pushes sent or superseded that are older than ``before``, and raw replies
+        that nothing refers to any more; answers how many attempts and pushes."""
         ...
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
-        """Let a sandbox journey, with all that is known of it, be older by ``by``, and due now."""
+        """Let a sandbox journey, with all that is known of it, be older by ``by``, and due now (if it has a
+        schedule). A refresh that is under way is dropped."""
         ...
 
     # pushing
+    #
+    # A push becomes one row for each endpoint of the account, with an id and a body that never change
+    # (a stop by request only where the endpoint wants it). For each endpoint the pushes of a shipment go one
+    # after the other: the next is due when the one before is sent, given up, or superseded.
     async def pushes_due(self) -> datetime | None:
-        """When the next push is due."""
+        """When the next push is due, or its lease ends; None when nothing is to be sent."""
         ...
 
-    async def claim_pushes(self, most: int, now: datetime, until: datetime, lease: str) -> list[PushJob]: ...
+    async def claim_pushes(self, most: int, now: datetime, until: datetime, lease: str) -> list[PushJob]:
+        """Pushes that are due at ``now``, those first that have been longest; in any order. Leased until
+        ``until``."""
+        ...
+
     async def finish_pushes(self, results: Sequence[PushResult]) -> int:
-        """Save attempts; answers how many were dropped because their lease had gone."""
+        """Save attempts; answers how many were dropped because their lease had gone.
+
+        TRACKING_UPDATED that has failed SUPERSEDE_AFTER times or more is superseded, with those between, by
+        the newest TRACKING_UPDATED that waits behind it. TRACKING_STOPPED neither supersedes nor is
+        superseded.
+        """
         ...
 
 

@@ -240,14 +240,14 @@ async def test_concurrent_registrations_never_overdraw(place: Place, store: Stor
 
 async def test_what_was_looked_up_is_registered_with_what_is_known(place: Place, store: Store) -> None:
     account = await account_in(store)
-    item = wanted(code=100002, wish=Wish(tag="a"))
+    item = wanted(code=100002, origin=1, wish=Wish(tag="a"), lane="ups:2")
     looked_up = await store.look_up(account.id, wanted(item.number), NOW - DAY)
     await change_of(store, looked_up, at=NOW - DAY)
     known = await stored(store, looked_up)
     assert reasons(await store.register(account.id, [item, item], NOW)) == ["ok", "registered"]
     assert await stored(store, looked_up) == replace(
-        known, phase=Phase.TRACKING, code=100002, wish=Wish(tag="a"), registered_at=NOW, changed_at=NOW,
-        refresh_at=NOW,
+        known, phase=Phase.TRACKING, code=100002, origin=1, wish=Wish(tag="a"), lane="ups:2",
+        registered_at=NOW, changed_at=NOW, refresh_at=NOW,
     )  # fmt: skip
     assert await balanced(place, store, account.id) == 1
 
@@ -555,6 +555,18 @@ async def test_those_that_wait_longest_are_claimed_first(store: Store) -> None:
     assert ids == [{shipments[1].id, shipments[3].id}, {shipments[2].id, shipments[4].id}, {shipments[0].id}]
 
 
+async def test_of_one_number_one_shipment_is_claimed_at_a_time(store: Store) -> None:
+    account = await account_in(store)
+    other = await account_in(store, name="other", login_key="other")
+    name = number()
+    for owner in (account, other):
+        await store.register(owner.id, [wanted(name), wanted()], NOW)
+    first, second = await claimed(store), await claimed(store)
+    assert [due.shipment.number for due in first].count(name) == 1
+    assert len(first) == 3
+    assert [due.shipment.number for due in second] == [name]
+
+
 async def test_concurrent_claimers_share_out_what_is_due(store: Store) -> None:
     account = await account_in(store)
     await store.register(account.id, [wanted() for _ in range(50)], NOW)
@@ -747,6 +759,17 @@ async def test_a_rewound_journey_began_earlier_and_is_due_now(store: Store) -> N
     looked_up = await store.look_up(account.id, wanted(), NOW)
     await store.rewind(looked_up.id, HOUR, NOW)
     assert (await stored(store, looked_up)).refresh_at is None
+
+
+async def test_what_is_known_of_a_rewound_journey_is_older_too(store: Store) -> None:
+    account = await account_in(store)
+    shipment = await tracked(store, account)
+    (due,) = await claimed(store)
+    await store.complete([refreshed(due.shipment, told=history("ups", "A", "B"))])
+    await store.rewind(shipment.id, MINUTE, NOW)
+    (due,) = await claimed(store)
+    (told,) = due.histories
+    assert [seen.event.order_at for seen in told.seen] == [NOW - MINUTE, NOW - HOUR - MINUTE]
 
 
 async def test_pruning_forgets_old_attempts_and_nothing_that_is_needed(store: Store) -> None:

@@ -113,6 +113,7 @@ def release_leases(connection: sqlite3.Connection) -> None:
         WHERE lease IS NOT NULL"""
     )
     connection.execute(
-        "UPDATE push SET lease = NULL, send_at = 0 WHERE lease IS NOT NULL AND state = 'pending'"
+        """UPDATE push SET lease = NULL, send_at = 0
+        WHERE lease IS NOT NULL AND state = 'pending' AND send_at IS NOT NULL"""
     )
     connection.execute("COMMIT")

@@ -26,7 +26,7 @@ UPDATE push SET lease = ?, send_at = ? WHERE id IN (
 _ACTIVATE_NEXT = """
 UPDATE push SET send_at = ? WHERE id = (
   SELECT id FROM push WHERE endpoint = ? AND shipment = ? AND state = 'pending' ORDER BY version LIMIT 1
-) AND send_at IS NULL
+)
 """
 
 

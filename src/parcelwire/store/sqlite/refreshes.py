@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from parcelwire.domain.exchange import Reply
-from parcelwire.domain.merge import earlier
+from parcelwire.domain.merge import History, earlier
 from parcelwire.domain.shipment import Shipment
 from parcelwire.ports import Due, Refreshed
 from parcelwire.store.rows import history_bytes, history_of, micros, mutable_values, shipment_of
@@ -27,14 +27,11 @@ UPDATE shipment SET lease = ?, refresh_at = ? WHERE id IN (
 _HISTORIES = """
 SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM json_each(?)) ORDER BY source
 """
-_PRUNE = (
-    "DELETE FROM refresh_log WHERE at < ?",
-    "DELETE FROM push WHERE created_at < ? AND state IN ('sent', 'superseded')",
-    """DELETE FROM raw_reply WHERE at < ? AND hash NOT IN (
-      SELECT raw FROM source_report WHERE raw IS NOT NULL UNION
-      SELECT raw FROM refresh_log WHERE raw IS NOT NULL
-    )""",
-)
+_FORGET_PUSHES = "DELETE FROM push WHERE created_at < ? AND state IN ('sent', 'superseded')"
+_FORGET_RAW = """
+DELETE FROM raw_reply WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM source_report WHERE raw = ?1)
+  AND NOT EXISTS (SELECT 1 FROM refresh_log WHERE raw = ?1)
+"""
 
 
 def claim(
@@ -66,10 +63,7 @@ def complete(c: sqlite3.Connection, instance: str, result: Refreshed) -> bool:
         return False
     raw = _keep_raw(c, result.raw, result.attempt.at) if result.raw else None
     if result.history is not None:
-        c.execute(
-            "INSERT OR REPLACE INTO source_report (shipment, source, history, raw) VALUES (?, ?, ?, ?)",
-            (shipment.id, result.history.source, history_bytes(result.history), raw),
-        )
+        _keep_history(c, shipment.id, result.history, raw)
     if result.document is not None:
         document = result.document
         c.execute(
@@ -103,9 +97,24 @@ def rewind(c: sqlite3.Connection, shipment: int, by: timedelta, now: datetime) -
     )
 
 
+def _keep_history(c: sqlite3.Connection, shipment: int, history: History, raw: bytes | None) -> None:
+    """In place of what the source said before; so too the raw reply, if nobody else refers to the old one."""
+    before = c.execute(
+        "SELECT raw FROM source_report WHERE shipment = ? AND source = ?", (shipment, history.source)
+    ).fetchone()
+    c.execute(
+        "INSERT OR REPLACE INTO source_report (shipment, source, history, raw) VALUES (?, ?, ?, ?)",
+        (shipment, history.source, history_bytes(history), raw),
+    )
+    if before is not None and before[0] not in (None, raw):
+        c.execute(_FORGET_RAW, before)
+
+
 def prune(c: sqlite3.Connection, before: datetime) -> int:
-    """Forget what is older than ``before`` and not referred to; answers how many rows."""
-    return sum(c.execute(statement, (micros(before),)).rowcount for statement in _PRUNE)
+    """Forget log rows and finished pushes older than ``before``, and raw replies that only they knew."""
+    logged = c.execute("DELETE FROM refresh_log WHERE at < ? RETURNING raw", (micros(before),)).fetchall()
+    c.executemany(_FORGET_RAW, {row for row in logged if row[0] is not None})
+    return len(logged) + c.execute(_FORGET_PUSHES, (micros(before),)).rowcount
 
 
 def _with_histories(c: sqlite3.Connection, shipments: Sequence[Shipment]) -> list[Due]:
