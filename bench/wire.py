@@ -32,17 +32,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import uvloop
 from aiohttp import web
 
 from parcelwire.app import Service, settings_from
-from parcelwire.cli.output import set_up_logs
+from parcelwire.cli.output import run, set_up_logs
 from parcelwire.domain.numbers import fx12
 from parcelwire.domain.report import Address, Estimate, Event, Report
 from parcelwire.domain.shipment import Shipment, Wish
@@ -170,7 +169,7 @@ class Client:
 def answer_cpu(pipe: Connection) -> None:
     """Tell the CPU seconds of this process whenever they are asked for, until the pipe is closed."""
 
-    def run() -> None:
+    def tell() -> None:
         try:
             while True:
                 pipe.recv()
@@ -178,14 +177,13 @@ def answer_cpu(pipe: Connection) -> None:
         except EOFError:
             os._exit(0)
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=tell, daemon=True).start()
 
 
 def run_service(pipe: Connection, folder: str) -> None:
     """The whole service."""
     set_up_logs(quiet=True)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(pipe, Path(folder)))
+    run(_serve(pipe, Path(folder)))
 
 
 async def _serve(pipe: Connection, folder: Path) -> None:
@@ -287,8 +285,7 @@ def run_http(pipe: Connection, answers: dict[str, bytes]) -> None:
         answer_cpu(pipe)
         await asyncio.Event().wait()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve())
+    run(serve())
 
 
 def run_rows(pipe: Connection, file: str) -> None:
@@ -456,7 +453,7 @@ def check(operation: Operation, batches: Sequence[Sequence[str]], answers: Seque
 Figures = dict[str, dict[str, list[float]]]
 
 
-def run(rounds: int, requests: int) -> tuple[Figures, dict[str, int]]:
+def measured(rounds: int, requests: int) -> tuple[Figures, dict[str, int]]:
     """Microseconds an item by operation and subject, a value a round; and the sizes of the answers."""
     figures: Figures = {op.name: {subject: [] for subject in SUBJECTS} for op in OPERATIONS}
     with tempfile.TemporaryDirectory(prefix="parcelwire-bench-") as folder, opened(folder, requests) as bench:
@@ -509,10 +506,14 @@ def machine() -> str:
     if cpuinfo.exists():
         names = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
         cpu = names[0] if names else cpu
+    try:
+        loop = f"uvloop {version('uvloop')}"
+    except PackageNotFoundError:
+        loop = "asyncio's own loop"
     return (
         f"{cpu}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; {platform.system()} "
         f"{platform.release()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
-        f"uvloop {version('uvloop')}"
+        f"{loop}"
     )
 
 
@@ -524,7 +525,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=50, help="of a subject in a round")
     given = parser.parse_args()
     before = machine()
-    figures, sizes = run(given.rounds, given.requests)
+    figures, sizes = measured(given.rounds, given.requests)
     rows = summary(figures)
     if given.json:
         about = {"machine": before, "rounds": given.rounds, "requests": given.requests, "items": ITEMS}

@@ -11,6 +11,7 @@ from parcelwire.domain.merge import History
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Marks
+from parcelwire.ports import Document
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -36,6 +37,7 @@ _wish_encoder = msgspec.json.Encoder()
 _wish_decoder = msgspec.json.Decoder(Wish)
 _history_encoder = msgspec.msgpack.Encoder()
 _history_decoder = msgspec.msgpack.Decoder(History)
+_sources_decoder = msgspec.json.Decoder(tuple[str, ...])
 _NO_WISH = "{}"
 _EMPTY_WISH = Wish()
 
@@ -105,6 +107,11 @@ def history_bytes(history: History) -> bytes:
 def history_of(data: bytes) -> History:
     """A stored history."""
     return _history_decoder.decode(data)
+
+
+def document_of(row: Sequence[Any]) -> Document | None:
+    """A document from its template, estimate and sources (a JSON list); None where there is none."""
+    return None if row[0] is None else Document(row[0], row[1], _sources_decoder.decode(row[2]))
 
 
 def lane_of(row: Sequence[Any]) -> Lane:

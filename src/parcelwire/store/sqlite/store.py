@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,16 @@ from parcelwire.domain.lane import Lane
 from parcelwire.domain.push import PushJob, PushResult
 from parcelwire.domain.shipment import Shipment
 from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Wanted
-from parcelwire.store.rows import LANE, SHIPMENT, lane_of, lane_values, micros, moment, shipment_of
+from parcelwire.store.rows import (
+    LANE,
+    SHIPMENT,
+    document_of,
+    lane_of,
+    lane_values,
+    micros,
+    moment,
+    shipment_of,
+)
 from parcelwire.store.sqlite import file, pushes, quota, refreshes, registrations
 from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
@@ -30,7 +40,7 @@ _S_COLUMNS = ", ".join(f"s.{name}" for name in SHIPMENT)
 _FIND = f"""
 SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
 FROM shipment s LEFT JOIN document d ON d.shipment = s.id
-WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?)) ORDER BY s.id
+WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
 """
 _LANES = """
 WITH RECURSIVE names (name) AS (
@@ -207,7 +217,8 @@ class SqliteStore:
 
         def work(c: _Connection) -> list[tuple[Shipment, Document | None]]:
             rows = c.execute(_FIND, (account, json.dumps(numbers))).fetchall()
-            return [(shipment_of(row), _document(row[width:])) for row in rows]
+            rows.sort(key=itemgetter(0))  # by id, here: the database would copy the documents to sort them
+            return [(shipment_of(row), document_of(row[width:])) for row in rows]
 
         return await self._read(work)
 
@@ -299,7 +310,3 @@ class SqliteStore:
 
 def _account(row: Sequence[Any]) -> Account:
     return Account(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
-
-
-def _document(row: Sequence[Any]) -> Document | None:
-    return None if row[0] is None else Document(row[0], row[1], tuple(json.loads(row[2])))
