@@ -112,7 +112,7 @@ def test_a_setting_overrides_every_interval() -> None:
     pace = Pace(every=timedelta(seconds=2.5))
     for sub in (None, *S):
         assert next_refresh(sub, NOW, NOW, pace) == Next(
-            NOW + timedelta(seconds=2.5), "every 2.5 s by setting"
+            NOW + timedelta(seconds=2.5), "every 2.5 s"
         )
 
 

@@ -23,8 +23,8 @@ from parcelwire.domain.errors import ConfigError
 from parcelwire.net.clock import SystemClock
 from parcelwire.wire.signature import new_secret, verify
 
-STEP_S = 0.3  # one step of a sandbox journey, which stands for a day
-WHOLE_S = 45.0  # the scenarios need about ten seconds
+STEP_S = 0.5  # one step of a sandbox journey, which stands for a day
+WHOLE_S = 60.0  # the scenarios need about sixteen seconds
 POLL_S = 0.1
 KEY_BYTES = 16
 SECRET_BYTES = 32

@@ -62,8 +62,9 @@ def next_refresh(
     sub_status: SubStatus | None, since: datetime, now: datetime, pace: Pace, estimate: Estimate | None = None
 ) -> Next:
     """After a refresh that said something."""
-    if pace.every is not None:
-        return Next(now + pace.every, f"every {pace.every.total_seconds():g} s by setting")
+    if pace.every is not None:  # on a grid from ``since``: being late once does not make the next one late
+        turn = (now - since) // pace.every + 1
+        return Next(since + turn * pace.every, f"every {pace.every.total_seconds():g} s")
     interval, why = _interval(sub_status, since, now, estimate)
     return Next(now + interval, why)
 
