@@ -16,7 +16,7 @@ from parcelwire.domain.errors import (
     Unavailable,
     UnknownNumber,
 )
-from parcelwire.domain.lane import BLOCK_MAX_S, BREAKER_AFTER, REFUSED_AFTER, Lane, settle, take
+from parcelwire.domain.lane import BLOCK_MAX_S, BREAKER_AFTER, REFUSED_AFTER, Lane, charge, settle, take
 from parcelwire.domain.limits import Limits
 
 SECOND = timedelta(seconds=1)
@@ -135,6 +135,16 @@ def test_the_budget_of_ordinary_calls_is_exact(per_day: int, reserved: float, bu
     assert len(play(Limits(per_day=per_day, reserved=reserved), [NOW] * (per_day + 1))) == budget
     assert (
         len(play(Limits(per_day=per_day, reserved=reserved), [NOW] * (per_day + 1), urgent=True)) == per_day
+    )
+
+
+def test_further_calls_of_a_conversation_count_against_the_day_and_the_rate() -> None:
+    lane = take(FREE, Limits(per_day=10), NOW).lane
+    assert charge(lane, Limits(per_day=10), 3, NOW).used == 4
+    assert charge(lane, Limits(per_day=10), 3, NOW).stamp is None
+    limits = Limits(per_s=1)
+    assert (
+        take(charge(take(FREE, limits, NOW).lane, limits, 2, NOW), limits, NOW).retry_at == NOW + 3 * SECOND
     )
 
 

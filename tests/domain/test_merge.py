@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.domain.stories import HOUR, NOW, START, event, history, hourly, zone_of
 
-from parcelwire.domain.merge import CORRECTION_MAX, History, add, begin, event_key, merge, visible
+from parcelwire.domain.merge import CORRECTION_MAX, History, add, begin, earlier, event_key, merge, visible
 from parcelwire.domain.report import Address, Estimate, Event, Moment, Report
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import assemble
@@ -156,6 +156,12 @@ def test_any_other_difference_is_another_scan(other: Event) -> None:
     assert len(texts(answers([moved(timedelta())], [other]))) == 2
 
 
+def test_a_date_alone_is_not_corrected_by_a_time_near_midnight() -> None:
+    day, minute = Moment(date="2026-05-01"), local(datetime.fromisoformat("2026-05-01T00:02:00"))
+    for old, new in ((day, minute), (minute, day)):
+        assert len(texts(answers([event(old, None, "scan")], [event(new, None, "scan")]))) == 2
+
+
 def test_two_scans_of_one_answer_never_correct_each_other() -> None:
     both = [moved(timedelta()), moved(timedelta(minutes=2))]
     assert len(texts(answers(both))) == 2
@@ -178,6 +184,15 @@ def test_an_event_that_was_taken_back_is_hidden_whichever_answer_comes_first() -
     ):
         assert texts(merged) == ["InfoReceived"]
         assert merged.report.voided == (key,)
+
+
+def test_a_journey_can_be_moved_back_while_its_answers_stay() -> None:
+    moved_back = earlier(history([LABEL, event(Moment(), None, "no time")]), DAY)
+    assert [item.order_at for item in visible(moved_back)] == [START - DAY, START - DAY]
+    shown = {item.description: item.time for item in visible(moved_back)}
+    assert shown["InfoReceived"].utc == START - DAY
+    assert shown["no time"] == Moment()
+    assert moved_back.asked_at == NOW
 
 
 # --- laws -----------------------------------------------------------------------------------------------

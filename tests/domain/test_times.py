@@ -13,6 +13,7 @@ from parcelwire.domain.times import (
     EARLIEST,
     LATEST_AHEAD,
     day,
+    earlier,
     exact,
     from_iso,
     in_zone,
@@ -186,6 +187,13 @@ def test_a_date_alone_stays_a_date_and_stands_at_midnight() -> None:
     assert seen[1].order_at == datetime(2026, 4, 30, 22, tzinfo=UTC)
 
 
+def test_a_moment_moves_back_with_its_local_time() -> None:
+    moved = earlier(moment("2026-05-01T01:00:00+02:00"), timedelta(hours=3))
+    assert moved == moment("2026-04-30T22:00:00+02:00")
+    for kept in (moment("2026-05-01T01:00:00"), moment("2026-05-01"), UNKNOWN_TIME):
+        assert earlier(kept, timedelta(hours=3)) is kept
+
+
 # --- what cannot be true --------------------------------------------------------------------------------
 
 
@@ -320,12 +328,6 @@ def test_settling_never_loses_an_event_nor_its_text_and_always_orders(
         assert item.time.utc is None or iso(item.time) is not None
         assert item.order_at is not None
         assert EARLIEST <= item.order_at <= NOW + LATEST_AHEAD
-
-
-@given(EVENTS)
-def test_settling_a_settled_answer_changes_nothing(events: list[Event]) -> None:
-    once = settled(*events)
-    assert settled(*once) == once
 
 
 def test_a_week_date_is_a_date() -> None:

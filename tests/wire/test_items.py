@@ -67,6 +67,8 @@ def test_up_to_forty_items_are_read_in_order(count: int) -> None:
 def test_forty_one_items_are_too_many_and_none_is_too_few() -> None:
     too_many = whole(b"[" + b",".join([GOOD.encode()] * 41) + b"]")
     assert (too_many.reason, too_many.values) == ("too_many", {"limit": "40"})
+    assert whole(b"[5," + b",".join([GOOD.encode()] * 40) + b"]").reason == "too_many"
+    assert len(read_items(b"[5," + b",".join([GOOD.encode()] * 39) + b"]", RealTimeItem)) == ITEMS_MAX
     assert whole(b"[]").reason == "missing_item"
 
 

@@ -65,7 +65,7 @@ def take(lane: Lane, limits: Limits, now: datetime, *, urgent: bool = False) -> 
             return Grant(lane, False, midnight, f"daily budget of {budget} calls is used up")
     stamp = lane.stamp
     if limits.per_s is not None:
-        gap = timedelta(microseconds=ceil(1_000_000 / limits.per_s))
+        gap = _gap(limits.per_s)
         honest = stamp is not None and stamp <= now + gap * limits.burst + CLOCK_BACK
         full = max(stamp, now) if stamp and honest else now
         earliest = full - gap * (limits.burst - 1)
@@ -82,7 +82,7 @@ def charge(lane: Lane, limits: Limits, calls: int, now: datetime) -> Lane:
         return lane
     stamp = lane.stamp
     if limits.per_s is not None:
-        stamp = (max(stamp, now) if stamp else now) + timedelta(seconds=calls / limits.per_s)
+        stamp = (max(stamp, now) if stamp else now) + calls * _gap(limits.per_s)
     return replace(lane, revision=lane.revision + 1, stamp=stamp, used=lane.used + calls)
 
 
@@ -119,6 +119,11 @@ def settle(lane: Lane, error: CarrierError | None, now: datetime) -> Lane:
             return _block(after, wait, f"breaker open after {after.fails} failures: {error}", now)
         return after
     return lane
+
+
+def _gap(per_s: float) -> timedelta:
+    """From one call to the next, rounded up: never faster than the limit."""
+    return timedelta(microseconds=ceil(1_000_000 / per_s))
 
 
 def _block(lane: Lane, seconds: float, why: str, now: datetime) -> Lane:
