@@ -111,9 +111,17 @@ def test_an_estimate_days_away_halves_the_pace_in_transit(estimate: Estimate | N
 def test_a_setting_overrides_every_interval() -> None:
     pace = Pace(every=timedelta(seconds=2.5))
     for sub in (None, *S):
-        assert next_refresh(sub, NOW, NOW, pace) == Next(
-            NOW + timedelta(seconds=2.5), "every 2.5 s"
-        )
+        assert next_refresh(sub, NOW, NOW, pace) == Next(NOW + timedelta(seconds=2.5), "every 2.5 s")
+
+
+@given(st.floats(0, 1e6), st.floats(0.05, 100))
+def test_a_fixed_pace_keeps_its_grid_however_late_a_refresh_is(age: float, every: float) -> None:
+    """Being late once makes no later refresh late, so that no step of a sandbox journey is passed over."""
+    pace, now = Pace(every=timedelta(seconds=every)), NOW + timedelta(seconds=age)
+    assert pace.every is not None
+    at = next_refresh(S.IN_TRANSIT, NOW, now, pace).at
+    assert now < at <= now + pace.every
+    assert (at - NOW) % pace.every == timedelta()
 
 
 # --- after a failure ------------------------------------------------------------------------------------
