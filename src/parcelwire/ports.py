@@ -7,7 +7,16 @@ from typing import Protocol
 
 from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
 from parcelwire.domain.errors import CallerError
-from parcelwire.domain.exchange import Access, Conversation, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.exchange import (
+    Access,
+    Answers,
+    Conversation,
+    Exchange,
+    Query,
+    Reply,
+    Request,
+    TokenExchange,
+)
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import History
@@ -75,6 +84,10 @@ class Carrier(Protocol):
 
     def track(self, queries: Sequence[Query], access: Access) -> Exchange:
         """Ask about up to ``batch`` numbers. Raises CarrierError when the whole call failed."""
+        ...
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        """What one reply to ``track`` says. Raises CarrierError when the whole call failed."""
         ...
 
 

@@ -52,7 +52,10 @@ class AustraliaPost:
             "Accept": "application/json",
         }
         reply = yield Request("GET", "/shipping/v1/track", headers, {"tracking_ids": ",".join(numbers)})
-        return parse(reply, numbers)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        return parse(reply, [query.number for query in queries])
 
 
 def parse(reply: Reply, numbers: Sequence[str]) -> Answers:

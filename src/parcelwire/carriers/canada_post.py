@@ -13,7 +13,7 @@ from urllib.parse import quote
 from parcelwire.carriers import _reading as read
 from parcelwire.domain import times
 from parcelwire.domain.errors import CarrierError, MalformedReply, Refused, Throttled, UnknownNumber
-from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
@@ -65,6 +65,10 @@ class CanadaPost:
             "Accept-Language": "en-CA",
         }
         reply = yield Request("GET", f"/vis/track/pin/{quote(query.number, safe='')}/detail", headers)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        (query,) = queries
         return {query.number: parse(reply, query.number)}
 
 

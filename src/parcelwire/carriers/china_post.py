@@ -27,7 +27,7 @@ from parcelwire.domain.errors import (
     Unavailable,
     UnknownNumber,
 )
-from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import event_key
 from parcelwire.domain.report import NOWHERE, Address, Event, Report
@@ -100,6 +100,10 @@ class ChinaPost:
     def track(self, queries: Sequence[Query], access: Access) -> Exchange:
         (query,) = queries
         reply = yield trace_request(query.number, access)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        (query,) = queries
         return {query.number: parse(reply, query.number)}
 
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from parcelwire.carriers._dhl_older import parse_mydhl, parse_xml
 from parcelwire.carriers._reading import Code, check_status, code_table, country, each, get, json_of, text
 from parcelwire.domain.errors import CarrierError, InvalidNumber, MalformedReply, Refused, UnknownNumber
-from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.report import Address, Estimate, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
@@ -176,11 +176,15 @@ class Dhl:
         """One call; a second one for all divisions when the named one knows nothing."""
         (query,) = queries
         service = SERVICES.get(query.carrier)
-        answer = parse((yield _request(query, service, access)), query.number)
-        if isinstance(answer, UnknownNumber) and query.carrier in SAID_LOOSELY:
+        answers = self.parse((yield _request(query, service, access)), queries)
+        if isinstance(answers[query.number], UnknownNumber) and query.carrier in SAID_LOOSELY:
             again = replace(_request(query, None, access), pause_s=1 / PER_S)
-            answer = parse((yield again), query.number)
-        return {query.number: answer}
+            answers = self.parse((yield again), queries)
+        return answers
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        (query,) = queries
+        return {query.number: parse(reply, query.number)}
 
 
 def _request(query: Query, service: str | None, access: Access) -> Request:

@@ -149,6 +149,9 @@ class Fedex:
             },
             body=msgspec.json.encode(question(queries)),
         )
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
         return parse(reply, queries)
 
 

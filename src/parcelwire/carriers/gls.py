@@ -42,7 +42,10 @@ class Gls:
         path = TRACK_PATH + ",".join(quote(number, safe="") for number in numbers)
         headers = {"Authorization": f"Bearer {access.token}", "Accept": "application/json"}
         reply = yield Request("GET", path, headers)
-        return parse(reply, numbers)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        return parse(reply, [query.number for query in queries])
 
 
 def _token(secrets: Mapping[str, str]) -> TokenExchange:

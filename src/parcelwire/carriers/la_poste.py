@@ -51,7 +51,10 @@ class LaPoste:
         path = "/suivi/v2/idships/" + ",".join(quote(number, safe="") for number in numbers)
         headers = {"X-Okapi-Key": access.secrets["api_key"], "Accept": "application/json"}
         reply = yield Request("GET", path, headers, {"lang": "en_GB"})
-        return parse(reply, numbers)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        return parse(reply, [query.number for query in queries])
 
 
 def parse(reply: Reply, numbers: Sequence[str]) -> Answers:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from parcelwire.carriers import _reading as read
 from parcelwire.domain import times
 from parcelwire.domain.errors import CarrierError, MalformedReply, Throttled, Unavailable, UnknownNumber
-from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report
 
@@ -45,6 +45,10 @@ class RoyalMail:
             "Accept": "application/json",
         }
         reply = yield Request("GET", f"/mailpieces/v2/{quote(query.number, safe='')}/events", headers)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        (query,) = queries
         return {query.number: parse(reply, query.number)}
 
 

@@ -50,6 +50,10 @@ class Sandbox:
             {"Content-Type": "application/json"},
             body=msgspec.json.encode({"shipments": shipments}),
         )
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        """See ports.Carrier."""
         return parse(reply, [query.number for query in queries])
 
 

@@ -27,7 +27,7 @@ from parcelwire.carriers._reading import (
     text,
 )
 from parcelwire.domain.errors import InvalidNumber, MalformedReply, Refused, Throttled, UnknownNumber
-from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, Token, TokenExchange
+from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, Token, TokenExchange
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.report import (
     NOWHERE,
@@ -121,6 +121,10 @@ class Ups:
             },
             query={"locale": "en_US", "returnSignature": "false", "returnMilestones": "false"},
         )
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        (query,) = queries
         try:
             return {query.number: parse(reply, query.number)}
         except (UnknownNumber, InvalidNumber, MalformedReply) as error:

@@ -152,6 +152,9 @@ class Usps:
             },
             body=msgspec.json.encode([_item(query) for query in queries]),
         )
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
         return parse(reply, [query.number for query in queries])
 
 
