@@ -62,20 +62,25 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
     return load(environ, {*KNOWN_SLUGS, *carriers()})
 
 
+def lacking(settings: Settings, carrier: Carrier) -> tuple[str, ...]:
+    """The settings that a carrier needs and does not have."""
+    given = settings.carriers.get(carrier.slug, CarrierSettings())
+    return tuple(
+        f"{PREFIX}{CARRIER}{carrier.slug}_{name}".upper()
+        for name in carrier.secrets
+        if not given.secrets.get(name)
+    )
+
+
 def routes_of(settings: Settings) -> Routes:
     """Which carrier file answers for which carrier, and what is missing where none does."""
     sources: dict[str, Carrier] = {}
     missing: dict[str, tuple[str, ...]] = {}
     for carrier in carriers().values():
-        given = settings.carriers.get(carrier.slug, CarrierSettings())
-        lacking = tuple(
-            f"{PREFIX}{CARRIER}{carrier.slug}_{name}".upper()
-            for name in carrier.secrets
-            if not given.secrets.get(name)
-        )
+        names = lacking(settings, carrier)
         for slug in carrier.serves:
-            if lacking:
-                missing.setdefault(slug, lacking)
+            if names:
+                missing.setdefault(slug, names)
             else:
                 sources.setdefault(slug, carrier)
     return Routes(sources, {slug: names for slug, names in missing.items() if slug not in sources})

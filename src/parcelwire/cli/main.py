@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from parcelwire.cli import owner
+from parcelwire.cli.carriers import carriers_app
 from parcelwire.cli.config import config_app
 from parcelwire.cli.demo import demo
 from parcelwire.cli.detect import detect
@@ -43,6 +44,7 @@ app.command()(detect)
 app.command()(owner.explain)
 app.add_typer(owner.accounts_app, name="accounts")
 app.add_typer(owner.sandbox_app, name="sandbox")
+app.add_typer(carriers_app, name="carriers")
 app.add_typer(config_app, name="config")
 
 

@@ -180,11 +180,11 @@ def template(timeline: story.Timeline, naming: Naming) -> bytes:
         b',"latest_status":',
         _STATUS,
         b',"latest_event":',
-        _encode(_event(timeline.latest) if timeline.latest else None),
+        _encode(event_of(timeline.latest) if timeline.latest else None),
         b',"time_metrics":',
         _METRICS,
         b',"milestone":',
-        _encode([_milestone(stage, timeline.milestones.get(stage)) for stage in Stage]),
+        _encode([milestone_of(stage, timeline.milestones.get(stage)) for stage in Stage]),
         b',"misc_info":',
         _encode(_misc(timeline.legs, naming)),
         b',"tracking":{"providers_hash":',
@@ -198,11 +198,14 @@ def template(timeline: story.Timeline, naming: Naming) -> bytes:
 
 def estimate(given: Estimate | None) -> bytes:
     """``estimated_delivery_date``, encoded."""
+    return _encode(estimate_of(given))
+
+
+def estimate_of(given: Estimate | None) -> EstimatedDelivery:
+    """The carrier's own estimate; nulls when it gave none."""
     if given is None or not (given.start or given.end):
-        return _encode(EstimatedDelivery())
-    return _encode(
-        EstimatedDelivery("Official", _bound(given.start, "00:00:00"), _bound(given.end, "23:59:59"))
-    )
+        return EstimatedDelivery()
+    return EstimatedDelivery("Official", _bound(given.start, "00:00:00"), _bound(given.end, "23:59:59"))
 
 
 def fill(
@@ -232,7 +235,7 @@ def utc_text(at: datetime) -> str:
 
 def _leg(leg: story.Leg, naming: Naming, sync_marks: tuple[bytes, bytes]) -> bytes:
     entry = naming.entry(leg.source)
-    events = _encode([_event(scan) for scan in leg.scans])
+    events = _encode([event_of(scan) for scan in leg.scans])
     provider = Provider(naming.code(leg.source), entry.name, entry.name, None, entry.homepage, entry.country)
     parts = (
         b'{"provider":',
@@ -268,7 +271,8 @@ def _misc(legs: Sequence[story.Leg], naming: Naming) -> MiscInfo:
     )  # fmt: skip
 
 
-def _event(scan: story.Scan) -> WireEvent:
+def event_of(scan: story.Scan) -> WireEvent:
+    """An event of the timeline."""
     event = scan.event
     return WireEvent(
         time_iso=iso(event.time),
@@ -282,7 +286,8 @@ def _event(scan: story.Scan) -> WireEvent:
     )
 
 
-def _milestone(stage: Stage, at: Moment | None) -> Milestone:
+def milestone_of(stage: Stage, at: Moment | None) -> Milestone:
+    """A key stage; nulls while it is not reached."""
     if at is None:
         return Milestone(stage, None, None, TimeRaw())
     return Milestone(stage, iso(at), utc_text(at.utc) if at.utc else None, TimeRaw(at.date, at.time, at.zone))
