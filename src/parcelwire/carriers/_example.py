@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from parcelwire.carriers._reading import check_status, code_table, country, each, get, json_of, text
 from parcelwire.domain.errors import CarrierError, InvalidNumber, MalformedReply, UnknownNumber
-from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.report import Address, Event, Report, joined
 from parcelwire.domain.times import from_iso
@@ -43,6 +43,11 @@ class Example:
         (query,) = queries
         path = f"/parcels/{quote(query.number, safe='')}"
         reply = yield Request("GET", path, {"X-Key": access.secrets["key"]})
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        """What one reply says; ``parcelwire carriers parse`` asks for nothing else."""
+        (query,) = queries
         return {query.number: parse(reply, query.number)}
 
 
