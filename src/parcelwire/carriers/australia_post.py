@@ -35,7 +35,7 @@ class AustraliaPost:
     base_url = "https://digitalapi.auspost.com.au"
     secrets = ("api_key", "password", "account_number")
     batch = 10
-    limits = Limits(per_s=10 / 60, burst=10)
+    limits = Limits(per_s=5 / 60, burst=5)  # 10 in any minute
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug

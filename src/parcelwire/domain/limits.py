@@ -7,10 +7,12 @@ from dataclasses import dataclass
 class Limits:
     """Calls per lane. ``per_s`` calls a second with bursts of ``burst``; ``per_day`` resets at 00:00 UTC.
 
-    None means that the carrier publishes none. ``reserved`` is the share of the day kept for real-time calls.
+    None means that the carrier publishes none. ``reserved`` is the share of the day kept for real-time calls;
+    ``per_number_day`` is how often a day one number may be asked about.
     """
 
     per_s: float | None = None
     burst: int = 1
     per_day: int | None = None
     reserved: float = 0.2
+    per_number_day: int | None = None
