@@ -223,7 +223,9 @@ async def seed(context: Context) -> None:
             due = await context.store.claim_one(shipment.id, now + context.lease, context.new_id())
             assert due is not None
             said = report(shipment.number, now)
-            results.append(outcome(context, source, due, said, lane=CARRIER, ms=200, raw=None))
+            results.append(
+                outcome(context, source, due, said, pace=context.pace, lane=CARRIER, ms=200, raw=None)
+            )
         assert await context.store.complete(results) == 0
 
 

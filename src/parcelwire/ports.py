@@ -17,12 +17,13 @@ from parcelwire.domain.exchange import (
     Request,
     TokenExchange,
 )
-from parcelwire.domain.lane import Lane
+from parcelwire.domain.lane import Grant, Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import History
 from parcelwire.domain.push import NewPush, PushJob, PushResult
 from parcelwire.domain.report import Address
 from parcelwire.domain.shipment import Shipment, Wish
+from parcelwire.domain.status import SubStatus
 
 
 class Clock(Protocol):
@@ -135,6 +136,17 @@ class Due:
 
     shipment: Shipment
     histories: tuple[History, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One call that may be made, and the shipments that it is for.
+
+    ``grant`` is None when nothing is due; when it is a refusal nothing was claimed.
+    """
+
+    grant: Grant | None = None
+    due: tuple[Due, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +287,29 @@ class Store(Protocol):
 
     # refreshing
     async def lanes(self) -> dict[str, datetime]:
-        """Lanes that have something to refresh, and when first. A leased shipment counts with the end of its
-        lease."""
+        """Queues (lanes and their side queues) that have something to refresh, and when first. A leased
+        shipment counts with the end of its lease."""
+        ...
+
+    async def census(self, lane: str) -> dict[SubStatus | None, int]:
+        """How many shipments of a lane (side queues too) are refreshed by schedule, by sub-status."""
+        ...
+
+    async def take_turn(
+        self,
+        queue: str,
+        most: int,
+        limits: Limits,
+        now: datetime,
+        until: datetime,
+        lease: str,
+        ahead: timedelta = timedelta(),
+    ) -> Turn:
+        """Take a call from a queue's lane and claim up to ``most`` shipments for it, as in ``claim``.
+
+        Both or nothing. Once something is due, the call is filled up with shipments that will be due within
+        ``ahead`` and have waited for three quarters of their interval.
+        """
         ...
 
     async def lane(self, name: str) -> Lane:
@@ -314,7 +347,8 @@ class Store(Protocol):
     async def reroute(self, carrier: str, lane: str, now: datetime) -> int:
         """Move the shipments of a carrier that are in another lane to this one; answers how many.
 
-        Moved ones lose their lease and, if they have a schedule, are due now.
+        Moved ones lose their lease and, if they have a schedule, are due now. Those in a side queue of this
+        lane stay there.
         """
         ...
 

@@ -217,7 +217,16 @@ def test_an_answer_to_an_earlier_question_does_not_end_a_block() -> None:
 
 def test_nothing_is_written_when_nothing_changes() -> None:
     assert settle(FREE, None, NOW) is FREE
-    assert settle(FREE, MalformedReply("html"), NOW) is FREE
+    assert settle(FREE, UnknownNumber("no"), NOW) is FREE
+
+
+def test_answers_that_cannot_be_read_open_the_breaker_like_an_outage() -> None:
+    """A maintenance page comes with HTTP 200 as often as not."""
+    lane = FREE
+    for _ in range(BREAKER_AFTER):
+        assert lane.blocked_until is None
+        lane = settle(lane, MalformedReply("html"), NOW)
+    assert lane.blocked_until is not None
 
 
 @pytest.mark.parametrize("error", [DOWN, Refused("401"), Throttled("429", 5)])

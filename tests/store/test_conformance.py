@@ -39,7 +39,7 @@ from tests.store.samples import (
     wanted,
 )
 
-from parcelwire.domain.account import NewAccount
+from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane, take
@@ -48,7 +48,7 @@ from parcelwire.domain.push import SUPERSEDE_AFTER, PushEvent
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Marks
-from parcelwire.ports import Changed, Charge, Document, Refreshed, Store
+from parcelwire.ports import Changed, Charge, Document, Refreshed, Store, Turn
 
 DOCUMENT = Document(b'{"a":[1,2]}', b"null", ("ups", "usps"))
 MAY, JUNE = "2026-05", "2026-06"
@@ -717,6 +717,104 @@ async def test_the_newest_attempts_come_first(store: Store) -> None:
     newest = await store.attempts(shipment.id, 3)
     assert [item.at for item in newest] == [NOW + MINUTE * minutes for minutes in (2, 1, 1)]
     assert len(await store.attempts(shipment.id, 10)) == 4
+
+
+# --- turns ------------------------------------------------------------------------------------------------
+
+
+async def turn(
+    store: Store, queue: str = "ups", *, most: int = 9, limits: Limits | None = None, now: datetime = NOW,
+    ahead: timedelta = timedelta(),
+) -> Turn:  # fmt: skip
+    """A turn with limits of one call a second."""
+    return await store.take_turn(queue, most, limits or Limits(per_s=1), now, now + LEASE, "turn", ahead)
+
+
+async def test_a_turn_takes_a_call_and_its_shipments(store: Store) -> None:
+    account = await account_in(store)
+    due = [await tracked(store, account) for _ in range(3)]
+    taken = await turn(store, most=2)
+    assert taken.grant is not None
+    assert taken.grant.granted
+    assert [item.shipment.id for item in taken.due] == [shipment.id for shipment in due[:2]]
+    assert all(item.shipment.lease == "turn" for item in taken.due)
+    assert await store.lane("ups") == taken.grant.lane
+    assert taken.grant.lane.used == 1
+
+
+async def test_a_turn_without_due_shipments_costs_no_call(store: Store) -> None:
+    account = await account_in(store)
+    await tracked(store, account, at=NOW + SECOND)
+    assert await turn(store) == Turn()
+    assert await store.lane("ups") == Lane("ups")
+
+
+async def test_a_refused_turn_claims_nothing(store: Store) -> None:
+    account = await account_in(store)
+    for _ in range(2):
+        await tracked(store, account)
+    assert (await turn(store, most=1)).due
+    refused = await turn(store, most=1)
+    assert refused.grant is not None
+    assert (refused.grant.granted, refused.grant.retry_at, refused.due) == (False, NOW + SECOND, ())
+    assert len(await claimed(store)) == 1
+
+
+async def test_side_queues_share_the_limits_of_their_lane(store: Store) -> None:
+    account = await account_in(store)
+    await tracked(store, account)
+    await tracked(store, account, lane="ups/4")
+    assert (await turn(store, "ups/4")).due
+    refused = await turn(store, "ups")
+    assert refused.grant is not None
+    assert not refused.grant.granted
+    assert await store.lane("ups/4") == Lane("ups/4")
+
+
+async def answered(store: Store, account: Account, at: datetime, again: timedelta) -> Shipment:
+    """A shipment that was asked about at ``at`` and is due ``again`` later."""
+    shipment = await tracked(store, account)
+    due = await store.claim_one(shipment.id, NOW + LEASE, "before")
+    assert due is not None
+    await store.complete([refreshed(due.shipment, at=at, again=again)])
+    return shipment
+
+
+async def test_a_call_takes_along_what_is_nearly_due(store: Store) -> None:
+    """Only what has waited three quarters of its interval, and never what is leased or further away than
+    ``ahead``; and only when something is due anyway."""
+    account = await account_in(store)
+    near = await answered(store, account, NOW - 45 * MINUTE, HOUR)
+    await answered(store, account, NOW - 10 * MINUTE, 20 * MINUTE)  # has waited half of it
+    await answered(store, account, NOW - 10 * HOUR, 10 * HOUR + 16 * MINUTE)  # too far away
+    leased = await answered(store, account, NOW - 45 * MINUTE, HOUR)
+    await store.claim_one(leased.id, NOW + MINUTE, "other")
+    assert await turn(store, ahead=15 * MINUTE) == Turn()
+    due = await tracked(store, account)
+    taken = await turn(store, ahead=15 * MINUTE)
+    assert {item.shipment.id for item in taken.due} == {near.id, due.id}
+
+
+async def test_a_census_counts_what_is_refreshed_by_schedule_in_all_queues_of_a_lane(store: Store) -> None:
+    account = await account_in(store)
+    await tracked(store, account)
+    await tracked(store, account, lane="ups/1")
+    await tracked(store, account, lane="ups:other")
+    await tracked(store, account, carrier="dhl")
+    await store.change([stop(await tracked(store, account))], NOW)
+    assert await store.census("ups") == {None: 2}
+    assert await store.census("ups:other") == {None: 1}
+    assert await store.census("gls") == {}
+
+
+async def test_a_shipment_in_a_side_queue_is_not_rerouted_home(store: Store) -> None:
+    """What is known about a poisonous number survives a restart."""
+    account = await account_in(store)
+    alone = await tracked(store, account, lane="ups/1", at=NOW + DAY)
+    other = await tracked(store, account, lane="none/1", at=NOW + DAY)
+    assert await store.reroute("ups", "ups", NOW) == 1
+    assert await stored(store, alone) == alone
+    assert (await stored(store, other)).lane == "ups"
 
 
 # --- reroute, rewind, prune -------------------------------------------------------------------------------

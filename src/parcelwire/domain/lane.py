@@ -11,6 +11,7 @@ from math import ceil
 from parcelwire.domain.errors import (
     CarrierError,
     InvalidNumber,
+    MalformedReply,
     Refused,
     Throttled,
     Unavailable,
@@ -112,7 +113,7 @@ def settle(lane: Lane, error: CarrierError | None, now: datetime) -> Lane:
         if after.refusals >= REFUSED_AFTER:
             return _block(after, BLOCK_MAX_S, f"credential refused {after.refusals} times: {error}", now)
         return after
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | MalformedReply):  # a page in their stead is an outage, too
         after = replace(lane, revision=revision, fails=lane.fails + 1)
         if after.fails >= BREAKER_AFTER:
             wait = min(BLOCK_MAX_S, BREAKER_FIRST_S * 2 ** min(after.fails - BREAKER_AFTER, 10))

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from parcelwire.domain.schedule import NORMAL_PACE, Pace
 from parcelwire.domain.shipment import Shipment
+from parcelwire.flows.load import Loads
 from parcelwire.ports import Carrier, Clock, Fetcher, Store, Zones
 from parcelwire.wire.directory import Directory, Entry
 
@@ -55,6 +56,7 @@ class Context:
     pace: Pace = NORMAL_PACE
     paces: Mapping[str, Pace] = field(default_factory=dict)  # by source slug, where it differs
     lease: timedelta = timedelta(seconds=60)
+    loads: Loads = field(default_factory=Loads)
 
     def pace_of(self, carrier: str) -> Pace:
         """How time runs for a carrier."""

@@ -20,7 +20,7 @@ from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import tracked
 from parcelwire.flows.identify import addresses, code_given, number_of
-from parcelwire.flows.refresh import ask, outcome
+from parcelwire.flows.refresh import ask, outcome, pace_of
 from parcelwire.flows.register import want
 from parcelwire.ports import Charge, Document
 from parcelwire.wire.v22 import (
@@ -202,7 +202,8 @@ async def _refresh(context: Context, shipment: Shipment) -> CallerError | None:
     conversation = await ask(context, source, grant.lane, [due])
     said = conversation.answers[shipment.number]
     raw = conversation.replies[-1] if conversation.replies else None
-    result = outcome(context, source, due, said, lane=name, ms=conversation.ms, raw=raw)
+    pace = await pace_of(context, source, due, name)
+    result = outcome(context, source, due, said, pace=pace, lane=name, ms=conversation.ms, raw=raw)
     await context.store.complete([result])
     return _caller_error(said)
 

@@ -2,15 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from parcelwire.domain.errors import CarrierError, InvalidNumber, MissingCredential, UnknownNumber
+from parcelwire.domain.errors import (
+    CarrierError,
+    InvalidNumber,
+    MalformedReply,
+    MissingCredential,
+    Throttled,
+    Unavailable,
+    UnknownNumber,
+)
 from parcelwire.domain.exchange import Conversation, Query, Reply
-from parcelwire.domain.lane import Lane, charge, settle, take
+from parcelwire.domain.lane import BREAKER_AFTER, Lane, charge, settle
 from parcelwire.domain.merge import History, add
 from parcelwire.domain.push import NewPush, PushEvent
+from parcelwire.domain.queue import batch_of, home, queue_after
 from parcelwire.domain.report import Report
-from parcelwire.domain.schedule import NO_SOURCE_INTERVAL, Next, after_failure, ends, expired, next_refresh
+from parcelwire.domain.schedule import (
+    NO_SOURCE_INTERVAL,
+    Next,
+    Pace,
+    after_failure,
+    ends,
+    expired,
+    next_refresh,
+)
 from parcelwire.domain.shipment import Action, Phase, Shipment, StopReason
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Timeline, assemble
@@ -21,6 +38,7 @@ from parcelwire.flows.stop import stopping
 from parcelwire.ports import Attempt, Carrier, Due, Refreshed
 
 NO_SOURCE_BATCH = 500
+AHEAD = timedelta(minutes=15)  # a call that is made anyway takes shipments along that are due so soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +50,8 @@ class Round:
     outcomes: tuple[tuple[Shipment, Attempt], ...] = ()
     wait_until: datetime | None = None
     why: str | None = None
+    ms: int | None = None  # how long the conversation took; None: there was none
+    overloaded: bool = False  # the carrier did not keep up
 
 
 async def refresh_lane(context: Context, name: str) -> Round:
@@ -42,17 +62,21 @@ async def refresh_lane(context: Context, name: str) -> Round:
     if source is None:
         due = await context.store.claim(name, NO_SOURCE_BATCH, now, until, lease)
         return await _save(context, [_without_source(context, item, now) for item in due])
-    lane = await context.store.lane(name)
-    grant = take(lane, source.limits, now)
-    if not grant.granted:
-        return Round(wait_until=grant.retry_at, why=grant.why)
-    if not await context.store.save_lane(grant.lane, lane.revision):
-        return Round()  # another process took the turn
-    due = await context.store.claim(name, source.batch, now, until, lease)
-    if not due:
+    most = batch_of(name, source.batch)
+    every = context.paces.get(source.slug, context.pace).every
+    ahead = AHEAD if most > 1 and every is None else timedelta()
+    turn = await context.store.take_turn(name, most, source.limits, now, until, lease, ahead)
+    if turn.grant is None:
         return Round()
-    conversation = await ask(context, source, grant.lane, due)
-    return await _save(context, [_after(context, source, item, conversation, name) for item in due])
+    if not turn.grant.granted:
+        return Round(wait_until=turn.grant.retry_at, why=turn.grant.why)
+    conversation = await ask(context, source, turn.grant.lane, turn.due)
+    results = await _results(context, source, turn.due, conversation, name)
+    return replace(
+        await _save(context, results),
+        ms=conversation.ms,
+        overloaded=isinstance(conversation.error, Throttled | Unavailable),
+    )
 
 
 async def ask(context: Context, source: Carrier, lane: Lane, due: Sequence[Due]) -> Conversation:
@@ -66,17 +90,26 @@ async def ask(context: Context, source: Carrier, lane: Lane, due: Sequence[Due])
     conversation = await context.fetcher.ask(source, list(queries.values()))
     while True:
         now = context.clock.now()
-        after = settle(
-            charge(lane, source.limits, len(conversation.replies) - 1, now), conversation.error, now
-        )
+        after = charge(lane, source.limits, len(conversation.replies) - 1, now)
+        if lane.fails >= BREAKER_AFTER or not _parked(due, conversation.error):
+            after = settle(after, conversation.error, now)
         if after is lane or await context.store.save_lane(after, lane.revision):
             return conversation
         lane = await context.store.lane(lane.name)
 
 
+def _parked(due: Sequence[Due], error: CarrierError | None) -> bool:
+    """A number that is known to spoil calls spoiled its own: that says nothing about the lane."""
+    return (
+        isinstance(error, MalformedReply)
+        and len(due) == 1
+        and due[0].shipment.lane != home(due[0].shipment.lane)
+    )
+
+
 def source_of_lane(context: Context, name: str) -> Carrier | None:
-    """The carrier file that a lane asks; a lane is named ``slug`` or ``slug:credential``."""
-    slug = name.partition(":")[0]
+    """The carrier file that a queue asks; a lane is named ``slug`` or ``slug:credential``."""
+    slug = home(name).partition(":")[0]
     return next((source for source in context.routes.sources.values() if source.slug == slug), None)
 
 
@@ -85,10 +118,32 @@ async def _save(context: Context, results: Sequence[Refreshed]) -> Round:
     return Round(len(results), dropped, tuple((result.shipment, result.attempt) for result in results))
 
 
-def _after(context: Context, source: Carrier, due: Due, conversation: Conversation, lane: str) -> Refreshed:
-    answer = conversation.answers[due.shipment.number]
+async def _results(
+    context: Context, source: Carrier, due: Sequence[Due], conversation: Conversation, name: str
+) -> list[Refreshed]:
+    """What a conversation changes about its shipments: all go to a smaller queue when one may be to blame."""
     raw = conversation.replies[-1] if conversation.replies else None
-    return outcome(context, source, due, answer, lane=lane, ms=conversation.ms, raw=raw)
+    queue = queue_after(name, conversation.error, [item.shipment.fails for item in due])
+    results = []
+    for item in due:
+        answer = conversation.answers[item.shipment.number]
+        pace = await pace_of(context, source, item, name)
+        result = outcome(context, source, item, answer, pace=pace, lane=name, ms=conversation.ms, raw=raw)
+        results.append(result if queue == name else _moved(result, queue))
+    return results
+
+
+def _moved(result: Refreshed, queue: str) -> Refreshed:
+    """The same shipment in another queue, to be asked about again at once."""
+    at = result.shipment.refresh_at and result.attempt.at
+    attempt = replace(result.attempt, text=f"{result.attempt.text}; asked again in smaller calls: {queue}")
+    return replace(result, shipment=replace(result.shipment, lane=queue, refresh_at=at), attempt=attempt)
+
+
+async def pace_of(context: Context, source: Carrier, due: Due, queue: str) -> Pace:
+    """How time runs for a shipment, as far as the limits of its source allow."""
+    pace = context.pace_of(due.shipment.carrier)
+    return await context.loads.pace(pace, context.store, source, queue, context.clock.now())
 
 
 def outcome(
@@ -97,13 +152,13 @@ def outcome(
     due: Due,
     answer: Report | CarrierError,
     *,
+    pace: Pace,
     lane: str,
     ms: int,
     raw: Reply | None,
 ) -> Refreshed:
-    """What one answer changes about one shipment."""
+    """What one answer changes about one shipment. Whoever gets an answer goes home from a side queue."""
     now = context.clock.now()
-    pace = context.pace_of(due.shipment.carrier)
     before = replace(due.shipment, asked_at=now)
     if isinstance(answer, Report):
         report = settle_times(answer, context.zone_of, now)
@@ -111,7 +166,7 @@ def outcome(
         history = add(own, source.slug, report, now)
         others = [item for item in due.histories if item.source != source.slug]
         timeline = assemble([history, *others], now)
-        told = replace(before, trouble=None, fails=0, answered_at=now)
+        told = replace(before, trouble=None, fails=0, answered_at=now, lane=home(before.lane))
         planned = next_refresh(timeline.sub_status, before.since, now, pace, timeline.estimate)
         text = f"{timeline.sub_status.value}, {sum(len(leg.scans) for leg in timeline.legs)} events"
         if report.unmapped:
@@ -119,12 +174,14 @@ def outcome(
         attempt = Attempt(now, lane, "report", ms, f"{text}; {_next_text(planned)}")
         return _shown(context, told, timeline, planned, attempt, history, raw)
     if isinstance(answer, UnknownNumber | InvalidNumber):
+        invalid = isinstance(answer, InvalidNumber)
         planned = next_refresh(before.sub_status, before.since, now, pace)
         attempt = Attempt(now, lane, answer.outcome, ms, f"{answer}; {_next_text(planned)}")
         told = replace(before, trouble=None, fails=0, answered_at=now)
+        if not invalid:  # one that can never be spoils the next call, too
+            told = replace(told, lane=home(before.lane))
         if any(history.seen for history in due.histories):  # carriers forget; we do not
             return _shown(context, told, assemble(due.histories, now), planned, attempt, None, raw)
-        invalid = isinstance(answer, InvalidNumber)
         nothing = SubStatus.NOT_FOUND_INVALID_CODE if invalid else SubStatus.NOT_FOUND_OTHER
         return _shown(context, told, Timeline(nothing), planned, attempt, None, raw)
     silent = replace(before, trouble=f"{answer.outcome}: {answer}", fails=before.fails + 1)

@@ -9,13 +9,29 @@ from hashlib import blake2b
 from typing import Any
 
 from parcelwire.domain.exchange import Reply
+from parcelwire.domain.lane import Lane, take
+from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import History, earlier
+from parcelwire.domain.queue import home
 from parcelwire.domain.shipment import Shipment
-from parcelwire.ports import Due, Refreshed
-from parcelwire.store.rows import history_bytes, history_of, micros, mutable_values, shipment_of
+from parcelwire.domain.status import SubStatus
+from parcelwire.ports import Due, Refreshed, Turn
+from parcelwire.store.rows import (
+    LANE,
+    history_bytes,
+    history_of,
+    lane_of,
+    lane_values,
+    micros,
+    mutable_values,
+    shipment_of,
+)
 from parcelwire.store.sqlite import pushes
 from parcelwire.store.sqlite.registrations import COLUMNS, UPDATE
 
+AHEAD_PART = 4  # of its interval may be left when a shipment is asked about ahead of its time
+_LANE = ", ".join(LANE)
+_LANE_MARKS = ", ".join("?" * len(LANE))
 _CLAIM = f"""
 UPDATE shipment SET lease = ?, refresh_at = ? WHERE id IN (
   SELECT min(id) FROM (
@@ -23,6 +39,24 @@ UPDATE shipment SET lease = ?, refresh_at = ? WHERE id IN (
     ORDER BY refresh_at LIMIT ?
   ) GROUP BY number
 ) RETURNING {COLUMNS}
+"""
+_DUE = "SELECT 1 FROM shipment WHERE lane = ? AND refresh_at IS NOT NULL AND refresh_at <= ? LIMIT 1"
+_CLAIM_AHEAD = f"""
+UPDATE shipment SET lease = ?1, refresh_at = ?2 WHERE id IN (
+  SELECT min(id) FROM (
+    SELECT id, number FROM shipment WHERE lane = ?3 AND refresh_at IS NOT NULL AND refresh_at <= ?5
+    AND (refresh_at <= ?4 OR (lease IS NULL AND (refresh_at - ?4) * {AHEAD_PART} <= refresh_at - asked_at))
+    ORDER BY refresh_at LIMIT ?6
+  ) GROUP BY number
+) RETURNING {COLUMNS}
+"""
+_CENSUS = """
+SELECT sub_status, count(*) FROM shipment
+WHERE (lane = ?1 OR lane > ?1 || '/' AND lane < ?1 || '0') AND refresh_at IS NOT NULL GROUP BY sub_status
+"""
+_REROUTE = """
+UPDATE shipment SET lane = ?1, lease = NULL, refresh_at = iif(refresh_at IS NULL, NULL, ?2)
+WHERE carrier = ?3 AND lane <> ?1 AND NOT (lane > ?1 || '/' AND lane < ?1 || '0')
 """
 _HISTORIES = """
 SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM json_each(?)) ORDER BY source
@@ -40,6 +74,49 @@ def claim(
     """Those of a lane that have been due longest."""
     rows = c.execute(_CLAIM, (lease, micros(until), lane, micros(now), most)).fetchall()
     return _with_histories(c, [shipment_of(row) for row in rows])
+
+
+def take_turn(
+    c: sqlite3.Connection,
+    queue: str,
+    most: int,
+    limits: Limits,
+    now: datetime,
+    until: datetime,
+    lease: str,
+    ahead: timedelta,
+) -> Turn:
+    """A call and the shipments for it; nothing changes when one of them is not to be had."""
+    at = micros(now)
+    if c.execute(_DUE, (queue, at)).fetchone() is None:
+        return Turn()
+    grant = take(read_lane(c, home(queue)), limits, now)
+    if not grant.granted:
+        return Turn(grant)
+    write_lane(c, grant.lane)
+    rows = c.execute(_CLAIM_AHEAD, (lease, micros(until), queue, at, micros(now + ahead), most)).fetchall()
+    return Turn(grant, tuple(_with_histories(c, [shipment_of(row) for row in rows])))
+
+
+def read_lane(c: sqlite3.Connection, name: str) -> Lane:
+    """A lane; a fresh one when it was never used."""
+    row = c.execute(f"SELECT {_LANE} FROM lane WHERE name = ?", (name,)).fetchone()
+    return lane_of(row) if row else Lane(name)
+
+
+def write_lane(c: sqlite3.Connection, lane: Lane) -> None:
+    """Keep a lane."""
+    c.execute(f"INSERT OR REPLACE INTO lane ({_LANE}) VALUES ({_LANE_MARKS})", lane_values(lane))
+
+
+def census(c: sqlite3.Connection, lane: str) -> dict[SubStatus | None, int]:
+    """Shipments of a lane by sub-status."""
+    return {SubStatus(name) if name else None: count for name, count in c.execute(_CENSUS, (lane,))}
+
+
+def reroute(c: sqlite3.Connection, carrier: str, lane: str, now: datetime) -> int:
+    """Move the shipments of a carrier; answers how many."""
+    return c.execute(_REROUTE, (lane, micros(now), carrier)).rowcount
 
 
 def claim_one(c: sqlite3.Connection, shipment: int, until: datetime, lease: str) -> Due | None:

@@ -13,19 +13,12 @@ from typing import Any, TypeVar
 from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.lane import Lane
+from parcelwire.domain.limits import Limits
 from parcelwire.domain.push import PushJob, PushResult
 from parcelwire.domain.shipment import Shipment
-from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Wanted
-from parcelwire.store.rows import (
-    LANE,
-    SHIPMENT,
-    document_of,
-    lane_of,
-    lane_values,
-    micros,
-    moment,
-    shipment_of,
-)
+from parcelwire.domain.status import SubStatus
+from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Turn, Wanted
+from parcelwire.store.rows import SHIPMENT, document_of, micros, moment, shipment_of
 from parcelwire.store.sqlite import file, pushes, quota, refreshes, registrations
 from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
@@ -233,22 +226,33 @@ class SqliteStore:
         return await self._read(lambda c: {name: moment(at) for name, at in c.execute(_LANES)})
 
     async def lane(self, name: str) -> Lane:
-        def work(c: _Connection) -> Lane:
-            row = c.execute(f"SELECT {', '.join(LANE)} FROM lane WHERE name = ?", (name,)).fetchone()
-            return lane_of(row) if row else Lane(name)
-
-        return await self._read(work)
+        return await self._read(lambda c: refreshes.read_lane(c, name))
 
     async def save_lane(self, lane: Lane, revision: int) -> bool:
         def work(c: _Connection) -> bool:
-            row = c.execute("SELECT revision FROM lane WHERE name = ?", (lane.name,)).fetchone()
-            if (row[0] if row else 0) != revision:
+            if refreshes.read_lane(c, lane.name).revision != revision:
                 return False
-            marks = ", ".join("?" * len(LANE))
-            c.execute(f"INSERT OR REPLACE INTO lane ({', '.join(LANE)}) VALUES ({marks})", lane_values(lane))
+            refreshes.write_lane(c, lane)
             return True
 
         return await self._write(work)
+
+    async def census(self, lane: str) -> dict[SubStatus | None, int]:
+        return await self._read(lambda c: refreshes.census(c, lane))
+
+    async def take_turn(
+        self,
+        queue: str,
+        most: int,
+        limits: Limits,
+        now: datetime,
+        until: datetime,
+        lease: str,
+        ahead: timedelta = timedelta(),
+    ) -> Turn:
+        return await self._write(
+            lambda c: refreshes.take_turn(c, queue, most, limits, now, until, lease, ahead)
+        )
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
         return await self._write(lambda c: refreshes.claim(c, lane, most, now, until, lease))
@@ -263,15 +267,7 @@ class SqliteStore:
         )
 
     async def reroute(self, carrier: str, lane: str, now: datetime) -> int:
-        return await self._write(
-            lambda c: (
-                c.execute(
-                    """UPDATE shipment SET lane = ?, lease = NULL,
-                    refresh_at = iif(refresh_at IS NULL, NULL, ?) WHERE carrier = ? AND lane <> ?""",
-                    (lane, micros(now), carrier, lane),
-                ).rowcount
-            )
-        )
+        return await self._write(lambda c: refreshes.reroute(c, carrier, lane, now))
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
         def work(c: _Connection) -> list[Attempt]:
