@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.domain.stories import HOUR, NOW, START, event, history, hourly, zone_of
 
-from parcelwire.domain.merge import CORRECTION_MAX, History, add, begin, earlier, event_key, merge, visible
+from parcelwire.domain.merge import (
+    CORRECTION_MAX,
+    History,
+    add,
+    begin,
+    earlier,
+    event_key,
+    merge,
+    unchanged,
+    visible,
+)
 from parcelwire.domain.report import Address, Estimate, Event, Moment, Report
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import assemble
@@ -290,3 +300,40 @@ def test_no_further_answer_takes_delivered_back(
 def test_two_answers_of_one_instant_merge_the_same_in_either_order() -> None:
     one, two = history([LABEL], service="a"), history([PICKED], service="b")
     assert merge(one, two) == merge(two, one)
+
+
+# --- nothing new ------------------------------------------------------------------------------------------
+
+
+def settled(newest_first: Sequence[Event], **facts: Any) -> Report:
+    return settle(Report("A12345", events=tuple(newest_first), **facts), zone_of, NOW)
+
+
+@given(ANSWERS, ANSWER)
+def test_an_answer_that_repeats_what_is_known_would_change_nothing(
+    given_answers: list[tuple[list[Event], dict[str, Any]]], again: tuple[list[Event], dict[str, Any]]
+) -> None:
+    """Property: what ``unchanged`` promises is what merging would do: same events, same facts."""
+    known = reduce(merge, made(given_answers))
+    for events, facts in (again, given_answers[-1]):
+        report = settled(list(reversed(events)), **facts)
+        if unchanged(known, report):
+            after = add(known, known.source, report, NOW + DAY)
+            assert (after.seen, after.report, after.older) == (known.seen, known.report, {})
+
+
+def test_the_same_answer_again_is_recognised_and_every_difference_too() -> None:
+    """One event more or less, another text, another fact: each is news."""
+    report = settled([PICKED, LABEL], service="Parcel")
+    known = begin("ups", report, NOW)
+    assert unchanged(known, report)
+    assert unchanged(add(known, "ups", report, NOW + DAY), report)
+    for other in (
+        settled([MOVING, PICKED, LABEL], service="Parcel"),
+        settled([LABEL], service="Parcel"),
+        settled([replace(PICKED, description="Collected"), LABEL], service="Parcel"),
+        settled([PICKED, LABEL], service="Letter"),
+        settled([PICKED, LABEL]),
+    ):
+        assert not unchanged(known, other)
+    assert not unchanged(add(known, "ups", settled([LABEL], service="Parcel"), NOW + DAY), report)

@@ -56,7 +56,7 @@ def begin(source: str, report: Report, asked_at: datetime) -> History:
 
 def merge(one: History, two: History) -> History:
     """Both histories of the same source as one."""
-    new, old = (one, two) if _recency(one) >= _recency(two) else (two, one)
+    new, old = (one, two) if _is_newer(one, two) else (two, one)
     seen = {event_key(item.event): item for item in new.seen}
     for item in old.seen:
         key = event_key(item.event)
@@ -70,6 +70,19 @@ def add(history: History | None, source: str, report: Report, asked_at: datetime
     """The history with one more answer. A report without events and status adds nothing but its facts."""
     latest = begin(source, report, asked_at)
     return latest if history is None else merge(history, latest)
+
+
+def unchanged(history: History, report: Report) -> bool:
+    """Whether a settled report says exactly what is known: no new event, none missing, the same facts."""
+    seen = history.seen
+    return (
+        len(seen) == len(report.events)
+        and not history.older
+        and all(
+            item.last is None and item.event == event for item, event in zip(seen, report.events, strict=True)
+        )
+        and replace(report, events=()) == history.report
+    )
 
 
 def earlier(history: History, by: timedelta) -> History:
@@ -101,6 +114,9 @@ def event_key(event: Event) -> EventKey:
 def visible(history: History) -> Iterator[Event]:
     """The events to show, newest first: all but those that a later answer corrected or took back."""
     voided = frozenset(history.report.voided)
+    if not voided and all(item.last is None for item in history.seen):  # the newest answer holds all of them
+        yield from (item.event for item in history.seen)
+        return
     by_scan: dict[tuple[str, str, str], list[Seen]] = {}
     for item in history.seen:
         by_scan.setdefault(_scan(item.event), []).append(item)
@@ -175,9 +191,11 @@ def _said(history: History) -> datetime | None:
     return history.older.get("current", history.asked_at if spoke else None)
 
 
-def _recency(history: History) -> tuple[datetime, str]:
+def _is_newer(one: History, two: History) -> bool:
+    if one.asked_at != two.asked_at:
+        return one.asked_at > two.asked_at
     # Two answers of one instant: any fixed choice will do, as long as it does not depend on the order.
-    return history.asked_at, repr(history.report)
+    return repr(one.report) >= repr(two.report)
 
 
 def _sorted(seen: dict[EventKey, Seen]) -> tuple[Seen, ...]:

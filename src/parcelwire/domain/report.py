@@ -112,7 +112,10 @@ def clean(text: object) -> str | None:
     """
     if not isinstance(text, str):
         return None
-    if not (text.isascii() and text.isprintable()):
+    if text.isascii() and text.isprintable():
+        if "  " not in text and 0 < len(text) <= TEXT_MAX and text[0] != " " and text[-1] != " ":
+            return text  # clean as it is: nearly always
+    else:
         text = "".join(_safe(character) for character in text)
     return " ".join(text.split())[:TEXT_MAX].rstrip() or None
 

@@ -15,7 +15,7 @@ from parcelwire.domain.errors import (
 )
 from parcelwire.domain.exchange import Conversation, Query, Reply
 from parcelwire.domain.lane import BREAKER_AFTER, Lane, charge, settle
-from parcelwire.domain.merge import History, add
+from parcelwire.domain.merge import History, add, unchanged
 from parcelwire.domain.push import NewPush, PushEvent
 from parcelwire.domain.queue import batch_of, home, queue_after
 from parcelwire.domain.report import Report
@@ -38,6 +38,7 @@ from parcelwire.flows.stop import stopping
 from parcelwire.ports import Attempt, Carrier, Due, Refreshed
 
 NO_SOURCE_BATCH = 500
+REPORT = "report"  # the outcome of an answer that is one
 AHEAD = timedelta(minutes=15)  # a call that is made anyway takes shipments along that are due so soon
 
 
@@ -158,37 +159,80 @@ def outcome(
     raw: Reply | None,
 ) -> Refreshed:
     """What one answer changes about one shipment. Whoever gets an answer goes home from a side queue."""
-    now = context.clock.now()
-    before = replace(due.shipment, asked_at=now)
+    now, before = context.clock.now(), due.shipment
     if isinstance(answer, Report):
         report = settle_times(answer, context.zone_of, now)
         own = next((item for item in due.histories if item.source == source.slug), None)
+        if own is not None and _same(context, due, own, report):
+            return _again(context, due.shipment, own, report, Attempt(now, lane, REPORT, ms, ""), pace, raw)
         history = add(own, source.slug, report, now)
         others = [item for item in due.histories if item.source != source.slug]
         timeline = assemble([history, *others], now)
-        told = replace(before, trouble=None, fails=0, answered_at=now, lane=home(before.lane))
+        told = _told(before, now, home(before.lane))
         planned = next_refresh(timeline.sub_status, before.since, now, pace, timeline.estimate)
-        text = f"{timeline.sub_status.value}, {sum(len(leg.scans) for leg in timeline.legs)} events"
-        if report.unmapped:
-            text += f", unmapped codes {', '.join(report.unmapped)}"
-        attempt = Attempt(now, lane, "report", ms, f"{text}; {_next_text(planned)}")
+        text = _text(timeline.sub_status, sum(len(leg.scans) for leg in timeline.legs), report)
+        attempt = Attempt(now, lane, REPORT, ms, f"{text}; {_next_text(planned)}")
         return _shown(context, told, timeline, planned, attempt, history, raw)
     if isinstance(answer, UnknownNumber | InvalidNumber):
         invalid = isinstance(answer, InvalidNumber)
         planned = next_refresh(before.sub_status, before.since, now, pace)
         attempt = Attempt(now, lane, answer.outcome, ms, f"{answer}; {_next_text(planned)}")
-        told = replace(before, trouble=None, fails=0, answered_at=now)
-        if not invalid:  # one that can never be spoils the next call, too
-            told = replace(told, lane=home(before.lane))
+        # One that can never be spoils the next call, too: it stays where it is.
+        told = _told(before, now, before.lane if invalid else home(before.lane))
         if any(history.seen for history in due.histories):  # carriers forget; we do not
             return _shown(context, told, assemble(due.histories, now), planned, attempt, None, raw)
         nothing = SubStatus.NOT_FOUND_INVALID_CODE if invalid else SubStatus.NOT_FOUND_OTHER
         return _shown(context, told, Timeline(nothing), planned, attempt, None, raw)
-    silent = replace(before, trouble=f"{answer.outcome}: {answer}", fails=before.fails + 1)
+    silent = replace(before, asked_at=now, trouble=f"{answer.outcome}: {answer}", fails=before.fails + 1)
     normal = next_refresh(before.sub_status, before.since, now, pace)
     planned = after_failure(answer, silent.fails, normal, now, pace)
     attempt = Attempt(now, lane, answer.outcome, ms, f"{answer}; {_next_text(planned)}")
     return _kept(context, silent, planned, attempt, raw)
+
+
+def _told(shipment: Shipment, now: datetime, lane: str) -> Shipment:
+    """The carrier has said something about it."""
+    return replace(shipment, asked_at=now, answered_at=now, trouble=None, fails=0, lane=lane)
+
+
+def _text(sub_status: SubStatus, events: int, report: Report) -> str:
+    """What the log says about an answer; it begins with the sub-status."""
+    unmapped = f", unmapped codes {', '.join(report.unmapped)}" if report.unmapped else ""
+    return f"{sub_status.value}, {events} events{unmapped}"
+
+
+def _same(context: Context, due: Due, own: History, report: Report) -> bool:
+    """Whether an answer repeats what is known, so that nothing is to be made anew. Nearly all answers do."""
+    shipment, now = due.shipment, context.clock.now()
+    newest = shipment.marks.newest
+    return (
+        len(due.histories) == 1
+        and shipment.digest is not None
+        and shipment.sub_status is not SubStatus.EXPIRED
+        and shipment.sub_status is not None
+        and (newest is None or newest <= own.asked_at)  # a scan ahead of the clock may count only now
+        and not expired(shipment.sub_status, newest, now, context.pace_of(shipment.carrier))
+        and unchanged(own, report)
+    )
+
+
+def _again(
+    context: Context,
+    shipment: Shipment,
+    own: History,
+    report: Report,
+    attempt: Attempt,
+    pace: Pace,
+    raw: Reply | None,
+) -> Refreshed:
+    """The carrier said the same again."""
+    now = attempt.at
+    assert shipment.sub_status is not None  # noqa: S101
+    planned = next_refresh(shipment.sub_status, shipment.since, now, pace, report.estimate)
+    text = f"{_text(shipment.sub_status, len(own.seen), report)}, nothing new; {_next_text(planned)}"
+    told = _planned(_told(shipment, now, home(shipment.lane)), planned)
+    history = History(own.source, now, own.report, own.seen, own.older)
+    return _ended(context, Refreshed(told, replace(attempt, text=text), history, None, (), raw))
 
 
 def _without_source(context: Context, due: Due, now: datetime) -> Refreshed:
@@ -212,19 +256,29 @@ def _shown(
     sub_status = timeline.sub_status
     if expired(sub_status, timeline.marks.newest, attempt.at, context.pace_of(shipment.carrier)):
         sub_status = SubStatus.EXPIRED
-    after = replace(shipment, sub_status=sub_status, descr=timeline.descr, marks=timeline.marks)
+    tracking = shipment.phase is Phase.TRACKING
+    after = replace(
+        shipment,
+        sub_status=sub_status,
+        descr=timeline.descr,
+        marks=timeline.marks,
+        refresh_at=planned.at if tracking else None,
+    )
     document = document_of(context, after, timeline)
     digest = digest_of(after, document)
     if digest == shipment.digest:
-        return _ended(context, Refreshed(_planned(after, planned), attempt, history, None, (), raw))
-    if sub_status is not SubStatus.EXPIRED:  # that is our own timer, not news: it must not put off the end
-        after = replace(after, changed_at=attempt.at)
-    after = replace(after, digest=digest)
-    if after.phase is not Phase.TRACKING:
-        return Refreshed(_planned(after, planned), attempt, history, document, (), raw)
-    after = replace(after, version=after.version + 1)
+        return _ended(context, Refreshed(after, attempt, history, None, (), raw))
+    after = replace(
+        after,
+        digest=digest,
+        # Expired is our own timer, not news: it must not put off the end.
+        changed_at=after.changed_at if sub_status is SubStatus.EXPIRED else attempt.at,
+        version=after.version + tracking,
+    )
+    if not tracking:
+        return Refreshed(after, attempt, history, document, (), raw)
     push = NewPush(PushEvent.UPDATED, after.version, updated_body(after, document, attempt.at))
-    return _ended(context, Refreshed(_planned(after, planned), attempt, history, document, (push,), raw))
+    return _ended(context, Refreshed(after, attempt, history, document, (push,), raw))
 
 
 def _kept(

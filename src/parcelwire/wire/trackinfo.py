@@ -163,6 +163,7 @@ class Naming(Protocol):
     def entry(self, source: str) -> Named: ...
 
 
+_UNKNOWN_COORDINATES = Coordinates()
 _METRICS = b"\x01"
 _STATUS = b"\x02"
 LEGS_MAX = 9
@@ -294,7 +295,9 @@ def milestone_of(stage: Stage, at: Moment | None) -> Milestone:
 
 
 def _address(place: Address) -> WireAddress:
-    return WireAddress(place.country, place.state, place.city, place.street, place.postal_code)
+    return WireAddress(
+        place.country, place.state, place.city, place.street, place.postal_code, _UNKNOWN_COORDINATES
+    )
 
 
 def _bound(at: Moment | None, time_of_day: str) -> str | None:
