@@ -129,8 +129,13 @@ def claim_one(c: sqlite3.Connection, shipment: int, until: datetime, lease: str)
     return next(iter(_with_histories(c, [shipment_of(row) for row in rows])), None)
 
 
-def complete(c: sqlite3.Connection, instance: str, result: Refreshed) -> bool:
-    """Save one result; False when its lease had gone."""
+def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed]) -> int:
+    """Save results; answers how many were dropped because their lease had gone."""
+    kept: dict[int, bytes] = {}  # a reply to a call is that of many shipments: it is hashed once
+    return sum(not _complete(c, instance, result, kept) for result in results)
+
+
+def _complete(c: sqlite3.Connection, instance: str, result: Refreshed, kept: dict[int, bytes]) -> bool:
     shipment = result.shipment
     held = c.execute(
         f"{UPDATE} WHERE id = ? AND lease = ?",
@@ -138,7 +143,9 @@ def complete(c: sqlite3.Connection, instance: str, result: Refreshed) -> bool:
     ).rowcount
     if not held:
         return False
-    raw = _keep_raw(c, result.raw, result.attempt.at) if result.raw else None
+    raw = kept.get(id(result.raw))
+    if raw is None and result.raw:
+        raw = kept[id(result.raw)] = _keep_raw(c, result.raw, result.attempt.at)
     if result.history is not None:
         _keep_history(c, shipment.id, result.history, raw)
     if result.document is not None:

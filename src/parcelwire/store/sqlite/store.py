@@ -262,7 +262,7 @@ class SqliteStore:
 
     async def complete(self, results: Sequence[Refreshed]) -> int:
         return await self._write(
-            lambda c: sum(not refreshes.complete(c, self._instance, result) for result in results),
+            lambda c: refreshes.complete(c, self._instance, results),
             hint=any(result.pushes for result in results),
         )
 
