@@ -22,7 +22,7 @@ from parcelwire.carriers._dhl_older import parse_mydhl, parse_xml
 from parcelwire.carriers._reading import Code, check_status, code_table, country, each, get, json_of, text
 from parcelwire.domain.errors import CarrierError, InvalidNumber, MalformedReply, Refused, UnknownNumber
 from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import Address, Estimate, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.times import EARLIEST, from_iso, naive
@@ -165,6 +165,7 @@ class Dhl:
     secrets: Sequence[str] = ("api_key",)
     batch = 1
     limits = Limits(per_s=PER_S, burst=1, per_day=250)  # of a new key; more by agreement with DHL
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002  (one key, one lane)
         return self.slug

@@ -6,7 +6,7 @@ Intervals: reference, carriers/INDEX ("default intervals"). Stop rules: 17TRACK'
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from parcelwire.domain.errors import CarrierError, Throttled
+from parcelwire.domain.errors import CarrierError, QuotaSpent, Throttled
 from parcelwire.domain.report import Estimate
 from parcelwire.domain.status import FINISHED, Status, SubStatus
 
@@ -37,6 +37,7 @@ FAILED_FIRST = timedelta(minutes=1)  # after a failed refresh; doubles up to the
 SILENT_DAYS = 30  # without a new event: Expired, and tracking ends
 DONE_DAYS = 15  # after delivery or return without a change: tracking ends
 NO_SOURCE_INTERVAL = 24 * HOUR
+QUOTA_INTERVAL = 6 * HOUR  # an upstream's quota comes back by the day, the month, or by hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ def after_failure(
     unless the carrier asked for more patience."""
     first = min(FAILED_FIRST, pace.every) if pace.every else FAILED_FIRST
     wait = min(first * 2 ** min(fails - 1, 16), max(normal.at - now, first))
+    if isinstance(error, QuotaSpent):
+        return Next(now + QUOTA_INTERVAL, "until there is quota again")
     if isinstance(error, Throttled) and error.retry_after_s is not None:
         wait = max(wait, timedelta(seconds=error.retry_after_s))
     return Next(now + wait, f"{error.outcome}, attempt {fails}")

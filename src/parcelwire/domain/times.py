@@ -121,7 +121,8 @@ def settle(report: Report, zone_of: ZoneOf, now: datetime) -> Report:
                 end=in_zone(estimate.end, there) if estimate.end else None,
             )
     delivered = _plausible(delivered, now) if delivered else None
-    return replace(report, events=tuple(ordered), delivered=delivered, estimate=estimate)
+    further = tuple(settle(other, zone_of, now) for other in report.further)
+    return replace(report, events=tuple(ordered), delivered=delivered, estimate=estimate, further=further)
 
 
 def _timed(event: Event, zone_of: ZoneOf, default: tzinfo | None, now: datetime) -> Moment:

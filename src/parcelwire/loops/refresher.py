@@ -3,8 +3,9 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from parcelwire.flows.context import NO_SOURCE, Context
-from parcelwire.flows.refresh import Round, refresh_lane, source_of_lane
+from parcelwire.flows.context import Context
+from parcelwire.flows.refresh import Round, refresh_lane
+from parcelwire.flows.routes import NO_SOURCE
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.loops.wait import wait
 
@@ -67,7 +68,7 @@ class Refresher:
         return pause
 
     def _calls(self, lane: str) -> int:
-        source = source_of_lane(self._context, lane)
+        source = self._context.routes.named(lane)
         return LANE_CALLS if source and source.limits.per_s is None else 1
 
     async def _turns_of(self, lane: str) -> None:

@@ -13,7 +13,7 @@ from parcelwire.domain.merge import History, earlier
 from parcelwire.domain.shipment import Shipment
 from parcelwire.ports import Due, Refreshed
 from parcelwire.store.rows import history_bytes, history_of, micros, mutable_values, shipment_of
-from parcelwire.store.sqlite import pushes
+from parcelwire.store.sqlite import pushes, upstream
 from parcelwire.store.sqlite.registrations import COLUMNS, UPDATE
 
 _CLAIM = f"""
@@ -28,6 +28,8 @@ _HISTORIES = """
 SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM json_each(?)) ORDER BY source
 """
 _FORGET_PUSHES = "DELETE FROM push WHERE created_at < ? AND state IN ('sent', 'superseded')"
+# 60 days longer than the rest: a push that is sent again must still be known
+_FORGET_INBOX = "DELETE FROM inbox WHERE at < ? - 5184000000000 AND state IN ('done', 'unknown')"
 _FORGET_RAW = """
 DELETE FROM raw_reply WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM source_report WHERE raw = ?1)
   AND NOT EXISTS (SELECT 1 FROM refresh_log WHERE raw = ?1)
@@ -62,8 +64,11 @@ def complete(c: sqlite3.Connection, instance: str, result: Refreshed) -> bool:
     if not held:
         return False
     raw = _keep_raw(c, result.raw, result.attempt.at) if result.raw else None
-    if result.history is not None:
-        _keep_history(c, shipment.id, result.history, raw)
+    for history in result.histories:
+        _keep_history(c, shipment.id, history, raw)
+    if result.given_up is not None:
+        pair = shipment.number, shipment.carrier
+        upstream.give_up(c, shipment.lane.partition(":")[0], pair, result.given_up)
     if result.document is not None:
         document = result.document
         c.execute(
@@ -76,7 +81,7 @@ def complete(c: sqlite3.Connection, instance: str, result: Refreshed) -> bool:
         VALUES (?, ?, ?, ?, ?, ?, ?)""",
         (
             shipment.id, micros(attempt.at), attempt.lane, attempt.outcome, attempt.ms, attempt.text,
-            None if result.history else raw,
+            None if result.histories else raw,
         ),
     )  # fmt: skip
     pushes.enqueue(c, instance, shipment, result.pushes, attempt.at)
@@ -111,10 +116,11 @@ def _keep_history(c: sqlite3.Connection, shipment: int, history: History, raw: b
 
 
 def prune(c: sqlite3.Connection, before: datetime) -> int:
-    """Forget log rows and finished pushes older than ``before``, and raw replies that only they knew."""
+    """Forget log rows and finished pushes (out and in) of before, and raw replies that only they knew."""
     logged = c.execute("DELETE FROM refresh_log WHERE at < ? RETURNING raw", (micros(before),)).fetchall()
     c.executemany(_FORGET_RAW, {row for row in logged if row[0] is not None})
-    return len(logged) + c.execute(_FORGET_PUSHES, (micros(before),)).rowcount
+    done = [c.execute(statement, (micros(before),)).rowcount for statement in (_FORGET_PUSHES, _FORGET_INBOX)]
+    return len(logged) + sum(done)
 
 
 def _with_histories(c: sqlite3.Connection, shipments: Sequence[Shipment]) -> list[Due]:
