@@ -207,8 +207,8 @@ class Service:
         self._asker = asker_of(settings, self._clock)
         self._flights = Flights()
         self._sender = PushSender(self._clock, settings.egress_allow)
-        self.context = context_of(settings, self._store, self._asker, self._flights, self._clock)
         try:
+            self.context = context_of(settings, self._store, self._asker, self._flights, self._clock)
             await self._prepare_account()
             await self._reroute()
             await self._listen()
@@ -272,7 +272,9 @@ class Service:
         for carrier, lane in await self._store.routed():
             if routes.keeps(carrier, lane):
                 continue
-            moved = await self._store.reroute(carrier, NO_SOURCE, now, only=lane)
+            # What waits without a source goes where a new number would; the rest is decided one by one.
+            target = routes.lane(carrier, "") if lane == NO_SOURCE else NO_SOURCE
+            moved = await self._store.reroute(carrier, target, now, only=lane)
             self._log.info("rerouted", carrier=carrier, lane=lane, shipments=moved)
 
     async def _listen(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from parcelwire.domain.errors import CarrierError, InvalidNumber, MalformedReply, UnknownNumber
+from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.report import Report
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
@@ -75,11 +76,8 @@ def _answer(item: Item) -> Report | CarrierError:
 
 async def _meant(context: Context, item: Item) -> list[Shipment]:
     """The shipments that are tracked with this number, of the pushed carrier when one of them is."""
-    found = [
-        shipment
-        for shipment in await context.store.shipments_of(item.number.upper())
-        if shipment.phase is Phase.TRACKING
-    ]
+    number = identity(normalise(item.number) or item.number)
+    found = [s for s in await context.store.shipments_of(number) if s.phase is Phase.TRACKING]
     entries = {shipment.id: context.directory.entry(shipment.carrier) for shipment in found}
     exact = [s for s in found if (entry := entries[s.id]) is not None and entry.code == item.carrier]
     upstream = context.routes.upstream

@@ -96,8 +96,8 @@ class Routes:
         """Whether the shipments of a carrier in a lane can stay there after a change of the settings."""
         source, direct = self.named(lane), self.sources.get(carrier)
         if source is None:
-            return self.route(carrier, "").source is None
-        return source is direct or (direct is None and lane != NO_SOURCE)
+            return lane == NO_SOURCE and self.route(carrier, "").source is None
+        return source is direct or direct is None
 
     def trouble(self, carrier: str) -> MissingCredential:
         """What stands in the way of asking about a carrier."""

@@ -63,7 +63,8 @@ class SeventeenTrackStandIn:
     ``load`` gives a number a ``track_info`` of its own, ``unknown`` holds numbers that no carrier knows,
     ``corrected`` the official code by number where the registered one is wrong, ``no_carriers`` codes that
     are none, ``no_real_time`` the carriers without real-time answers, ``next_replies`` what to say instead of
-    the next answers, ``lost`` how many of the next calls are processed and answered with HTTP 502.
+    the next answers, ``lost`` how many of the next calls are processed and answered with HTTP 502,
+    ``first_data`` how long a new number has no data.
     """
 
     slug = "seventeentrack"
@@ -74,6 +75,7 @@ class SeventeenTrackStandIn:
     no_real_time: set[int] = field(default_factory=lambda: {21051})
     next_replies: deque[Reply] = field(default_factory=deque)
     lost: int = 0
+    first_data: timedelta = FIRST_DATA
     gate: Gate = field(default_factory=lambda: Gate(calls=3, seconds=1, per_day=1_000_000))
     ledger: list[Charge] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
@@ -165,7 +167,7 @@ class SeventeenTrackStandIn:
         ]
         if not found:
             raise _Rejected(-18019902, f"The tracking number {number} is not registered.")
-        if now - found[0].at < FIRST_DATA:
+        if now - found[0].at < self.first_data:
             raise _Rejected(-18019909, "No tracking information at this time.")
         return [self._shown(row, now) for row in found]
 
