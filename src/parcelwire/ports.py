@@ -175,7 +175,8 @@ class BoughtNumber:
 
     pair: Pair
     buyer: int | None
-    registered_at: datetime | None  # None: not, or not confirmed
+    registered_at: datetime | None  # None: not, not confirmed, or no longer
+    bought_at: datetime | None  # when it was registered last
     given_up: str | None  # why the carrier's own source is no longer asked
     stopped_at: datetime | None  # the upstream told us that it stopped tracking
 

@@ -22,7 +22,7 @@ from parcelwire.flows.documents import digest_of, document_of, updated_body
 from parcelwire.flows.routes import NO_SOURCE, Said
 from parcelwire.flows.stop import stopping
 from parcelwire.flows.upstream import ask_upstream
-from parcelwire.ports import Attempt, Carrier, Due, Refreshed, Told
+from parcelwire.ports import Attempt, Carrier, Due, Pair, Refreshed, Told
 
 NO_SOURCE_BATCH = 500
 
@@ -45,7 +45,7 @@ async def refresh_lane(context: Context, name: str) -> Round:
     source = context.routes.named(name)
     if source is None:
         due = await context.store.claim(name, NO_SOURCE_BATCH, now, until, lease)
-        return await _save(context, [await _routed_anew(context, item, now) for item in due])
+        return await _save(context, await _routed_anew(context, due, now))
     lane = await context.store.lane(name)
     grant = take(lane, source.limits, now)
     if not grant.granted:
@@ -153,16 +153,20 @@ def _moved(context: Context, result: Refreshed, why: str) -> Refreshed:
     return replace(result, shipment=moved, attempt=attempt, given_up=why)
 
 
-async def _routed_anew(context: Context, due: Due, now: datetime) -> Refreshed:
-    """A shipment that has no source: perhaps it has one now."""
-    shipment, routes = due.shipment, context.routes
-    given_up = None
-    if routes.upstream:
-        rows = await context.store.bought(routes.upstream.source.slug, [shipment.number])
-        given_up = next(
-            (row.given_up for row in rows if row.pair == (shipment.number, shipment.carrier)), None
-        )
-    route = routes.route(shipment.carrier, shipment.number, shipment.wish.param, given_up)
+async def _routed_anew(context: Context, due: Sequence[Due], now: datetime) -> list[Refreshed]:
+    """Shipments that have no source: perhaps they have one now."""
+    given_up: dict[Pair, str | None] = {}
+    if due and context.routes.upstream:
+        numbers = [item.shipment.number for item in due]
+        rows = await context.store.bought(context.routes.upstream.source.slug, numbers)
+        given_up = {row.pair: row.given_up for row in rows}
+    return [_routed(context, item, given_up, now) for item in due]
+
+
+def _routed(context: Context, due: Due, given_up: Mapping[Pair, str | None], now: datetime) -> Refreshed:
+    shipment = due.shipment
+    pair = shipment.number, shipment.carrier
+    route = context.routes.route(shipment.carrier, shipment.number, shipment.wish.param, given_up.get(pair))
     if route.source is not None:
         planned = Next(now, "at once")
         attempt = Attempt(now, NO_SOURCE, "routed", 0, f"from now on {route.source.slug}: {route.why}")

@@ -26,13 +26,15 @@ from parcelwire.domain.schedule import next_refresh
 from parcelwire.flows.asking import ask, query_of, said
 from parcelwire.flows.context import Context
 from parcelwire.flows.routes import Said, Upstream
-from parcelwire.ports import Carrier, Due, Pair, Told
+from parcelwire.ports import BoughtNumber, Carrier, Due, Pair, Told
 
 # What only a registered number is answered with; all other errors leave open what became of it, but for:
 _REGISTERED = (Report, UnknownNumber, InvalidNumber, NotYet)
 _NOT_BOUGHT = (QuotaSpent, NotTaken)
 # Real-time questions that certainly cost nothing; what cannot be told counts as spent.
 _FREE = (NotRealTime, QuotaSpent, NotTaken, Refused, Throttled)
+_BUY_AGAIN = timedelta(days=1)  # a registration that gets lost there is bought once a day at most
+_LOST = NotRegistered("17TRACK has lost the registration; it is made again a day after the last one")
 _FRESH_MAX = timedelta(hours=24)  # the longest normal interval: nothing older is fresh
 
 
@@ -48,6 +50,9 @@ async def ask_upstream(
     known = {pair for pair, row in bought.items() if row.registered_at is not None}
     answers = {} if instant else await _told_to_others(context, source, due)
     asking = [item for item in due if item.shipment.id not in answers]
+    lost = [item for item in asking if _lost_lately(context, bought.get(_pair(item)))]
+    answers |= {item.shipment.id: Said(_LOST) for item in lost}
+    asking = [item for item in asking if item not in lost]
     granted = await _reserve(context, upstream, [item for item in asking if _pair(item) not in known])
     await _count_saved(context, source, due, {pair: bought[pair].buyer for pair in known}, len(answers))
     answers |= {item.shipment.id: Said(_capped(upstream)) for item in asking}
@@ -59,6 +64,13 @@ async def ask_upstream(
     by_pair = {_pair(item): said(conversation, item) for item in asking}
     await _settle(context, source, by_pair, granted)
     return answers | {item.shipment.id: by_pair[_pair(item)] for item in asking}
+
+
+def _lost_lately(context: Context, row: BoughtNumber | None) -> bool:
+    """Whether 17TRACK no longer has what was bought a short time ago: something is wrong there."""
+    if row is None or row.registered_at is not None or row.bought_at is None:
+        return False
+    return context.clock.now() - row.bought_at < _BUY_AGAIN
 
 
 def _pair(due: Due) -> Pair:

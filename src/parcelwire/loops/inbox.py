@@ -2,6 +2,7 @@
 
 import asyncio
 
+from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import process
 from parcelwire.loops.telemetry import Telemetry
@@ -44,6 +45,8 @@ class Inbox:
                 last = inbound.id
                 try:
                     self._telemetry.processed(await process(self._context, inbound))
+                except StoreUnavailable:  # it waits until the database works again
+                    raise
                 except Exception as error:  # noqa: BLE001  one push must not hold up the others
                     self._telemetry.turn_failed(f"push {inbound.id}", error)
                     detail = f"{type(error).__name__}: {error}"

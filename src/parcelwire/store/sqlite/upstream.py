@@ -25,12 +25,19 @@ SPENDING = "('register', 'realtime')"
 
 def numbers(c: Connection, source: str, wanted: Sequence[str]) -> list[BoughtNumber]:
     rows = c.execute(
-        """SELECT number, carrier, buyer, registered_at, given_up, stopped_at FROM upstream_number
+        """SELECT number, carrier, buyer, registered_at, bought_at, given_up, stopped_at FROM upstream_number
         WHERE source = ? AND number IN (SELECT value FROM json_each(?))""",
         (source, json.dumps(wanted)),
     )
     return [
-        BoughtNumber((row[0], row[1]), row[2], moment_or_none(row[3]), row[4], moment_or_none(row[5]))
+        BoughtNumber(
+            (row[0], row[1]),
+            row[2],
+            moment_or_none(row[3]),
+            moment_or_none(row[4]),
+            row[5],
+            moment_or_none(row[6]),
+        )
         for row in rows
     ]
 
@@ -64,8 +71,9 @@ def settle(
 ) -> None:
     for number, carrier in registered:
         row = c.execute(
-            """UPDATE upstream_number SET registered_at = ? WHERE source = ? AND number = ? AND carrier = ?
-            AND registered_at IS NULL RETURNING reserved_at""",
+            """UPDATE upstream_number SET registered_at = ?1, bought_at = ?1
+            WHERE source = ?2 AND number = ?3 AND carrier = ?4 AND registered_at IS NULL
+            RETURNING reserved_at""",
             (micros(now), source, number, carrier),
         ).fetchone()
         if row is not None:

@@ -7,6 +7,7 @@ CREATE TABLE upstream_number (             -- shared by all accounts: one regist
   buyer INTEGER,                           -- the shipment that it was registered for
   reserved_at INTEGER,                     -- a registration was begun
   registered_at INTEGER,                   -- the upstream has it
+  bought_at INTEGER,                       -- when it was registered last, also when it is gone there
   given_up TEXT,                           -- why the carrier's own source is no longer asked
   stopped_at INTEGER,                      -- the upstream told us that it stopped tracking
   PRIMARY KEY (source, number, carrier)
