@@ -42,13 +42,13 @@ class InboundEntrance:
             self._refuse(source, request.remote or "")
             return web.Response(status=401)
         new = await self._context.store.keep_inbound(source, body, self._context.clock.now())
-        self._log.info("push_received", source=source, size=len(body), new=new)
+        self._log.info("inbound_received", source=source, size=len(body), new=new)
         return web.Response(status=200)
 
     def _refuse(self, source: str, address: str) -> None:
         if len(self.refused) < ADDRESSES_MAX or address in self.refused:
             self.refused[address] += 1
-        self._log.warning("push_refused", source=source, address=address, count=self.refused[address])
+        self._log.warning("inbound_refused", source=source, address=address, count=self.refused[address])
 
 
 async def read_raw(request: web.BaseRequest) -> bytes:
