@@ -10,7 +10,10 @@ from tests.service import TOKEN, WatchedClock, World
 
 from parcelwire.carriers import carriers
 from parcelwire.domain.account import Account
+from parcelwire.domain.merge import extend
 from parcelwire.domain.numbers import normalise
+from parcelwire.domain.timeline import assemble
+from parcelwire.domain.times import iso, settle
 from parcelwire.flows.inbound import process
 from parcelwire.flows.manage import VERBS
 from parcelwire.flows.realtime import real_time
@@ -19,6 +22,8 @@ from parcelwire.flows.routes import Routes, Upstream
 from parcelwire.ports import InboxState, StandIn
 from parcelwire.standins import stand_ins
 from parcelwire.standins.seventeentrack import Key, SeventeenTrackStandIn, track_info
+from parcelwire.wire.upstream import report_of
+from parcelwire.zones import zone_of
 
 SLUG = "seventeentrack"
 MISSION = {  # the five carriers: a number, the caller's code, the official code
@@ -116,6 +121,26 @@ async def test_five_carriers_without_any_credential_arrive_and_cost_one_unit_eac
     with capsys.disabled():
         print(f"\n  upstream ledger: {dict(upstream.charges())}; ours: {answer['spent']}")
         print(f"  calls: {dict(upstream.calls)}, busiest second {upstream.gate.busiest}")
+
+
+async def test_what_we_answer_reads_as_what_we_know(opened: Opener) -> None:
+    """Our own track_info, taken for an upstream's, gives the same status, milestones and legs again."""
+    world = await opened()
+    number = fedex_numbers(1)[0]
+    await signed_up(world, world.account, [{"number": number, "carrier": 100003}])
+    await world.turn()
+    for _ in range(12):
+        await hours(world, 8)
+        ours = (await world.shown(number))["track_info"]
+        now = world.clock.now()
+        report = settle(report_of(number, 100003, ours), zone_of, now)
+        line = assemble(extend([], SLUG, report, now), now)
+        assert line.sub_status.value == ours["latest_status"]["sub_status"]
+        told = {row["key_stage"]: row["time_iso"] for row in ours["milestone"] if row["time_iso"]}
+        assert {stage.value: iso(moment) for stage, moment in line.milestones.items()} == told
+        assert [len(leg.scans) for leg in line.legs] == [
+            len(provider["events"]) for provider in ours["tracking"]["providers"]
+        ]
 
 
 async def test_three_accounts_with_the_same_forty_numbers_buy_each_once(

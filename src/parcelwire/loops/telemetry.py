@@ -55,7 +55,8 @@ class Telemetry:
 
     def processed(self, done: Done) -> None:
         """``inbound_processed``: a push that came in from an upstream; ``refreshed`` for what it changed."""
-        self._log.info("inbound_processed", source=done.inbound.source, outcome=done.state, detail=done.detail)
+        source = done.inbound.source
+        self._log.info("inbound_processed", source=source, outcome=done.state.value, detail=done.detail)
         self.refreshed(Round(len(done.changed), 0, done.changed))
 
     def tidied(self, released: int, pruned: int) -> None:
