@@ -32,9 +32,10 @@ from parcelwire.domain.exchange import Reply, Request
 from parcelwire.domain.schedule import NORMAL_PACE, Pace, next_refresh
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.domain.status import SubStatus
-from parcelwire.flows.context import Context, Routes
+from parcelwire.flows.context import Context
 from parcelwire.flows.push import PushPolicy
 from parcelwire.flows.register import register
+from parcelwire.flows.routes import Routes
 from parcelwire.loops.pusher import Pusher
 from parcelwire.loops.refresher import Refresher
 from parcelwire.loops.telemetry import Telemetry

@@ -39,9 +39,10 @@ from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.exchange import Query, Reply, Request
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.schedule import Pace
-from parcelwire.flows.context import Context, Routes
+from parcelwire.flows.context import Context
 from parcelwire.flows.refresh import refresh_lane
 from parcelwire.flows.register import register
+from parcelwire.flows.routes import Routes
 from parcelwire.net.ask import Asker
 from parcelwire.net.flights import Flights
 from parcelwire.ports import Carrier

@@ -49,6 +49,7 @@ from parcelwire.domain.status import SubStatus
 from parcelwire.domain.times import exact
 from parcelwire.flows.context import Context
 from parcelwire.flows.refresh import outcome
+from parcelwire.flows.routes import Said
 from parcelwire.ports import Wanted
 
 ITEMS = 40  # the most that a call takes
@@ -223,9 +224,7 @@ async def seed(context: Context) -> None:
             due = await context.store.claim_one(shipment.id, now + context.lease, context.new_id())
             assert due is not None
             said = report(shipment.number, now)
-            results.append(
-                outcome(context, source, due, said, pace=context.pace, lane=CARRIER, ms=200, raw=None)
-            )
+            results.append(outcome(context, source, due, Said(said, 200), CARRIER, context.pace))
         assert await context.store.complete(results) == 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from parcelwire.carriers import carriers
 from parcelwire.config import CARRIER, CARRIER_PATTERNS, CONFIG_FILE, PREFIX, SETTINGS, TEST_ONLY
+from parcelwire.domain.limits import Reach
 from parcelwire.ports import Carrier
 from parcelwire.wire.directory import entry
 
@@ -47,6 +48,8 @@ def _carrier_section(carrier: Carrier) -> str:
     served = ", ".join(
         f"{known.name} ({known.code})" for slug in carrier.serves if (known := entry(slug)) is not None
     )
+    if carrier.reach is Reach.BOUGHT:
+        served = "every carrier of the detection table, and any other that it knows by its code"
     credentials = ", ".join(f"`{PREFIX}{CARRIER}{carrier.slug}_{name}`".upper() for name in carrier.secrets)
     rate = "no limit known" if limits.per_s is None else f"{limits.per_s:g} calls a second"
     day = "" if limits.per_day is None else f", {limits.per_day:,} calls a day"
@@ -54,6 +57,7 @@ def _carrier_section(carrier: Carrier) -> str:
         f"## {carrier.slug}\n\n"
         f"| | |\n| --- | --- |\n"
         f"| answers for | {served} |\n"
+        f"| sees | {carrier.reach.value} |\n"
         f"| credentials | {credentials or 'none'} |\n"
         f"| address | `{carrier.base_url}` (`{PREFIX}{CARRIER}{carrier.slug.upper()}_URL` changes it) |\n"
         f"| numbers in one call | {carrier.batch} |\n"

@@ -13,16 +13,21 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from parcelwire.api.inbound import InboundEntrance
 from parcelwire.api.owner import OwnerEntrance
 from parcelwire.api.server import Api
 from parcelwire.carriers import carriers
 from parcelwire.config import CARRIER, PREFIX, CarrierSettings, Settings, load
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import ConfigError, UrlRefused
+from parcelwire.domain.limits import Reach
 from parcelwire.domain.schedule import Pace
-from parcelwire.flows.context import Context, Routes
+from parcelwire.flows.context import Context
+from parcelwire.flows.inbound import Door
 from parcelwire.flows.manage import open_first_account
 from parcelwire.flows.push import PushPolicy
+from parcelwire.flows.routes import NO_SOURCE, Routes, Upstream
+from parcelwire.loops.inbox import Inbox
 from parcelwire.loops.janitor import Janitor
 from parcelwire.loops.pusher import Pusher
 from parcelwire.loops.refresher import Refresher
@@ -37,11 +42,12 @@ from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
 from parcelwire.wire.directory import shipped
-from parcelwire.wire.signature import new_secret
+from parcelwire.wire.signature import new_secret, verify
 from parcelwire.zones import zone_of
 
 KNOWN_SLUGS = ("usps", "fedex", "ups", "dhl", "china_post", "seventeentrack", "sandbox")
 SANDBOX = "sandbox"
+SEVENTEENTRACK = "seventeentrack"
 # A stop takes ten seconds at most, whatever hangs: first the callers, then the pushes under way.
 STOP_CALLS_S = 4.0
 STOP_LOOPS_S = 5.0
@@ -77,13 +83,42 @@ def routes_of(settings: Settings) -> Routes:
     sources: dict[str, Carrier] = {}
     missing: dict[str, tuple[str, ...]] = {}
     for carrier in carriers().values():
+        if carrier.reach is Reach.BOUGHT:
+            continue
         names = lacking(settings, carrier)
         for slug in carrier.serves:
             if names:
                 missing.setdefault(slug, names)
             else:
                 sources.setdefault(slug, carrier)
-    return Routes(sources, {slug: names for slug, names in missing.items() if slug not in sources})
+    return Routes(
+        sources,
+        {slug: names for slug, names in missing.items() if slug not in sources},
+        _upstream_of(settings),
+        f"{PREFIX}{CARRIER}{SEVENTEENTRACK}_token".upper(),
+    )
+
+
+def _upstream_of(settings: Settings) -> Upstream | None:
+    """17TRACK, when its token is there. ConfigError for a limit that is none."""
+    given = settings.carriers.get(SEVENTEENTRACK, CarrierSettings()).secrets
+    if not given.get("token"):
+        return None
+    cap, real_time = given.get("cap"), given.get("realtime", "0")
+    prefix = f"{PREFIX}{CARRIER}{SEVENTEENTRACK}_".upper()
+    if cap is not None and not (cap.isascii() and cap.isdigit()):
+        raise ConfigError(f"{prefix}CAP: {cap!r} is not valid: quota units a month are expected")
+    if real_time not in ("0", "1"):
+        raise ConfigError(f"{prefix}REALTIME: {real_time!r} is not valid: 1 or 0 is expected")
+    return Upstream(carriers()[SEVENTEENTRACK], None if cap is None else int(cap), real_time == "1")
+
+
+def doors_of(settings: Settings) -> dict[str, Door]:
+    """How pushes of an upstream prove that they are genuine."""
+    token = settings.carriers.get(SEVENTEENTRACK, CarrierSettings()).secrets.get("token")
+    if not token:
+        return {}
+    return {SEVENTEENTRACK: lambda headers, body: verify(headers, body, key=token)}
 
 
 def asker_of(settings: Settings, clock: Clock) -> Asker:
@@ -177,8 +212,8 @@ class Service:
         self._asker = asker_of(settings, self._clock)
         self._flights = Flights()
         self._sender = PushSender(self._clock, settings.egress_allow)
-        self.context = context_of(settings, self._store, self._asker, self._flights, self._clock)
         try:
+            self.context = context_of(settings, self._store, self._asker, self._flights, self._clock)
             await self._prepare_account()
             await self._reroute()
             await self._listen()
@@ -237,18 +272,22 @@ class Service:
             ) from None
 
     async def _reroute(self) -> None:
-        """Credentials came or went since the last start: shipments move to the lane that now answers."""
+        """Credentials came or went since the last start: who is asked is decided anew for each shipment."""
         routes, now = self.context.routes, self._clock.now()
-        for carrier in {*routes.sources, *routes.missing} - {SANDBOX}:
-            moved = await self._store.reroute(carrier, routes.lane(carrier, ""), now)
-            if moved:
-                self._log.info("rerouted", carrier=carrier, lane=routes.lane(carrier, ""), shipments=moved)
+        for carrier, lane in await self._store.routed():
+            if routes.keeps(carrier, lane):
+                continue
+            # What waits without a source goes where a new number would; the rest is decided one by one.
+            target = routes.lane(carrier, "") if lane == NO_SOURCE else NO_SOURCE
+            moved = await self._store.reroute(carrier, target, now, only=lane)
+            self._log.info("rerouted", carrier=carrier, lane=lane, shipments=moved)
 
     async def _listen(self) -> None:
         host, port = self.settings.listen
         token = secrets.token_hex(32)
         owner = OwnerEntrance(self.context, token)
-        api = Api(self.context, self.settings.rate_limit, owner.handle)
+        inbound = InboundEntrance(self.context, doors_of(self.settings))
+        api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle)
         self._runner = web.ServerRunner(
             web.Server(api.handle, access_log=None), shutdown_timeout=STOP_CALLS_S
         )
@@ -275,9 +314,11 @@ class Service:
         refresher = Refresher(self.context, telemetry)
         pusher = Pusher(self.context, self._sender, policy, random.random, telemetry)
         janitor = Janitor(self.context, telemetry)
+        inbox = Inbox(self.context, telemetry)
         self._store.on_work(refresher.wake)
         self._store.on_work(pusher.wake)
-        self._tasks = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor)]
+        self._store.on_work(inbox.wake)
+        self._tasks = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor, inbox)]
 
 
 def _shown_host(host: str) -> str:

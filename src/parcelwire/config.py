@@ -287,6 +287,14 @@ TEST_ONLY = Setting(
 CARRIER_PATTERNS: tuple[tuple[str, str], ...] = (
     ("PARCELWIRE_CARRIER_<SLUG>_URL", "Base URL of a carrier's API, for a sandbox or a stand-in."),
     ("PARCELWIRE_CARRIER_<SLUG>_<SECRET>", "A credential of a carrier; the carriers page names them."),
+    (
+        "PARCELWIRE_CARRIER_SEVENTEENTRACK_CAP",
+        "The most quota units that 17TRACK as an upstream may cost in a month; no limit of ours without it.",
+    ),
+    (
+        "PARCELWIRE_CARRIER_SEVENTEENTRACK_REALTIME",
+        "1 buys real-time answers there (10 units each) where account and carrier allow it.",
+    ),
 )
 
 

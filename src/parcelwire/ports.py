@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
 from typing import Protocol
 
 from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
@@ -18,7 +19,7 @@ from parcelwire.domain.exchange import (
     TokenExchange,
 )
 from parcelwire.domain.lane import Grant, Lane
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.merge import History
 from parcelwire.domain.push import NewPush, PushJob, PushResult
 from parcelwire.domain.report import Address
@@ -74,6 +75,11 @@ class Carrier(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+
+    @property
+    def reach(self) -> Reach:
+        """Whose parcels it sees: decides who is asked (flows/routes.py)."""
+        ...
 
     def lane(self, number: str) -> str:
         """The lane that a number belongs to; nearly always just the slug."""
@@ -166,10 +172,11 @@ class Refreshed:
 
     shipment: Shipment  # as it is after the refresh
     attempt: Attempt
-    history: History | None = None  # None: the source said nothing about the number
+    histories: tuple[History, ...] = ()  # those that changed; none: nothing was said about the number
     document: Document | None = None  # None: as before
     pushes: tuple[NewPush, ...] = ()
     raw: Reply | None = None  # the carrier's reply, kept as it came
+    given_up: str | None = None  # why another source is asked from now on; ``shipment.lane`` is its lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +189,60 @@ class Changed:
     before: Shipment
     shipment: Shipment
     pushes: tuple[NewPush, ...] = ()
+
+
+Pair = tuple[str, str]  # number and carrier: what an upstream registers once for all accounts
+
+
+@dataclass(frozen=True, slots=True)
+class BoughtNumber:
+    """What is known of a pair at an upstream. ``buyer``: the shipment that it was registered for."""
+
+    pair: Pair
+    buyer: int | None
+    registered_at: datetime | None  # None: not, not confirmed, or no longer
+    bought_at: datetime | None  # when it was registered last
+    given_up: str | None  # why the carrier's own source is no longer asked
+    stopped_at: datetime | None  # the upstream told us that it stopped tracking
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The ledger of an upstream in one month. Units of quota; ``fresh`` counts questions."""
+
+    registered: int
+    real_time: int
+    begun: int  # registrations whose outcome is not known yet: they count against the cap
+    shared: int  # registrations that were not bought, because another shipment had bought them
+    fresh: int  # questions that were answered with what another shipment had been told
+    known: int  # numbers registered there, of all months
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a source has told about a shipment."""
+
+    shipment: Shipment
+    histories: tuple[History, ...]
+
+
+class InboxState(StrEnum):
+    """Of a verified push."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    UNKNOWN = "unknown"  # about a number that nobody has registered
+    PARKED = "parked"  # it cannot be read: for the operator
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A verified push that waits to be processed."""
+
+    id: int
+    source: str
+    at: datetime
+    body: bytes
 
 
 class Store(Protocol):
@@ -344,12 +405,17 @@ class Store(Protocol):
         """
         ...
 
-    async def reroute(self, carrier: str, lane: str, now: datetime) -> int:
-        """Move the shipments of a carrier that are in another lane to this one; answers how many.
+    async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
+        """Move the shipments of a carrier that are in another lane (in lane ``only``) to this one; answers
+        how many.
 
         Moved ones lose their lease and, if they have a schedule, are due now. Those in a side queue of this
         lane stay there.
         """
+        ...
+
+    async def routed(self) -> list[tuple[str, str]]:
+        """Every carrier with each lane that its shipments are in."""
         ...
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
@@ -364,6 +430,66 @@ class Store(Protocol):
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
         """Let a sandbox journey, with all that is known of it, be older by ``by``, and due now (if it has a
         schedule). A refresh that is under way is dropped."""
+        ...
+
+    # what is bought at an upstream (``source``: its slug); shared by all accounts
+    async def bought(self, source: str, numbers: Sequence[str]) -> list[BoughtNumber]:
+        """What is known of numbers there."""
+        ...
+
+    async def reserve(
+        self, source: str, wanted: Sequence[tuple[Pair, int]], cap: int | None, now: datetime
+    ) -> set[Pair]:
+        """The pairs that may be registered now without spending more than ``cap`` a month; with each pair its
+        buyer. A pair that was begun before costs nothing more."""
+        ...
+
+    async def settle_reserved(
+        self, source: str, registered: Sequence[Pair], refused: Sequence[Pair], now: datetime
+    ) -> None:
+        """What became of reserved pairs; the registered ones are entered into the ledger."""
+        ...
+
+    async def forget_bought(self, source: str, pairs: Sequence[Pair]) -> None:
+        """The upstream no longer has these registrations."""
+        ...
+
+    async def upstream_stopped(self, source: str, pair: Pair, now: datetime) -> None:
+        """The upstream told us that it stopped tracking a pair."""
+        ...
+
+    async def spend(self, source: str, amount: int, reference: str, cap: int | None, now: datetime) -> bool:
+        """Units for a real-time question, if ``cap`` allows; a negative amount gives back."""
+        ...
+
+    async def saved(self, source: str, kind: str, entries: Sequence[tuple[int, str]], now: datetime) -> None:
+        """Ledger entries of ``kind`` shared or fresh, each an amount with a reference that counts once."""
+        ...
+
+    async def spent(self, source: str, now: datetime) -> Spent:
+        """The ledger of this month."""
+        ...
+
+    async def told(self, source: str, numbers: Sequence[str], since: datetime) -> list[Told]:
+        """What it has told about numbers since then, whatever the account; the newest first."""
+        ...
+
+    async def shipments_of(self, number: str) -> list[Shipment]:
+        """The shipments with a number, of all accounts."""
+        ...
+
+    # pushes to us
+    async def keep_inbound(self, source: str, body: bytes, now: datetime) -> bool:
+        """Put a verified push into the inbox; False when the same bytes are there already."""
+        ...
+
+    async def inbox_waiting(self, after: int, most: int) -> list[Inbound]:
+        """The oldest waiting pushes with an id above ``after``."""
+        ...
+
+    async def finish_inbound(self, inbound: int, state: InboxState, detail: str) -> None: ...
+    async def inbox(self) -> dict[InboxState, int]:
+        """How many pushes there are in each state."""
         ...
 
     # pushing

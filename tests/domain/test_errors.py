@@ -29,7 +29,7 @@ def test_every_error_is_drawn_in_the_tree_and_belongs_to_it(error: type[Exceptio
 
 def test_every_carrier_error_has_an_outcome_of_its_own() -> None:
     outcomes = [error.outcome for error in TREE if issubclass(error, CarrierError)]
-    assert len(set(outcomes)) == len(outcomes) == 7
+    assert len(set(outcomes)) == len(outcomes) == 12
 
 
 def test_errors_carry_what_decides_the_next_step() -> None:
@@ -46,6 +46,10 @@ def test_errors_carry_what_decides_the_next_step() -> None:
 
 def test_a_missing_credential_names_the_settings_that_would_make_a_source() -> None:
     assert str(MissingCredential("fedex", ("A_ID", "A_SECRET"))).endswith("fedex: set A_ID and A_SECRET")
+    assert str(MissingCredential("fedex", ("A_ID", "A_SECRET"), "B")).endswith(
+        "fedex: set A_ID and A_SECRET, or B (17TRACK)"
+    )
+    assert str(MissingCredential("evri", (), "B")).endswith("evri: set B (17TRACK)")
     assert str(MissingCredential("evri", ())).endswith("evri: configure a 17TRACK upstream token")
 
 

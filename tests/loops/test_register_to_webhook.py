@@ -22,8 +22,8 @@ from tests.service import NOON, World
 
 from parcelwire.carriers import carriers
 from parcelwire.domain.numbers import identity, normalise
-from parcelwire.flows.context import Routes
 from parcelwire.flows.register import register
+from parcelwire.flows.routes import Routes
 from parcelwire.loops.refresher import Refresher
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.net.ask import Asker

@@ -26,7 +26,7 @@ from parcelwire.domain.exchange import (
     Token,
     TokenExchange,
 )
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.net.ask import CONVERSATION_S, REQUESTS_MAX, Asker
 from parcelwire.net.client import REPLY_LIMITS, ReplyLimits
 from parcelwire.net.clock import ManualClock, SystemClock
@@ -51,6 +51,7 @@ class Acme:
     secrets = ("client", "password")
     batch = 40
     limits = Limits()
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:
         return self.slug

@@ -632,7 +632,7 @@ async def test_a_refresh_is_kept_whole(store: Store) -> None:
         changed_at=NOW, trouble="malformed: ?", fails=2, refresh_at=NOW + DAY,
     )  # fmt: skip
     told = history("ups", "Delivered", "Out for delivery")
-    result = Refreshed(after, attempt(), told, DOCUMENT, (update(1),), Reply(200, {}, b"raw"))
+    result = Refreshed(after, attempt(), (told,), DOCUMENT, (update(1),), Reply(200, {}, b"raw"))
     assert await store.complete([result]) == 0
     assert await store.find(account.id, [shipment.number]) == [(replace(after, lease=None), DOCUMENT)]
     assert await store.attempts(shipment.id, 10) == [result.attempt]

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from parcelwire import __version__
+from parcelwire.api.inbound import PREFIX as INBOUND
 from parcelwire.api.keys import Keys
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import CallerError, StoreUnavailable
@@ -28,7 +29,7 @@ JSON = "application/json"
 PREFIX = "/track/v2.2/"
 
 Endpoint = Callable[[Context, Account, bytes], Awaitable[bytes]]
-Owner = Callable[[web.BaseRequest], Awaitable[web.Response]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
 
 async def _quota(context: Context, account: Account, _body: bytes) -> bytes:
@@ -45,13 +46,15 @@ ENDPOINTS: dict[str, Endpoint] = {
 
 
 class Api:
-    """One handler for all requests. ``owner`` answers what is below /owner/ (api/owner.py)."""
+    """One handler for all requests. ``owner`` answers what is below /owner/ (api/owner.py), ``inbound`` what
+    is below /inbound/ (api/inbound.py)."""
 
-    def __init__(self, context: Context, rate: float, owner: Owner) -> None:
+    def __init__(self, context: Context, rate: float, owner: Handler, inbound: Handler) -> None:
         self._context = context
         self._keys = Keys(context, rate)
         self._rate = rate
         self._owner = owner
+        self._inbound = inbound
         self._log = structlog.get_logger("parcelwire")
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
@@ -78,6 +81,8 @@ class Api:
             return web.json_response({"status": "ready"})
         if path.startswith("/owner/"):
             return await self._owner(request)
+        if path.startswith(INBOUND):
+            return await self._inbound(request)
         endpoint = self._endpoint(request.method, path)
         if endpoint is None:
             raise CallerError("not_found")

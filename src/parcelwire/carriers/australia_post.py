@@ -13,7 +13,7 @@ from parcelwire.carriers import _reading as read
 from parcelwire.domain import times
 from parcelwire.domain.errors import CarrierError, MalformedReply, UnknownNumber
 from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import NOWHERE, Address, Event, Report
 from parcelwire.domain.status import RANK, SubStatus
 
@@ -36,6 +36,7 @@ class AustraliaPost:
     secrets = ("api_key", "password", "account_number")
     batch = 10
     limits = Limits(per_s=5 / 60, burst=5)  # 10 in any minute
+    reach = Reach.OWN
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug

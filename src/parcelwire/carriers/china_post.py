@@ -28,7 +28,7 @@ from parcelwire.domain.errors import (
     UnknownNumber,
 )
 from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.merge import event_key
 from parcelwire.domain.report import NOWHERE, Address, Event, Report
 from parcelwire.domain.status import SubStatus
@@ -90,6 +90,7 @@ class ChinaPost:
     secrets = ("sender_no", "authorization", "sm4_key")
     batch = 1
     limits = Limits()  # by contract, not published
+    reach = Reach.OWN
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug

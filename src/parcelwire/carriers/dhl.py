@@ -22,7 +22,7 @@ from parcelwire.carriers._dhl_older import parse_mydhl, parse_xml
 from parcelwire.carriers._reading import Code, check_status, code_table, country, each, get, json_of, text
 from parcelwire.domain.errors import CarrierError, InvalidNumber, MalformedReply, Refused, UnknownNumber
 from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import Address, Estimate, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.times import EARLIEST, from_iso, naive
@@ -166,6 +166,7 @@ class Dhl:
     batch = 1
     # Of a new key; more by agreement with DHL. Ten questions a day about one number is its own rule.
     limits = Limits(per_s=PER_S, burst=1, per_day=250, per_number_day=10)
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002  (one key, one lane)
         return self.slug

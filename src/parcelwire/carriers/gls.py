@@ -13,7 +13,7 @@ from parcelwire.carriers import _reading as read
 from parcelwire.domain import times
 from parcelwire.domain.errors import CarrierError, MalformedReply, Refused, UnknownNumber
 from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, Token, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import Address, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
 
@@ -30,6 +30,7 @@ class Gls:
     secrets = ("client_id", "client_secret")
     batch = 10
     limits = Limits(per_day=500)
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug

@@ -20,7 +20,7 @@ from parcelwire.domain.errors import (
     UnknownNumber,
 )
 from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Report
 from parcelwire.domain.status import SubStatus
 
@@ -39,6 +39,7 @@ class LaPoste:
     secrets = ("api_key",)
     batch = 10
     limits = Limits()  # by the key's plan, shown in the portal only
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug

@@ -11,7 +11,7 @@ from parcelwire.carriers import _reading as read
 from parcelwire.domain import times
 from parcelwire.domain.errors import CarrierError, MalformedReply, Throttled, Unavailable, UnknownNumber
 from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report
 
 _EVENTS = read.code_table("royal_mail.csv")["event"]
@@ -30,6 +30,7 @@ class RoyalMail:
     batch = 1
     # Plan "assessment": 50 a day, which may mean any 24 hours: 10 + 30 stays inside. Others are by contract.
     limits = Limits(per_s=30 / 86_400, burst=10, per_day=50)
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug
@@ -152,7 +153,7 @@ def _estimate(node: object) -> Estimate | None:
     start = times.from_iso(read.get(node, "startOfEstimatedWindow"))
     end = times.from_iso(read.get(node, "endOfEstimatedWindow"))
     bounds = [moment if moment.date else date if date.date else None for moment in (start, end)]
-    return Estimate(*bounds) if any(bounds) else None
+    return Estimate(bounds[0], bounds[1]) if any(bounds) else None
 
 
 def _country(summary: object, key: str) -> Address:

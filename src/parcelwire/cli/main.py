@@ -44,6 +44,7 @@ app.command()(detect)
 app.command()(owner.explain)
 app.add_typer(owner.accounts_app, name="accounts")
 app.add_typer(owner.sandbox_app, name="sandbox")
+app.add_typer(owner.upstream_app, name="upstream")
 app.add_typer(carriers_app, name="carriers")
 app.add_typer(config_app, name="config")
 

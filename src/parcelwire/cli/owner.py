@@ -9,6 +9,7 @@ import typer
 from parcelwire.cli.output import WRONG_USE, fail, run, say_json
 
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts and their plans.")
+upstream_app = typer.Typer(no_args_is_help=True, help="17TRACK as a source for what we cannot ask.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Journeys of the sandbox carrier.")
 
 Json = Annotated[bool, typer.Option("--json", help="Stable JSON instead of text.")]
@@ -117,6 +118,23 @@ def advance(
         typer.echo(f"{number}: advanced by {steps}")
 
 
+@upstream_app.command("quota")
+def upstream_quota(as_json: Json = False) -> None:
+    """Show what 17TRACK as an upstream has cost this month, and what was saved."""
+    answer = call("upstream", {})
+    if as_json:
+        say_json(answer)
+        return
+    spent, saved = answer["spent"], answer["saved"]
+    limit = f"of {answer['cap']}" if answer["cap"] is not None else "(no limit set)"
+    typer.echo(f"spent this month: {spent['total']} {limit} units")
+    typer.echo(f"  registrations {spent['registrations']}, begun {spent['registrations_begun']}")
+    typer.echo(f"  real-time questions {spent['real_time']}")
+    typer.echo(f"saved this month: {saved['registrations']} registrations, {saved['questions']} questions")
+    typer.echo(f"numbers registered there: {answer['numbers_registered']}")
+    typer.echo("pushes: " + ", ".join(f"{count} {state}" for state, count in answer["pushes"].items()))
+
+
 def explain(
     number: Annotated[str, typer.Argument(help="A registered tracking number.")], as_json: Json = False
 ) -> None:
@@ -133,6 +151,10 @@ def explain(
         typer.echo(f"  {row['phase']}, {row['status'] or 'no status yet'}, version {row['version']}")
         if row["trouble"]:
             typer.echo(f"  trouble: {row['trouble']}")
+        typer.echo(f"  asks {row['source'] or 'nobody'}: {row['source_why']}")
+        if row["upstream_registered"]:
+            stopped = f", stopped there {row['upstream_stopped']}" if row["upstream_stopped"] else ""
+            typer.echo(f"  registered at 17TRACK {row['upstream_registered']}{stopped}")
         if row["next_refresh"]:
             typer.echo(f"  next refresh {row['next_refresh']} in lane {row['lane']}")
         for item in row["refreshes"]:

@@ -1,6 +1,7 @@
 """How fast one lane (carrier x credential) may be asked. Values are the carrier's published limits."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +17,11 @@ class Limits:
     per_day: int | None = None
     reserved: float = 0.2
     per_number_day: int | None = None
+
+
+class Reach(Enum):
+    """Whose parcels a source can see with the operator's credential."""
+
+    ANY = "any parcel of its carriers"
+    OWN = "parcels that were shipped with this credential, and few others"
+    BOUGHT = "parcels of all carriers; each new number costs the operator quota"

@@ -6,7 +6,7 @@ moved by a few minutes in a later answer) hides the scan that it corrects, and a
 takes back (Report.voided) is hidden for good; the old one stays stored.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
@@ -38,7 +38,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one source (slug of a carrier file) has said about one shipment, over all its answers."""
+    """What one source has said about one shipment, over all its answers.
+
+    ``source`` is the slug of a carrier file, for a carrier behind an upstream with its code: ``slug/code``.
+    """
 
     source: str
     asked_at: datetime  # of the newest answer that held a report
@@ -99,6 +102,20 @@ def earlier(history: History, by: timedelta) -> History:
         for item in history.seen
     )
     return replace(history, seen=seen)
+
+
+def extend(histories: Iterable[History], source: str, report: Report, now: datetime) -> list[History]:
+    """The histories that one answer changes: one, or one for each carrier that an upstream speaks for.
+
+    An upstream says when it learned what it tells: an answer that comes late cannot pass for the newest.
+    """
+    known = {history.source: history for history in histories}
+    changed: dict[str, History] = {}
+    for part in (replace(report, further=()), *report.further):
+        name = f"{source}/{part.behind.code}" if part.behind else source
+        at = min(part.as_of or now, now)
+        changed[name] = add(changed.get(name) or known.get(name), name, part, at)
+    return list(changed.values())
 
 
 def event_key(event: Event) -> EventKey:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from parcelwire.domain.budget import UNSTRETCHED, Stretch, can_wait
-from parcelwire.domain.errors import CarrierError, Throttled
+from parcelwire.domain.errors import CarrierError, QuotaSpent, Throttled
 from parcelwire.domain.report import Estimate
 from parcelwire.domain.status import FINISHED, Status, SubStatus
 
@@ -42,6 +42,7 @@ FAILED_SHARE = 8  # of the shortest interval that the carrier allows: so long is
 SILENT_DAYS = 30  # without a new event: Expired, and tracking ends
 DONE_DAYS = 15  # after delivery or return without a change: tracking ends
 NO_SOURCE_INTERVAL = 24 * HOUR
+QUOTA_INTERVAL = 6 * HOUR  # an upstream's quota comes back by the day, the month, or by hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,8 @@ def after_failure(
     unless the carrier asked for more patience."""
     first = min(FAILED_FIRST, pace.every) if pace.every else max(FAILED_FIRST, pace.least / FAILED_SHARE)
     wait = min(first * 2 ** min(fails - 1, 16), max(normal.at - now, first))
+    if isinstance(error, QuotaSpent):
+        return Next(now + QUOTA_INTERVAL, "until there is quota again")
     if isinstance(error, Throttled) and error.retry_after_s is not None:
         wait = max(wait, timedelta(seconds=error.retry_after_s))
     return Next(now + wait, f"{error.outcome}, attempt {fails}")

@@ -121,7 +121,8 @@ def settle(report: Report, zone_of: ZoneOf, now: datetime) -> Report:
                 end=in_zone(estimate.end, there) if estimate.end else None,
             )
     delivered = _plausible(delivered, now) if delivered else None
-    return replace(report, events=tuple(ordered), delivered=delivered, estimate=estimate)
+    further = tuple(settle(other, zone_of, now) for other in report.further)
+    return replace(report, events=tuple(ordered), delivered=delivered, estimate=estimate, further=further)
 
 
 def _with_time(event: Event, time: Moment) -> Event:
@@ -180,7 +181,7 @@ def _at_place(event: Event, order_at: datetime, tie: int) -> Event:
     """The event with its order. Every event of every answer comes by here; ``replace`` costs more."""
     return Event(
         event.time, event.description, event.sub_status, event.code, event.location, event.address,
-        event.informative, event.reason, order_at, tie,
+        event.informative, event.reason, event.foreign, order_at, tie,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
 from parcelwire.wire.codes import shown
+from parcelwire.wire.directory import STRANGER
 from parcelwire.wire.v22 import NumberItem, carrier_code
 
 DETECTED, AS_GIVEN, GUESS = 1, 2, 3  # ``origin`` on the wire
@@ -39,6 +40,8 @@ def choose(context: Context, number: str, code: int, *, detects: bool) -> Choice
     if code:
         meant = directory.slugs_of(code)
         carrier = directory.resolve(code, number)
+        if carrier is None and context.routes.upstream:  # 17TRACK knows more carriers than we do
+            return Choice(f"{STRANGER}{code}", code, AS_GIVEN)
         if carrier is None:
             raise CallerError("bad_carrier", carrier=str(code), detail="It is in neither code book.")
         proves = best is not None and best.confident and best.check == "ok" and best.carrier not in meant

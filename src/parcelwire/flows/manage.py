@@ -10,7 +10,7 @@ from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.quota import plan_size
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
-from parcelwire.ports import Attempt
+from parcelwire.ports import Attempt, InboxState
 
 EXPLAIN_ATTEMPTS = 20
 SANDBOX = "sandbox"
@@ -60,7 +60,11 @@ async def explain(context: Context, values: Mapping[str, str]) -> Answer:
     for account in await context.store.accounts():
         for shipment in await _shipments(context, account, values["number"]):
             attempts = await context.store.attempts(shipment.id, EXPLAIN_ATTEMPTS)
-            rows.append(_explained(account, shipment) | {"refreshes": [_attempt(item) for item in attempts]})
+            rows.append(
+                _explained(account, shipment)
+                | await _route(context, shipment)
+                | {"refreshes": [_attempt(item) for item in attempts]}
+            )
     if not rows:
         raise OwnerError(f"{values['number']} is not registered")
     return {"shipments": rows}
@@ -81,7 +85,37 @@ async def advance(context: Context, values: Mapping[str, str]) -> Answer:
     return {"number": values["number"], "advanced": moved}
 
 
-VERBS: dict[str, Verb] = {"accounts": accounts, "plan": plan, "explain": explain, "advance": advance}
+async def upstream(context: Context, _values: Mapping[str, str]) -> Answer:
+    """What the 17TRACK upstream has cost this month, and what the firewall in front of it has saved."""
+    bought = context.routes.upstream
+    if bought is None:
+        raise OwnerError(f"there is no upstream: set {context.routes.upstream_setting}")
+    spent = await context.store.spent(bought.source.slug, context.clock.now())
+    inbox = await context.store.inbox()
+    used = spent.registered + spent.begun + spent.real_time
+    return {
+        "upstream": bought.source.slug,
+        "cap": bought.cap,
+        "spent": {
+            "registrations": spent.registered,
+            "registrations_begun": spent.begun,
+            "real_time": spent.real_time,
+            "total": used,
+            "left": None if bought.cap is None else max(0, bought.cap - used),
+        },
+        "saved": {"registrations": spent.shared, "questions": spent.fresh},
+        "numbers_registered": spent.known,
+        "pushes": {state.value: inbox.get(state, 0) for state in InboxState},
+    }
+
+
+VERBS: dict[str, Verb] = {
+    "accounts": accounts,
+    "plan": plan,
+    "explain": explain,
+    "advance": advance,
+    "upstream": upstream,
+}
 
 
 async def _account(context: Context, name: str | None) -> Account:
@@ -114,6 +148,24 @@ def _explained(account: Account, shipment: Shipment) -> Answer:
         "version": shipment.version,
         "next_refresh": _text(shipment.refresh_at),
         "stop_reason": shipment.stop_reason.value if shipment.stop_reason else None,
+    }
+
+
+async def _route(context: Context, shipment: Shipment) -> Answer:
+    """Who is asked about a shipment and why, and what the upstream knows of it."""
+    routes = context.routes
+    bought = None
+    if routes.upstream:
+        rows = await context.store.bought(routes.upstream.source.slug, [shipment.number])
+        pair = shipment.number, shipment.carrier
+        bought = next((row for row in rows if row.pair == pair), None)
+    given_up = bought.given_up if bought else None
+    route = routes.route(shipment.carrier, shipment.number, shipment.wish.param, given_up)
+    return {
+        "source": route.source.slug if route.source else None,
+        "source_why": route.why,
+        "upstream_registered": _text(bought.registered_at) if bought else None,
+        "upstream_stopped": _text(bought.stopped_at) if bought else None,
     }
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from parcelwire.domain.errors import CarrierError, InvalidNumber, MalformedReply, UnknownNumber
 from parcelwire.domain.exchange import Query, Reply
-from parcelwire.domain.merge import add
+from parcelwire.domain.merge import extend
 from parcelwire.domain.report import Report
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Timeline, assemble
@@ -35,8 +35,8 @@ def outline_of(
     """The answer as it would be shown if it were all that is known. Expiry by silence is left out: it depends
     on when one looks, not on what the carrier said."""
     if isinstance(answer, Report):
-        history = add(None, carrier.slug, settle(answer, zone_of, now), now)
-        return outline(number, carrier.slug, REPORT, assemble([history], now))
+        histories = extend([], carrier.slug, settle(answer, zone_of, now), now)
+        return outline(number, carrier.slug, REPORT, assemble(histories, now))
     timeline = None
     if isinstance(answer, UnknownNumber):
         timeline = Timeline(SubStatus.NOT_FOUND_OTHER)

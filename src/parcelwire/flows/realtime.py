@@ -9,20 +9,21 @@ from parcelwire.domain.account import Account
 from parcelwire.domain.errors import (
     CallerError,
     CarrierError,
-    MissingCredential,
+    NotRealTime,
+    NotYet,
     Throttled,
     Unavailable,
 )
-from parcelwire.domain.lane import take
+from parcelwire.domain.lane import Lane, take
 from parcelwire.domain.report import Report
 from parcelwire.domain.schedule import next_refresh
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import tracked
 from parcelwire.flows.identify import addresses, code_given, number_of
-from parcelwire.flows.refresh import ask, outcome, pace_of
+from parcelwire.flows.refresh import ask_about, outcome, pace_of
 from parcelwire.flows.register import want
-from parcelwire.ports import Charge, Document
+from parcelwire.ports import Carrier, Charge, Document, Told
 from parcelwire.wire.v22 import (
     BadItem,
     RealTimeItem,
@@ -107,10 +108,8 @@ async def _prepare(
         slot.shipment, slot.document = await _meant(context, account, slot.item, known)
         fresh = slot.document is not None and _is_fresh(context, slot.shipment)
         slot.asks = now_please or not fresh
-        carrier = slot.shipment.carrier
-        if slot.asks and carrier not in context.routes.sources and not (slot.document and not now_please):
-            missing = MissingCredential(carrier, context.routes.missing.get(carrier, ()))
-            raise CallerError("no_realtime", detail=str(missing))
+        if slot.asks and _source(context, slot.shipment) is None and not (slot.document and not now_please):
+            raise CallerError("no_realtime", detail=str(context.routes.trouble(slot.shipment.carrier)))
         amount = quota.REAL_TIME if now_please else quota.REAL_TIME_CACHED
         slot.charge = Charge(reference, amount, held=slot.asks)
     except CallerError as error:
@@ -166,7 +165,9 @@ async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
     shipment = slot.shipment
     assert shipment is not None  # noqa: S101
     try:
-        error = await context.once(("realtime", shipment.id), lambda: _refresh(context, shipment))
+        at_once = isinstance(slot.item, RealTimeItem) and instant(slot.item.cacheLevel)
+        key = "realtime", shipment.id, at_once
+        error = await context.once(key, lambda: _refresh(context, shipment, at_once=at_once))
     except CallerError as failed:
         error = failed
     found = await context.store.find(account.id, [shipment.number])
@@ -179,40 +180,54 @@ async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
         slot.result = error or CallerError("no_info", detail="")
 
 
-async def _refresh(context: Context, shipment: Shipment) -> CallerError | None:
-    """Ask the carrier about one shipment, whatever its schedule says; None when it answered."""
-    source = context.routes.sources.get(shipment.carrier)
+def _source(context: Context, shipment: Shipment) -> Carrier | None:
+    """Who is asked: as its refreshes are, else as a new registration would be."""
+    given = context.routes.named(shipment.lane)
+    return given or context.routes.route(shipment.carrier, shipment.number, shipment.wish.param).source
+
+
+async def _refresh(context: Context, shipment: Shipment, *, at_once: bool) -> CallerError | None:
+    """Ask the source of one shipment, whatever its schedule says; None when it answered."""
+    source = _source(context, shipment)
     if source is None:
-        return CallerError("no_realtime", detail=f"no source for {shipment.carrier}")
-    name = source.lane(shipment.number)
+        return CallerError("no_realtime", detail=str(context.routes.trouble(shipment.carrier)))
     until = context.clock.now() + timedelta(seconds=PATIENCE_S)
+    lane = await _granted(context, source, shipment.number, until)
+    due = await context.store.claim_one(shipment.id, context.clock.now() + context.lease, context.new_id())
+    if due is None:
+        return CallerError("realtime_internal")
+    said = (await ask_about(context, source, lane, [due], instant=at_once))[shipment.id]
+    if isinstance(said.answer, NotRealTime):  # an upstream does not sell it: the ordinary way, one more call
+        lane = await _granted(context, source, shipment.number, until)
+        said = (await ask_about(context, source, lane, [due]))[shipment.id]
+    pace = await pace_of(context, source, due, lane.name)
+    result = outcome(context, source, due, said, lane.name, pace)
+    await context.store.complete([result])
+    return _caller_error(said.answer)
+
+
+async def _granted(context: Context, source: Carrier, number: str, until: datetime) -> Lane:
+    """The lane with one call taken. CallerError when it cannot be had by ``until``."""
+    name = source.lane(number)
     while True:
         now = context.clock.now()
         lane = await context.store.lane(name)
         grant = take(lane, source.limits, now, urgent=True)
         if grant.granted and await context.store.save_lane(grant.lane, lane.revision):
-            break
+            return grant.lane
         if not grant.granted:
             if grant.retry_at is None or grant.retry_at > until:
-                return CallerError("carrier_failed", detail=f"{grant.why}; try again {_when(grant.retry_at)}")
+                raise CallerError("carrier_failed", detail=f"{grant.why}; try again {_when(grant.retry_at)}")
             await context.clock.sleep((grant.retry_at - now).total_seconds())
-    due = await context.store.claim_one(shipment.id, now + context.lease, context.new_id())
-    if due is None:
-        return CallerError("realtime_internal")
-    conversation = await ask(context, source, grant.lane, [due])
-    said = conversation.answers[shipment.number]
-    raw = conversation.replies[-1] if conversation.replies else None
-    pace = await pace_of(context, source, due, name)
-    result = outcome(context, source, due, said, pace=pace, lane=name, ms=conversation.ms, raw=raw)
-    await context.store.complete([result])
-    return _caller_error(said)
 
 
-def _caller_error(said: Report | CarrierError) -> CallerError | None:
+def _caller_error(said: Report | CarrierError | Told) -> CallerError | None:
     """What a failed question looks like to the caller; "not found" is an answer."""
+    if isinstance(said, NotYet):
+        return CallerError("no_info", detail=f" {said}.")
     if isinstance(said, Unavailable) and said.timed_out:
         return CallerError("carrier_timeout")
-    if isinstance(said, Report) or said.outcome in ("not_found", "invalid_number"):
+    if isinstance(said, Report | Told) or said.outcome in ("not_found", "invalid_number"):
         return None
     reason = "the carrier asks to wait" if isinstance(said, Throttled) else str(said)
     return CallerError("carrier_failed", detail=reason)

@@ -49,7 +49,7 @@ def want(context: Context, item: RegisterItem | BadItem) -> Wanted:
         raise item.error
     number = number_of(item)
     choice = choose(context, number, code_given(item), detects=item.auto_detection is not False)
-    lane = context.routes.lane(choice.carrier, number)
+    lane = context.routes.lane(choice.carrier, number, item.param)
     return Wanted(number, choice.carrier, choice.code, choice.origin, lane, _wish(item))
 
 

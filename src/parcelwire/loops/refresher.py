@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from parcelwire.domain.queue import home
 from parcelwire.domain.width import Width, after
-from parcelwire.flows.context import NO_SOURCE, Context
+from parcelwire.flows.context import Context
 from parcelwire.flows.refresh import Round, refresh_lane
+from parcelwire.flows.routes import NO_SOURCE
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.loops.wait import wait
 

@@ -5,6 +5,7 @@ from datetime import datetime
 import structlog
 
 from parcelwire.domain.push import PushResult
+from parcelwire.flows.inbound import Done
 from parcelwire.flows.refresh import Round
 
 SHOWN_CHARACTERS = 4  # of a tracking number in a log line
@@ -51,6 +52,12 @@ class Telemetry:
             http_status=result.http_status,
             ms=result.ms,
         )
+
+    def processed(self, done: Done) -> None:
+        """``inbound_processed``: a push that came in from an upstream; ``refreshed`` for what it changed."""
+        source = done.inbound.source
+        self._log.info("inbound_processed", source=source, outcome=done.state.value, detail=done.detail)
+        self.refreshed(Round(len(done.changed), 0, done.changed))
 
     def tidied(self, released: int, pruned: int) -> None:
         """``tidied``: only when there was something."""

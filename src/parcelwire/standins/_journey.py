@@ -83,18 +83,25 @@ class Journeys:
         """
         ahead = timedelta(hours=1) if self.step_s is None else timedelta(seconds=self.step_s)
         begun = self._begun.setdefault(number, now - ahead)
-        pace = 0.5 + crc32(number.encode()) % 16 / 10
-        origin, target = ends(number, places)
-        found: list[Scan] = []
-        for count, (step, hours) in enumerate(HOURS):
-            after = timedelta(hours=hours * pace) if self.step_s is None else count * ahead
-            if found and begun + after > now:
-                break
-            place = origin if step in AT_ORIGIN else target
-            at = (begun + after).astimezone(ZoneInfo(place.zone)).replace(microsecond=0)
-            found.append(Scan(step, at, place))
-        found.reverse()
-        return found
+        return scans(number, begun, now, places, self.step_s)
+
+
+def scans(
+    number: str, begun: datetime, now: datetime, places: Sequence[Place], step_s: float | None = None
+) -> list[Scan]:
+    """The scans up to ``now``, newest first, of a parcel whose label (always there) was made at ``begun``."""
+    pace = 0.5 + crc32(number.encode()) % 16 / 10
+    origin, target = ends(number, places)
+    found: list[Scan] = []
+    for count, (step, hours) in enumerate(HOURS):
+        after = timedelta(hours=hours * pace) if step_s is None else timedelta(seconds=count * step_s)
+        if found and begun + after > now:
+            break
+        place = origin if step in AT_ORIGIN else target
+        at = (begun + after).astimezone(ZoneInfo(place.zone)).replace(microsecond=0)
+        found.append(Scan(step, at, place))
+    found.reverse()
+    return found
 
 
 def ends(number: str, places: Sequence[Place]) -> tuple[Place, Place]:

@@ -8,7 +8,7 @@ from parcelwire.domain.report import Moment
 from parcelwire.domain.status import Stage, SubStatus
 from parcelwire.domain.timeline import Timeline
 from parcelwire.domain.times import iso
-from parcelwire.wire.trackinfo import EstimatedDelivery, TimeRaw, estimate_of, event_of, utc_text
+from parcelwire.wire.trackinfo import EstimatedDelivery, TimeRaw, WireEvent, estimate_of, event_of, utc_text
 
 
 class OutlineEvent(msgspec.Struct):
@@ -20,7 +20,7 @@ class OutlineEvent(msgspec.Struct):
     description: str
     location: str | None
     stage: Stage | None
-    sub_status: SubStatus | None
+    sub_status: str | None
 
 
 class Reached(msgspec.Struct):
@@ -67,8 +67,11 @@ def outline(number: str, carrier: str, outcome: str, timeline: Timeline | None) 
     )
 
 
-def _event(shown: msgspec.Struct) -> OutlineEvent:
-    return msgspec.convert(shown, OutlineEvent, from_attributes=True)
+def _event(shown: WireEvent) -> OutlineEvent:
+    return OutlineEvent(
+        shown.time_utc, shown.time_iso, shown.time_raw, shown.description, shown.location, shown.stage,
+        shown.sub_status,
+    )  # fmt: skip
 
 
 def _reached(at: Moment | None) -> Reached:

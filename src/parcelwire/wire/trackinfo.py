@@ -13,7 +13,7 @@ from zlib import crc32
 import msgspec
 
 from parcelwire.domain import timeline as story
-from parcelwire.domain.report import Address, Estimate, Moment
+from parcelwire.domain.report import Address, Company, Estimate, Moment
 from parcelwire.domain.status import Stage, SubStatus
 from parcelwire.domain.times import iso
 
@@ -53,7 +53,7 @@ class WireEvent(msgspec.Struct):
     description: str
     location: str | None
     stage: Stage | None
-    sub_status: SubStatus | None
+    sub_status: str | None  # ours, or a newer one of 17TRACK's that an upstream sent
     address: WireAddress
 
 
@@ -160,7 +160,7 @@ class Naming(Protocol):
     """How a source is shown: its code for this registration, and its directory entry."""
 
     def code(self, source: str) -> int: ...
-    def entry(self, source: str) -> Named: ...
+    def entry(self, source: str) -> Named | None: ...
 
 
 _UNKNOWN_COORDINATES = Coordinates()
@@ -206,7 +206,7 @@ def estimate_of(given: Estimate | None) -> EstimatedDelivery:
     """The carrier's own estimate; nulls when it gave none."""
     if given is None or not (given.start or given.end):
         return EstimatedDelivery()
-    return EstimatedDelivery("Official", _bound(given.start, "00:00:00"), _bound(given.end, "23:59:59"))
+    return EstimatedDelivery(given.by, _bound(given.start, "00:00:00"), _bound(given.end, "23:59:59"))
 
 
 def fill(
@@ -235,7 +235,7 @@ def utc_text(at: datetime) -> str:
 
 
 def _leg(leg: story.Leg, naming: Naming, sync_marks: tuple[bytes, bytes]) -> bytes:
-    entry = naming.entry(leg.source)
+    entry = naming.entry(leg.source) or leg.facts.behind or Company(0, leg.source, "", "")
     events = _encode([event_of(scan) for scan in leg.scans])
     provider = Provider(naming.code(leg.source), entry.name, entry.name, None, entry.homepage, entry.country)
     parts = (
@@ -265,10 +265,11 @@ def _misc(legs: Sequence[story.Leg], naming: Naming) -> MiscInfo:
         return next((value for leg in legs if (value := getattr(leg.facts, name))), None)
 
     local = known("local_carrier")
+    entry = naming.entry(local) if local else None
     return MiscInfo(
         0, known("service"), known("weight_raw"), known("weight_kg"), known("pieces"), known("dimensions"),
         known("customer_number"), known("reference_number"), known("local_number"),
-        naming.entry(local).name if local else None, naming.code(local) if local else 0,
+        entry.name if entry else local, naming.code(local) if local else 0,
     )  # fmt: skip
 
 
@@ -282,7 +283,7 @@ def event_of(scan: story.Scan) -> WireEvent:
         description=event.description,
         location=event.location,
         stage=scan.stage,
-        sub_status=scan.sub_status,
+        sub_status=event.foreign or scan.sub_status,
         address=_address(event.address),
     )
 

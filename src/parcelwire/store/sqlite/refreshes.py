@@ -26,7 +26,7 @@ from parcelwire.store.rows import (
     mutable_values,
     shipment_of,
 )
-from parcelwire.store.sqlite import pushes
+from parcelwire.store.sqlite import pushes, upstream
 from parcelwire.store.sqlite.registrations import COLUMNS, UPDATE
 
 AHEAD_PART = 4  # of its interval may be left when a shipment is asked about ahead of its time
@@ -57,11 +57,14 @@ WHERE (lane = ?1 OR lane > ?1 || '/' AND lane < ?1 || '0') AND refresh_at IS NOT
 _REROUTE = """
 UPDATE shipment SET lane = ?1, lease = NULL, refresh_at = iif(refresh_at IS NULL, NULL, ?2)
 WHERE carrier = ?3 AND lane <> ?1 AND NOT (lane > ?1 || '/' AND lane < ?1 || '0')
+  AND (?4 IS NULL OR lane = ?4)
 """
 _HISTORIES = """
 SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM json_each(?)) ORDER BY source
 """
 _FORGET_PUSHES = "DELETE FROM push WHERE created_at < ? AND state IN ('sent', 'superseded')"
+# 60 days longer than the rest: a push that is sent again must still be known
+_FORGET_INBOX = "DELETE FROM inbox WHERE at < ? - 5184000000000 AND state IN ('done', 'unknown')"
 _FORGET_RAW = """
 DELETE FROM raw_reply WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM source_report WHERE raw = ?1)
   AND NOT EXISTS (SELECT 1 FROM refresh_log WHERE raw = ?1)
@@ -114,9 +117,9 @@ def census(c: sqlite3.Connection, lane: str) -> dict[SubStatus | None, int]:
     return {SubStatus(name) if name else None: count for name, count in c.execute(_CENSUS, (lane,))}
 
 
-def reroute(c: sqlite3.Connection, carrier: str, lane: str, now: datetime) -> int:
+def reroute(c: sqlite3.Connection, carrier: str, lane: str, now: datetime, only: str | None) -> int:
     """Move the shipments of a carrier; answers how many."""
-    return c.execute(_REROUTE, (lane, micros(now), carrier)).rowcount
+    return c.execute(_REROUTE, (lane, micros(now), carrier, only)).rowcount
 
 
 def claim_one(c: sqlite3.Connection, shipment: int, until: datetime, lease: str) -> Due | None:
@@ -146,8 +149,11 @@ def _complete(c: sqlite3.Connection, instance: str, result: Refreshed, kept: dic
     raw = kept.get(id(result.raw))
     if raw is None and result.raw:
         raw = kept[id(result.raw)] = _keep_raw(c, result.raw, result.attempt.at)
-    if result.history is not None:
-        _keep_history(c, shipment.id, result.history, raw)
+    for history in result.histories:
+        _keep_history(c, shipment.id, history, raw)
+    if result.given_up is not None:
+        pair = shipment.number, shipment.carrier
+        upstream.give_up(c, home(shipment.lane).partition(":")[0], pair, result.given_up)
     if result.document is not None:
         document = result.document
         c.execute(
@@ -160,7 +166,7 @@ def _complete(c: sqlite3.Connection, instance: str, result: Refreshed, kept: dic
         VALUES (?, ?, ?, ?, ?, ?, ?)""",
         (
             shipment.id, micros(attempt.at), attempt.lane, attempt.outcome, attempt.ms, attempt.text,
-            None if result.history else raw,
+            None if result.histories else raw,
         ),
     )  # fmt: skip
     pushes.enqueue(c, instance, shipment, result.pushes, attempt.at)
@@ -195,10 +201,11 @@ def _keep_history(c: sqlite3.Connection, shipment: int, history: History, raw: b
 
 
 def prune(c: sqlite3.Connection, before: datetime) -> int:
-    """Forget log rows and finished pushes older than ``before``, and raw replies that only they knew."""
+    """Forget log rows and finished pushes (out and in) of before, and raw replies that only they knew."""
     logged = c.execute("DELETE FROM refresh_log WHERE at < ? RETURNING raw", (micros(before),)).fetchall()
     c.executemany(_FORGET_RAW, {row for row in logged if row[0] is not None})
-    return len(logged) + c.execute(_FORGET_PUSHES, (micros(before),)).rowcount
+    done = [c.execute(statement, (micros(before),)).rowcount for statement in (_FORGET_PUSHES, _FORGET_INBOX)]
+    return len(logged) + sum(done)
 
 
 def _with_histories(c: sqlite3.Connection, shipments: Sequence[Shipment]) -> list[Due]:

@@ -17,9 +17,30 @@ from parcelwire.domain.limits import Limits
 from parcelwire.domain.push import PushJob, PushResult
 from parcelwire.domain.shipment import Shipment
 from parcelwire.domain.status import SubStatus
-from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Turn, Wanted
-from parcelwire.store.rows import SHIPMENT, document_of, micros, moment, shipment_of
-from parcelwire.store.sqlite import file, pushes, quota, refreshes, registrations
+from parcelwire.ports import (
+    Attempt,
+    BoughtNumber,
+    Changed,
+    Charge,
+    Document,
+    Due,
+    Inbound,
+    InboxState,
+    Pair,
+    Refreshed,
+    Spent,
+    Told,
+    Turn,
+    Wanted,
+)
+from parcelwire.store.rows import (
+    SHIPMENT,
+    document_of,
+    micros,
+    moment,
+    shipment_of,
+)
+from parcelwire.store.sqlite import file, pushes, quota, refreshes, registrations, upstream
 from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
 from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, secret_place, sign_key_place
@@ -266,8 +287,11 @@ class SqliteStore:
             hint=any(result.pushes for result in results),
         )
 
-    async def reroute(self, carrier: str, lane: str, now: datetime) -> int:
-        return await self._write(lambda c: refreshes.reroute(c, carrier, lane, now))
+    async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
+        return await self._write(lambda c: refreshes.reroute(c, carrier, lane, now, only))
+
+    async def routed(self) -> list[tuple[str, str]]:
+        return await self._read(lambda c: c.execute("SELECT DISTINCT carrier, lane FROM shipment").fetchall())
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
         def work(c: _Connection) -> list[Attempt]:
@@ -285,6 +309,61 @@ class SqliteStore:
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
         await self._write(lambda c: refreshes.rewind(c, shipment, by, now), hint=True)
+
+    # --- what is bought at an upstream, and pushes to us (upstream.py) ---
+
+    async def bought(self, source: str, numbers: Sequence[str]) -> list[BoughtNumber]:
+        return await self._read(lambda c: upstream.numbers(c, source, numbers))
+
+    async def reserve(
+        self, source: str, wanted: Sequence[tuple[Pair, int]], cap: int | None, now: datetime
+    ) -> set[Pair]:
+        return await self._write(lambda c: upstream.reserve(c, source, wanted, cap, now))
+
+    async def settle_reserved(
+        self, source: str, registered: Sequence[Pair], refused: Sequence[Pair], now: datetime
+    ) -> None:
+        await self._write(lambda c: upstream.settle(c, source, registered, refused, now))
+
+    async def forget_bought(self, source: str, pairs: Sequence[Pair]) -> None:
+        await self._write(lambda c: upstream.forget(c, source, pairs))
+
+    async def upstream_stopped(self, source: str, pair: Pair, now: datetime) -> None:
+        await self._write(lambda c: upstream.stopped(c, source, pair, now))
+
+    async def spend(self, source: str, amount: int, reference: str, cap: int | None, now: datetime) -> bool:
+        return await self._write(lambda c: upstream.spend(c, source, amount, reference, cap, now))
+
+    async def saved(self, source: str, kind: str, entries: Sequence[tuple[int, str]], now: datetime) -> None:
+        await self._write(lambda c: upstream.enter(c, source, kind, entries, now))
+
+    async def spent(self, source: str, now: datetime) -> Spent:
+        return await self._read(lambda c: upstream.spent(c, source, now))
+
+    async def told(self, source: str, numbers: Sequence[str], since: datetime) -> list[Told]:
+        return await self._read(lambda c: upstream.told(c, source, numbers, since))
+
+    async def shipments_of(self, number: str) -> list[Shipment]:
+        return await self._read(
+            lambda c: [
+                shipment_of(row)
+                for row in c.execute(
+                    f"SELECT {registrations.COLUMNS} FROM shipment WHERE number = ? ORDER BY id", (number,)
+                )
+            ]
+        )
+
+    async def keep_inbound(self, source: str, body: bytes, now: datetime) -> bool:
+        return await self._write(lambda c: upstream.keep(c, source, body, now), hint=True)
+
+    async def inbox_waiting(self, after: int, most: int) -> list[Inbound]:
+        return await self._read(lambda c: upstream.waiting(c, after, most))
+
+    async def finish_inbound(self, inbound: int, state: InboxState, detail: str) -> None:
+        await self._write(lambda c: upstream.finish(c, inbound, state, detail))
+
+    async def inbox(self) -> dict[InboxState, int]:
+        return await self._read(upstream.count)
 
     # --- pushing ---
 
