@@ -27,6 +27,11 @@ def everything_in(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
 
 
+def modes_in(folder: Path) -> dict[str, int]:
+    """What others may do with each file."""
+    return {file.name: file.stat().st_mode & 0o077 for file in folder.iterdir()}
+
+
 async def test_a_taken_port_is_named_with_the_setting_that_moves_it(tmp_path: Path) -> None:
     async with serve(environment(tmp_path / "one")) as child:
         address = child.url.removeprefix("http://")
@@ -176,5 +181,5 @@ async def test_a_first_start_that_fails_leaves_the_key_for_the_next_one(tmp_path
 
 async def test_the_database_is_nobody_elses_to_read(tmp_path: Path) -> None:
     async with serve(environment(tmp_path)):
-        modes = {file.name: file.stat().st_mode & 0o077 for file in sorted(tmp_path.iterdir())}
+        modes = modes_in(tmp_path)
     assert {name: mode for name, mode in modes.items() if mode and not name.endswith(".lock")} == {}
