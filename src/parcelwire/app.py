@@ -5,8 +5,9 @@ import json
 import os
 import random
 import secrets
+import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -50,6 +51,7 @@ SANDBOX = "sandbox"
 SEVENTEENTRACK = "seventeentrack"
 # A stop takes ten seconds at most, whatever hangs: first the callers, then the pushes under way.
 STOP_CALLS_S = 4.0
+BACKLOG = 128  # connections that may wait
 STOP_LOOPS_S = 5.0
 SERVICE_FILE = "service.json"
 KEY_FILE = "secret.key"
@@ -61,6 +63,7 @@ class FirstStart:
 
     login_key: str | None = field(repr=False)
     account: Account
+    webhook_secret: str | None = field(default=None, repr=False)  # made up because none was given
 
 
 def settings_from(environ: Mapping[str, str]) -> Settings:
@@ -208,7 +211,15 @@ class Service:
         settings = self.settings
         for name in settings.unknown:
             self._log.warning("unknown_setting", name=name)
-        self._store = await open_store(settings)
+        # What the operator may have got wrong comes first: the first start shows its key only once.
+        if settings.webhook_url:
+            _check_webhook(settings.webhook_url, settings)
+        self._door = await asyncio.to_thread(_bind, *settings.listen)
+        try:
+            self._store = await open_store(settings)
+        except BaseException:
+            self._door.close()
+            raise
         self._asker = asker_of(settings, self._clock)
         self._flights = Flights()
         self._sender = PushSender(self._clock, settings.egress_allow)
@@ -218,6 +229,7 @@ class Service:
             await self._reroute()
             await self._listen()
         except BaseException:
+            self._door.close()
             await self._close()
             raise
         self._start_loops()
@@ -253,23 +265,13 @@ class Service:
             account = await open_first_account(self.context, settings.first_plan, login_key, sign_key)
             self.first_start = FirstStart(None if settings.first_key else login_key, account)
         if settings.webhook_url:
-            self._check_webhook(settings.webhook_url)
             endpoint = await store.endpoint(account.id)
-            secret = settings.webhook_secret or (endpoint and endpoint.secret)
-            await store.set_endpoint(
-                account.id,
-                settings.webhook_url,
-                secret or new_secret(secrets.token_bytes(32)),
-                stopped_by_request=True,
-            )
-
-    def _check_webhook(self, url: str) -> None:
-        try:
-            check_url(url, self.settings.egress_allow)
-        except UrlRefused as error:
-            raise ConfigError(
-                f"PARCELWIRE_WEBHOOK_URL: {error} (PARCELWIRE_EGRESS_ALLOW can allow a network)"
-            ) from None
+            secret = settings.webhook_secret or (endpoint.secret if endpoint else None)
+            if secret is None:
+                secret = new_secret(secrets.token_bytes(32))
+                if self.first_start is not None:
+                    self.first_start = replace(self.first_start, webhook_secret=secret)
+            await store.set_endpoint(account.id, settings.webhook_url, secret, stopped_by_request=True)
 
     async def _reroute(self) -> None:
         """Credentials came or went since the last start: who is asked is decided anew for each shipment."""
@@ -283,7 +285,6 @@ class Service:
             self._log.info("rerouted", carrier=carrier, lane=lane, shipments=moved)
 
     async def _listen(self) -> None:
-        host, port = self.settings.listen
         token = secrets.token_hex(32)
         owner = OwnerEntrance(self.context, token)
         inbound = InboundEntrance(self.context, doors_of(self.settings))
@@ -292,15 +293,7 @@ class Service:
             web.Server(api.handle, access_log=None), shutdown_timeout=STOP_CALLS_S
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise ConfigError(
-                f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}. Give another address in "
-                "PARCELWIRE_LISTEN (port 0 takes any free one)"
-            ) from None
+        await web.SockSite(self._runner, self._door).start()
         bound = self._runner.addresses[0]
         self.url = f"http://{_shown_host(bound[0])}:{bound[1]}"
         self._service_file = self.settings.data / SERVICE_FILE
@@ -319,6 +312,30 @@ class Service:
         self._store.on_work(pusher.wake)
         self._store.on_work(inbox.wake)
         self._tasks = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor, inbox)]
+
+
+def _check_webhook(url: str, settings: Settings) -> None:
+    try:
+        check_url(url, settings.egress_allow)
+    except UrlRefused as error:
+        raise ConfigError(
+            f"PARCELWIRE_WEBHOOK_URL: {error} (PARCELWIRE_EGRESS_ALLOW can allow a network)"
+        ) from None
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """The listening socket; callers wait in its queue until the service is ready."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        door = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {why}. Give another address in PARCELWIRE_LISTEN (port 0 takes "
+            "any free one)"
+        ) from None
+    door.setblocking(False)
+    return door
 
 
 def _shown_host(host: str) -> str:

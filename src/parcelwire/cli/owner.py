@@ -157,5 +157,9 @@ def explain(
             typer.echo(f"  registered at 17TRACK {row['upstream_registered']}{stopped}")
         if row["next_refresh"]:
             typer.echo(f"  next refresh {row['next_refresh']} in lane {row['lane']}")
+        if row["lane_waits_until"]:
+            typer.echo(f"  the lane waits until {row['lane_waits_until']}: {row['lane_waits_why']}")
+        if row["stopped_at"]:
+            typer.echo(f"  stopped {row['stopped_at']}: {row['stop_reason']}")
         for item in row["refreshes"]:
             typer.echo(f"  {item['at']} {item['outcome']} ({item['ms']} ms): {item['why']}")

@@ -46,6 +46,8 @@ def _greet(service: "Service") -> None:
     typer.echo(f"data folder: {service.settings.data}")
     if first.login_key:
         typer.echo(f"login key (17token), shown only now: {first.login_key}")
+    if first.webhook_secret:
+        typer.echo(f"secret of webhook-signature, shown only now: {first.webhook_secret}")
     typer.echo(
         f"plan: {first.account.plan}, {first.account.quota_total} quota units a month; "
         "change it with: parcelwire accounts plan unlimited"

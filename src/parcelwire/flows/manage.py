@@ -8,7 +8,7 @@ from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.errors import ParcelwireError
 from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.quota import plan_size
-from parcelwire.domain.shipment import Shipment
+from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
 from parcelwire.ports import Attempt, InboxState
 
@@ -63,6 +63,7 @@ async def explain(context: Context, values: Mapping[str, str]) -> Answer:
             rows.append(
                 _explained(account, shipment)
                 | await _route(context, shipment)
+                | await _lane(context, shipment)
                 | {"refreshes": [_attempt(item) for item in attempts]}
             )
     if not rows:
@@ -76,12 +77,12 @@ async def advance(context: Context, values: Mapping[str, str]) -> Answer:
     step = context.paces[SANDBOX].day
     for account in await context.store.accounts():
         for shipment in await _shipments(context, account, values["number"]):
-            if shipment.carrier == SANDBOX:
+            if shipment.carrier == SANDBOX and shipment.phase is Phase.TRACKING:
                 by = step * int(values.get("steps", "1"))
                 await context.store.rewind(shipment.id, by, context.clock.now())
                 moved += 1
     if not moved:
-        raise OwnerError(f"{values['number']} is not a registered sandbox number")
+        raise OwnerError(f"{values['number']} is not a sandbox number that is being tracked")
     return {"number": values["number"], "advanced": moved}
 
 
@@ -131,7 +132,7 @@ async def _account(context: Context, name: str | None) -> Account:
 async def _shipments(context: Context, account: Account, text: str) -> list[Shipment]:
     number = normalise(text)
     if number is None:
-        raise OwnerError(f"{text!r} is not a tracking number")
+        return []
     return [shipment for shipment, _ in await context.store.find(account.id, [identity(number)])]
 
 
@@ -147,7 +148,18 @@ def _explained(account: Account, shipment: Shipment) -> Answer:
         "trouble": shipment.trouble,
         "version": shipment.version,
         "next_refresh": _text(shipment.refresh_at),
+        "stopped_at": _text(shipment.stopped_at),
         "stop_reason": shipment.stop_reason.value if shipment.stop_reason else None,
+    }
+
+
+async def _lane(context: Context, shipment: Shipment) -> Answer:
+    """Whether the lane of a shipment has to wait, and why."""
+    lane = await context.store.lane(shipment.lane)
+    waits = lane.blocked_until is not None and lane.blocked_until > context.clock.now()
+    return {
+        "lane_waits_until": _text(lane.blocked_until) if waits else None,
+        "lane_waits_why": lane.blocked_why if waits else None,
     }
 
 

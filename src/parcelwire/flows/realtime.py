@@ -11,6 +11,7 @@ from parcelwire.domain.errors import (
     CarrierError,
     NotRealTime,
     NotYet,
+    Refused,
     Throttled,
     Unavailable,
 )
@@ -229,8 +230,11 @@ def _caller_error(said: Report | CarrierError | Told) -> CallerError | None:
         return CallerError("carrier_timeout")
     if isinstance(said, Report | Told) or said.outcome in ("not_found", "invalid_number"):
         return None
-    reason = "the carrier asks to wait" if isinstance(said, Throttled) else str(said)
-    return CallerError("carrier_failed", detail=reason)
+    if isinstance(said, Throttled):
+        return CallerError("carrier_failed", detail="the carrier asks to wait")
+    if isinstance(said, Refused):
+        return CallerError("carrier_failed", detail=f"the carrier does not accept the credential ({said})")
+    return CallerError("carrier_failed", detail=str(said))
 
 
 def _when(at: datetime | None) -> str:

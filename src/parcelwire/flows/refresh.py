@@ -345,4 +345,4 @@ def _ended(context: Context, result: Refreshed) -> Refreshed:
 
 
 def _next_text(planned: Next) -> str:
-    return f"next refresh {planned.at:%Y-%m-%d %H:%M:%S}Z: {planned.why}"
+    return f"next refresh {planned.at:%Y-%m-%dT%H:%M:%SZ}: {planned.why}"

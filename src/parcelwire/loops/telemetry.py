@@ -50,6 +50,7 @@ class Telemetry:
             attempt=job.attempts + 1,
             outcome="dropped" if dropped else outcome,
             http_status=result.http_status,
+            detail=result.detail,
             ms=result.ms,
         )
 

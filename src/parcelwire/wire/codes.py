@@ -68,6 +68,6 @@ def text_of(error: CallerError) -> str:
     return wire.text.format(**{name: error.values.get(name, "") for name in names}).strip()
 
 
-def shown(value: object) -> str:
-    """A caller's value for a message: at most 50 printable characters."""
-    return "".join(c if c.isprintable() else "?" for c in str(value)[:50])
+def shown(value: object, most: int = 50) -> str:
+    """A caller's value to say back: at most ``most`` printable characters."""
+    return "".join(c if c.isprintable() else "?" for c in str(value)[:most])

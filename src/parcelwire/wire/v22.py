@@ -16,6 +16,7 @@ from parcelwire.domain.errors import CallerError
 from parcelwire.wire.codes import ERRORS, shown, text_of
 
 ITEMS_MAX = 40
+ECHO_MAX = 250  # characters of a refused number that are sent back, so that a caller can match it
 NESTING_MAX = 16  # an honest request nests three levels
 
 T = TypeVar("T", bound="NumberItem")
@@ -153,9 +154,9 @@ def _bad_item(raw: msgspec.Raw, error: Exception) -> BadItem:
         else:
             error = CallerError("bad_number", number=_written(given["number"]))
     number = _value(given.get("number"))
-    return BadItem(
-        shown(number) if isinstance(number, str) else "", _code(_value(given.get("carrier"))), error
-    )
+    is_number = isinstance(number, str | int) and not isinstance(number, bool)
+    echo = shown(number, ECHO_MAX) if is_number else ""
+    return BadItem(echo, _code(_value(given.get("carrier"))), error)
 
 
 def _value(raw: msgspec.Raw | None) -> object:
@@ -207,7 +208,7 @@ def named(item: NumberItem | BadItem) -> tuple[str, int]:
     """Number and carrier code of an item as far as they can be told, for a refusal."""
     if isinstance(item, BadItem):
         return item.number, item.carrier
-    return shown(item.number), _code(item.carrier)
+    return shown(item.number, ECHO_MAX), _code(item.carrier)
 
 
 def _code(value: object) -> int:

@@ -82,6 +82,7 @@ class SqliteStore:
             opened.callback(self._lock.release)
             connection = opened.enter_context(closing(file.connect(path)))
             file.migrate(connection, path)
+            file.check_key(connection, vault)
             self._instance = file.instance(connection)
             file.release_leases(connection)
             self._readers = Readers(path, READERS)
