@@ -25,7 +25,7 @@ from parcelwire.loops.refresher import Refresher
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.net.ask import Asker
 from parcelwire.net.clock import ManualClock
-from parcelwire.net.flights import Flights
+from parcelwire.net.flights import Flights, together
 from parcelwire.ports import StandIn
 from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
@@ -116,7 +116,7 @@ class World:
             directory=shipped(),
             book="reference",
             new_id=lambda: f"id-{next(ids)}",
-            together=lambda jobs: asyncio.gather(*jobs),
+            together=together,
             once=self._flights,
             paces={"sandbox": Pace(day=step, every=step)},
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import random
 import secrets
@@ -36,7 +37,7 @@ from parcelwire.loops.telemetry import Telemetry
 from parcelwire.net.ask import Asker
 from parcelwire.net.clock import SystemClock
 from parcelwire.net.egress import check_url
-from parcelwire.net.flights import Flights
+from parcelwire.net.flights import Flights, together
 from parcelwire.net.push import PushSender
 from parcelwire.ports import Carrier, Clock, Store
 from parcelwire.standins.sandbox import SandboxStandIn
@@ -49,10 +50,11 @@ from parcelwire.zones import zone_of
 KNOWN_SLUGS = ("usps", "fedex", "ups", "dhl", "china_post", "seventeentrack", "sandbox")
 SANDBOX = "sandbox"
 SEVENTEENTRACK = "seventeentrack"
-# A stop takes ten seconds at most, whatever hangs: first the callers, then the pushes under way.
-STOP_CALLS_S = 4.0
+# A stop takes ten seconds at most, whatever hangs: callers, carriers and pushes under way end together.
+STOP_S = 7.0
+STOP_LATE_S = 1.0
+STOP_CALLS_S = 3.0  # the server waits for as long, then cancels, then waits again
 BACKLOG = 128  # connections that may wait
-STOP_LOOPS_S = 5.0
 SERVICE_FILE = "service.json"
 KEY_FILE = "secret.key"
 
@@ -147,7 +149,7 @@ def context_of(settings: Settings, store: Store, asker: Asker, flights: Flights,
         directory=shipped(),
         book=settings.code_book,
         new_id=lambda: secrets.token_hex(16),
-        together=lambda jobs: asyncio.gather(*jobs),
+        together=together,
         once=flights,
         pace=Pace(every=every),
         paces={SANDBOX: Pace(day=step, every=every or step)},
@@ -237,11 +239,14 @@ class Service:
 
     async def stop(self) -> None:
         """Take no more work, finish what is under way, close the store."""
-        await self._runner.cleanup()
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_LOOPS_S)
+        callers = asyncio.create_task(self._runner.cleanup())
+        _, late = await asyncio.wait([callers, *self._tasks], timeout=STOP_S)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=STOP_LATE_S)
         self._service_file.unlink(missing_ok=True)
         await self._close()
         self._log.info("stopped")
@@ -290,7 +295,7 @@ class Service:
         inbound = InboundEntrance(self.context, doors_of(self.settings))
         api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle)
         self._runner = web.ServerRunner(
-            web.Server(api.handle, access_log=None), shutdown_timeout=STOP_CALLS_S
+            web.Server(api.handle, access_log=None, logger=_quiet()), shutdown_timeout=STOP_CALLS_S
         )
         await self._runner.setup()
         await web.SockSite(self._runner, self._door).start()
@@ -312,6 +317,14 @@ class Service:
         self._store.on_work(pusher.wake)
         self._store.on_work(inbox.wake)
         self._tasks = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor, inbox)]
+
+
+def _quiet() -> logging.Logger:
+    """For the HTTP library: it would write what callers send, headers with their keys included."""
+    logger = logging.getLogger("parcelwire.http")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger
 
 
 def _check_webhook(url: str, settings: Settings) -> None:

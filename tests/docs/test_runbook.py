@@ -8,7 +8,9 @@ from parcelwire.domain import errors
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
-EVENT = re.compile(r"_?log\.(?:info|warning|error|exception)\(\s*\"([a-z_]+)\"")
+EVENT = re.compile(
+    r"(?:_log|get_logger\(\"parcelwire\"\))\.(?:info|warning|error|exception)\(\s*\"([a-z_]+)\""
+)
 
 
 def logged() -> set[str]:

@@ -1,6 +1,5 @@
 """``parcelwire demo``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,9 +10,6 @@ from parcelwire.cli.output import run, set_up_logs
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End when all scenarios are through: 0 or 1.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each push.")] = False,
-    data: Annotated[
-        Path | None, typer.Option(help="Keep the data here instead of a temporary folder.")
-    ] = None,
 ) -> None:
     """Watch the service at work, without a network.
 
@@ -22,4 +18,4 @@ def demo(
     from parcelwire.cli.scenarios import play
 
     set_up_logs(quiet=True)
-    raise SystemExit(run(play(once=once, as_json=as_json, data=data)))
+    raise SystemExit(run(play(once=once, as_json=as_json)))

@@ -28,7 +28,7 @@ def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
         fail(str(error), WRONG_USE)
     running = settings.data / SERVICE_FILE
     if running.exists():
-        answer = run(_through_service(json.loads(running.read_text(encoding="utf-8")), verb, values))
+        answer = run(_through_service(running.read_text(encoding="utf-8"), verb, values))
         if answer is not None:
             return answer
     if not Path(settings.database).exists():
@@ -36,15 +36,15 @@ def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
     return run(_here(settings, verb, values))
 
 
-async def _through_service(
-    service: dict[str, Any], verb: str, values: dict[str, str]
-) -> dict[str, Any] | None:
-    """The running service's answer; None when none runs (it died and left its file)."""
+async def _through_service(text: str, verb: str, values: dict[str, str]) -> dict[str, Any] | None:
+    """The running service's answer; None when none runs: it died and left its file, and perhaps somebody else
+    has its port now."""
     import aiohttp
 
     from parcelwire.api.owner import HEADER, PREFIX
 
     try:
+        service = json.loads(text)
         async with (
             aiohttp.ClientSession() as session,
             session.post(
@@ -52,7 +52,7 @@ async def _through_service(
             ) as response,
         ):
             answer: dict[str, Any] = await response.json()
-    except aiohttp.ClientConnectionError:
+    except (aiohttp.ClientError, ValueError):
         return None
     if response.status == 400:
         fail(answer["error"])
@@ -107,7 +107,7 @@ def set_plan(
 @sandbox_app.command("advance")
 def advance(
     number: Annotated[str, typer.Argument(help="A registered sandbox number.")],
-    steps: Annotated[int, typer.Option(min=1, help="How many steps.")] = 1,
+    steps: Annotated[int, typer.Option(min=1, max=10_000, help="How many steps.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Move a sandbox journey on at once."""

@@ -156,13 +156,13 @@ def reached(scenario: Scenario, seen: Seen) -> bool:
     return tuple(seen.told[: len(scenario.told)]) == scenario.told and (seen.stopped or not scenario.stops)
 
 
-async def play(*, once: bool, as_json: bool, data: Path | None) -> int:
+async def play(*, once: bool, as_json: bool) -> int:
     clock = SystemClock()
     key = secrets.token_hex(KEY_BYTES).upper()
     sink = Sink(key, new_secret(secrets.token_bytes(SECRET_BYTES)), as_json)
     with TemporaryDirectory(prefix="parcelwire-demo-") as folder:
         began = clock.monotonic()
-        async with _sink_url(sink) as url, _service(data or Path(folder), sink, url) as service:
+        async with _sink_url(sink) as url, _service(Path(folder), sink, url) as service:
             started = clock.monotonic()
             async with ClientSession(headers={"17token": key}) as session:
                 await _register(session, service.url)

@@ -22,6 +22,7 @@ from parcelwire.domain.limits import Limits
 THROTTLED_FIRST_S = 30.0  # a 429 without Retry-After; doubles up to BLOCK_MAX_S
 BREAKER_FIRST_S = 30.0
 BLOCK_MAX_S = 900.0
+RETRY_AFTER_MAX_S = 86_400.0  # what a carrier may ask for; it is often wrong beyond a day
 BREAKER_AFTER = 5  # failures in a row
 CLOCK_BACK = timedelta(minutes=10)  # a stamp further ahead than it can be: the clock was set back
 REFUSED_AFTER = 3  # refused credentials in a row: stop before the carrier locks the account out
@@ -105,7 +106,8 @@ def settle(lane: Lane, error: CarrierError | None, now: datetime) -> Lane:
         )
     revision = lane.revision + 1
     if isinstance(error, Throttled):
-        wait = error.retry_after_s or min(BLOCK_MAX_S, THROTTLED_FIRST_S * 2 ** min(lane.throttles, 10))
+        asked = min(error.retry_after_s or 0, RETRY_AFTER_MAX_S)
+        wait = asked or min(BLOCK_MAX_S, THROTTLED_FIRST_S * 2 ** min(lane.throttles, 10))
         after = replace(lane, revision=revision, throttles=lane.throttles + 1)
         return _block(after, wait, f"carrier asks to wait: {error}", now)
     if isinstance(error, Refused):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
 from parcelwire.domain import times
-from parcelwire.domain.report import Event, Report
+from parcelwire.domain.report import EVENTS_MAX, Event, Report
 
 CORRECTION_MAX = timedelta(minutes=5)
 
@@ -220,4 +220,4 @@ def _sorted(seen: dict[EventKey, Seen]) -> tuple[Seen, ...]:
         event = pair[1].event
         return event.order_at or pair[1].first, event.tie, pair[0]
 
-    return tuple(item for _, item in sorted(seen.items(), key=key, reverse=True))
+    return tuple(item for _, item in sorted(seen.items(), key=key, reverse=True)[:EVENTS_MAX])

@@ -107,7 +107,7 @@ def assemble(histories: Sequence[History], now: datetime) -> Timeline:
     ]
     steps.sort(key=lambda step: (step.at, step.event.tie))
     present = [step for step in steps if step.at <= now + AHEAD_MAX]
-    origin, destination = _ends(histories)
+    origin, destination = _ends(histories, steps)
     _mark_border(present, origin, destination)
     returning = any(history.report.returning for history in histories)
     standing, descr = _walk(present, returning=returning)
@@ -302,26 +302,16 @@ def _legs(histories: Sequence[History], steps: Sequence[_Step]) -> tuple[Leg, ..
     return tuple(leg for _, _, leg in legs)
 
 
-def _ends(histories: Sequence[History]) -> tuple[Address, Address]:
-    """Origin and destination, as the newest answers know them; the first scan's country stands for a missing
-    origin country."""
+def _ends(histories: Sequence[History], steps: Sequence[_Step]) -> tuple[Address, Address]:
+    """Origin and destination, as the newest answers know them; the country of the first of ``steps`` that has
+    one stands for a missing origin country."""
     origin = next((h.report.origin for h in _by_news(histories) if h.report.origin != NOWHERE), NOWHERE)
     destination = next(
         (h.report.destination for h in _by_news(histories) if h.report.destination != NOWHERE), NOWHERE
     )
     if origin.country is None:
-        first = min(
-            (
-                item.event
-                for h in histories
-                for item in h.seen
-                if item.event.address.country and item.event.order_at
-            ),
-            key=lambda event: (event.order_at, event.tie),
-            default=None,
-        )
-        if first is not None:
-            origin = replace(origin, country=first.address.country)
+        first = next((step.event.address.country for step in steps if step.event.address.country), None)
+        origin = replace(origin, country=first)
     return origin, destination
 
 

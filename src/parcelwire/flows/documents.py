@@ -1,5 +1,6 @@
 """What is shown of a shipment: made when it changes, filled in when it is read."""
 
+import re
 from datetime import datetime
 from hashlib import blake2b
 
@@ -12,6 +13,8 @@ from parcelwire.ports import Document
 from parcelwire.wire import trackinfo
 from parcelwire.wire.v22 import Push, Stopped, Tracked, encode
 
+_PROVIDER = re.compile(rb'"provider":\{[^}]*\}')  # name, homepage, country: ours, not news
+
 
 def document_of(context: Context, shipment: Shipment, timeline: Timeline) -> Document:
     """The document of a timeline."""
@@ -23,9 +26,11 @@ def document_of(context: Context, shipment: Shipment, timeline: Timeline) -> Doc
 
 
 def digest_of(shipment: Shipment, document: Document) -> str:
-    """Changes when anything that is worth a push changes: neither day counters nor sync times do."""
+    """Changes when anything that is worth a push changes: neither day counters and sync times do, nor how the
+    directory names a carrier."""
     status = f"{shipment.sub_status}\0{shipment.descr}".encode()
-    return blake2b(b"\0".join((document.template, document.estimate, status)), digest_size=12).hexdigest()
+    told = _PROVIDER.sub(b"", document.template)
+    return blake2b(b"\0".join((told, document.estimate, status)), digest_size=12).hexdigest()
 
 
 def tracked(shipment: Shipment, document: Document, now: datetime) -> Tracked:

@@ -24,7 +24,7 @@ from parcelwire.flows.documents import tracked
 from parcelwire.flows.identify import addresses, code_given, number_of
 from parcelwire.flows.refresh import ask_about, outcome, pace_of
 from parcelwire.flows.register import want
-from parcelwire.ports import Carrier, Charge, Document, Told
+from parcelwire.ports import Carrier, Charge, Document, Told, Wanted
 from parcelwire.wire.v22 import (
     BadItem,
     RealTimeItem,
@@ -49,6 +49,7 @@ class _Slot:
     item: RealTimeItem | BadItem
     number: str | None = None
     shipment: Shipment | None = None
+    wanted: Wanted | None = None  # a number that nobody has asked about before
     document: Document | None = None
     asks: bool = False
     charge: Charge | None = None
@@ -63,7 +64,7 @@ async def real_time(context: Context, account: Account, body: bytes) -> bytes:
     for place, slot in enumerate(slots):
         if slot.number is not None:
             of_number = known.get(slot.number, [])
-            await _prepare(context, account, slot, of_number, reference=f"{call}.{place}")
+            _prepare(context, slot, of_number, reference=f"{call}.{place}")
     await _charge(context, account, slots)
     waiting = [slot for slot in slots if slot.result is None]
     await context.together([_ask_and_settle(context, account, slot) for slot in waiting if slot.asks])
@@ -99,26 +100,29 @@ async def _known(context: Context, account: Account, slots: Sequence[_Slot]) -> 
     return known
 
 
-async def _prepare(
-    context: Context, account: Account, slot: _Slot, known: Sequence[Known], *, reference: str
-) -> None:
+def _prepare(context: Context, slot: _Slot, known: Sequence[Known], *, reference: str) -> None:
     """Find the shipment, and decide whether the carrier must be asked and what that costs."""
     try:
         assert isinstance(slot.item, RealTimeItem)  # noqa: S101
         now_please = instant(slot.item.cacheLevel)
-        slot.shipment, slot.document = await _meant(context, account, slot.item, known)
-        fresh = slot.document is not None and _is_fresh(context, slot.shipment)
-        slot.asks = now_please or not fresh
-        if slot.asks and _source(context, slot.shipment) is None and not (slot.document and not now_please):
-            raise CallerError("no_realtime", detail=str(context.routes.trouble(slot.shipment.carrier)))
+        meant = _meant(context, slot.item, known)
+        if isinstance(meant, Wanted):
+            slot.wanted, slot.asks = meant, True
+            carrier, source = meant.carrier, context.routes.named(meant.lane)
+        else:
+            slot.shipment, slot.document = meant
+            slot.asks = now_please or slot.document is None or not _is_fresh(context, slot.shipment)
+            carrier, source = slot.shipment.carrier, _source(context, slot.shipment)
+        if slot.asks and source is None and (now_please or slot.document is None):
+            raise CallerError("no_realtime", detail=str(context.routes.trouble(carrier)))
         amount = quota.REAL_TIME if now_please else quota.REAL_TIME_CACHED
         slot.charge = Charge(reference, amount, held=slot.asks)
     except CallerError as error:
         slot.result = error
 
 
-async def _meant(context: Context, account: Account, item: RealTimeItem, known: Sequence[Known]) -> Known:
-    """The shipment that an item means: a registered one, one looked up before, or a new one."""
+def _meant(context: Context, item: RealTimeItem, known: Sequence[Known]) -> Known | Wanted:
+    """What an item means: a registered shipment, one looked up before, or a new one."""
     code = code_given(item)
     for shipment, document in known:
         if addresses(context, shipment, code):
@@ -127,7 +131,7 @@ async def _meant(context: Context, account: Account, item: RealTimeItem, known: 
     for shipment, document in known:
         if shipment.carrier == wanted.carrier:
             return shipment, document
-    return await context.store.look_up(account.id, wanted, context.clock.now()), None
+    return wanted
 
 
 def _is_fresh(context: Context, shipment: Shipment) -> bool:
@@ -163,6 +167,8 @@ async def _ask_and_settle(context: Context, account: Account, slot: _Slot) -> No
 
 
 async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
+    if slot.shipment is None and slot.wanted is not None:
+        slot.shipment = await context.store.look_up(account.id, slot.wanted, context.clock.now())
     shipment = slot.shipment
     assert shipment is not None  # noqa: S101
     try:
@@ -203,7 +209,8 @@ async def _refresh(context: Context, shipment: Shipment, *, at_once: bool) -> Ca
         said = (await ask_about(context, source, lane, [due]))[shipment.id]
     pace = await pace_of(context, source, due, lane.name)
     result = outcome(context, source, due, said, lane.name, pace)
-    await context.store.complete([result])
+    if await context.store.complete([result]):  # stopped or asked again meanwhile: the answer is not stored
+        return CallerError("realtime_internal")
     return _caller_error(said.answer)
 
 

@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from parcelwire.domain.errors import CarrierError, InvalidNumber, Throttled, Unavailable, UnknownNumber
+from parcelwire.domain.errors import (
+    CarrierError,
+    InvalidNumber,
+    MalformedReply,
+    Throttled,
+    Unavailable,
+    UnknownNumber,
+)
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.merge import History, extend, merge, unchanged
@@ -127,7 +134,19 @@ async def _save(context: Context, results: Sequence[Refreshed]) -> Round:
 
 
 def outcome(context: Context, source: Carrier, due: Due, said: Said, lane: str, pace: Pace) -> Refreshed:
-    """What one answer changes about one shipment. Whoever gets an answer goes home from a side queue."""
+    """What one answer changes about one shipment. Whoever gets an answer goes home from a side queue.
+
+    An answer that we cannot work with is one that we cannot read: it harms its own shipment alone.
+    """
+    try:
+        return _outcome(context, source, due, said, lane, pace)
+    except Exception as bug:  # noqa: BLE001  whatever is in one answer, the others of the call go on
+        unusable = MalformedReply(f"{type(bug).__name__} while taking in the answer of {source.slug}")
+        unusable.__cause__ = bug
+        return _silent(context, due, unusable, said, lane, pace)
+
+
+def _outcome(context: Context, source: Carrier, due: Due, said: Said, lane: str, pace: Pace) -> Refreshed:
     answer = said.answer
     if isinstance(answer, Report | Told):
         return _told(context, source, due, said, lane, pace)
@@ -208,7 +227,7 @@ def _nothing_known(
     attempt = Attempt(now, lane, answer.outcome, said.ms, f"{answer}; {_next_text(planned)}")
     # One that can never be spoils the next call, too: it stays where it is.
     told = _answered(before, now, before.lane if invalid else home(before.lane))
-    if any(history.seen for history in due.histories):  # carriers forget; we do not
+    if due.histories:  # carriers forget; we do not
         return _shown(context, told, assemble(due.histories, now), planned, attempt, (), said.raw)
     nothing = SubStatus.NOT_FOUND_INVALID_CODE if invalid else SubStatus.NOT_FOUND_OTHER
     return _shown(context, told, Timeline(nothing), planned, attempt, (), said.raw)

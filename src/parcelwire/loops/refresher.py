@@ -22,6 +22,7 @@ class Refresher:
         self._context = context
         self._telemetry = telemetry
         self._hint = asyncio.Event()
+        self._stopping = False
         self._turns: dict[str, set[asyncio.Task[None]]] = {}  # by lane: its queues share what it allows
         self._widths: dict[str, Width] = {}
         self._not_before: dict[str, datetime] = {}
@@ -31,16 +32,23 @@ class Refresher:
         self._hint.set()
 
     async def run(self) -> None:
-        """Until cancelled; then the conversations under way are finished or given up with their leases."""
+        """Until cancelled; the conversations under way are finished then, but no new one begins."""
         try:
             while True:
-                pause = await self._start_turns()
+                try:
+                    pause = await self._start_turns()
+                except Exception as error:  # noqa: BLE001  the loop survives; what is due stays due
+                    self._telemetry.turn_failed("refresh", error)
+                    pause = ERROR_PAUSE.total_seconds()
                 await wait(self._context.clock, self._hint, pause)
         finally:
+            self._stopping = True
             turns = [turn for lane in self._turns.values() for turn in lane]
-            for turn in turns:
-                turn.cancel()
-            await asyncio.gather(*turns, return_exceptions=True)
+            try:
+                await asyncio.gather(*turns, return_exceptions=True)
+            finally:  # whoever stops us has no more patience: their leases run out
+                for turn in turns:
+                    turn.cancel()
 
     async def tick(self) -> int:
         """Refresh what is due now; answers how many shipments were."""
@@ -90,7 +98,7 @@ class Refresher:
                 self._telemetry.turn_failed(lane, error)
                 self._not_before[lane] = self._context.clock.now() + ERROR_PAUSE
                 return
-            if not done.shipments:
+            if not done.shipments or self._stopping:
                 self.wake()
                 return
             if len(self._turns[home(lane)]) > self._width(lane).places:

@@ -125,10 +125,10 @@ def _insert(
 
 
 def _promote(c: sqlite3.Connection, found: Shipment, wanted: Wanted, now: datetime) -> Shipment:
-    """A number that was only looked up becomes a registration."""
+    """A number that was only looked up becomes a registration: nothing of it has been pushed yet."""
     shipment = replace(
         found, phase=Phase.TRACKING, code=wanted.code, origin=wanted.origin, wish=wanted.wish,
-        lane=wanted.lane, registered_at=now, changed_at=now, refresh_at=now,
+        lane=wanted.lane, registered_at=now, changed_at=now, refresh_at=now, digest=None,
     )  # fmt: skip
     c.execute(f"{UPDATE} WHERE id = ?", (*mutable_values(shipment), shipment.id))
     return shipment
