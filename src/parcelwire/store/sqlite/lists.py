@@ -1,0 +1,253 @@
+"""Pages of the list, at a cost that does not grow with the number of registrations.
+
+A filter is a set of kinds and spans of time. ``tally`` (0003_wire.sql) counts the registrations of each kind
+in nested spans of time, 32 in one: going down it finds the rank of a time, and the time of a rank. So a total
+is a difference of ranks, and a page of any depth is read from the index between two times. Only a filter on a
+time that the order does not use (two dimensions) is counted row by row, through its narrowest span.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from parcelwire.domain.listing import Axis, Filter, Order, PushStanding, Span
+from parcelwire.ports import Document, Listed, ListPage
+from parcelwire.store.kinds import NEVER_ASKED, fitting, unpack
+from parcelwire.store.rows import SHIPMENT, micros, moment_or_none, shipment_of
+
+LEVELS = (45, 40, 35, 30, 25, 20)  # as in tally_level, the widest first
+LEAF = LEVELS[-1]
+STEP = 5  # bits between two levels
+END = 2**62  # after all times
+
+COLUMN = {Axis.REGISTER: "register_at", Axis.TRACK: "track_at", Axis.PUSH: "push_at", Axis.STOP: "stop_at"}
+_INDEX = {axis: f"listing_{column.removesuffix('_at')}" for axis, column in COLUMN.items()}
+_KINDS = f"SELECT DISTINCT kind FROM tally WHERE account = ? AND axis = 1 AND level = {LEVELS[0]}"
+_CHILDREN = """
+SELECT bucket, sum(n) FROM tally WHERE account = ? AND axis = ? AND level = ? AND bucket BETWEEN ? AND ?
+{kinds} GROUP BY bucket
+"""
+_OF_KINDS = "AND kind IN (SELECT value FROM json_each(?))"
+_ROWS = f"""
+SELECT {", ".join(f"s.{name}" for name in SHIPMENT)}, d.template, d.estimate, d.sources,
+  l.push, l.push_code, l.push_at
+FROM shipment s JOIN listing l ON l.shipment = s.id LEFT JOIN document d ON d.shipment = s.id
+WHERE s.id IN (SELECT value FROM json_each(?))
+"""
+_BY_NUMBER = """
+SELECT l.kind, l.shipment, l.register_at, l.track_at, l.push_at, l.stop_at
+FROM shipment s JOIN listing l ON l.shipment = s.id
+WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
+"""
+
+
+class Bounds(NamedTuple):
+    """From ``low`` to before ``high``, in microseconds."""
+
+    low: int = 0
+    high: int = END
+
+
+def page(c: sqlite3.Connection, account: int, wanted: Filter, order: Order, skip: int, most: int) -> ListPage:
+    """One page of an account's registrations, and how many there are in all. Reads one moment of the file."""
+    c.execute("BEGIN")
+    try:
+        total, ids = _chosen(c, account, wanted, order, skip, most)
+        return ListPage(total, _rows(c, ids))
+    finally:
+        c.execute("COMMIT")
+
+
+def _chosen(
+    c: sqlite3.Connection, account: int, wanted: Filter, order: Order, skip: int, most: int
+) -> tuple[int, list[int]]:
+    bounds = {axis: _bounds(span) for axis, span in wanted.spans.items()}
+    if wanted.numbers is not None:
+        return _by_number(c, account, wanted, bounds, order, skip, most)
+    known = [kind for (kind,) in c.execute(_KINDS, (account,))]
+    kinds = fitting(known, wanted)
+    if set(bounds) - {order.axis}:
+        return _row_by_row(c, account, kinds, bounds, order, skip, most)
+    ladders = [
+        Ladder(c, account, axis, part, everything=len(part) == len(known))
+        for axis, part in _parts(kinds, order, bounded=bool(bounds))
+    ]
+    limits = bounds.get(order.axis, Bounds())
+    counts = [ladder.count(limits) for ladder in ladders]
+    ids: list[int] = []
+    for ladder, count in zip(ladders, counts, strict=True):
+        if len(ids) < most and skip < count:
+            ids += ladder.ids(limits, skip, most - len(ids), newest_first=order.newest_first)
+        skip = max(0, skip - count)
+    return sum(counts), ids
+
+
+def _bounds(span: Span) -> Bounds:
+    def at(given: datetime | None, otherwise: int) -> int:
+        return otherwise if given is None else min(max(micros(given), 0), END)
+
+    return Bounds(at(span.start, 0), at(span.end, END))
+
+
+def _parts(kinds: list[int], order: Order, *, bounded: bool) -> list[tuple[Axis, list[int]]]:
+    """Registrations without the time come as if before all others, among themselves by registration."""
+    if order.axis is Axis.REGISTER or bounded:
+        return [(order.axis, kinds)]
+    without = [kind for kind in kinds if _lacks(kind, order.axis)]
+    parts = [
+        (order.axis, [kind for kind in kinds if kind not in set(without)]),
+        (Axis.REGISTER, without),
+    ]
+    return parts if order.newest_first else parts[::-1]
+
+
+def _lacks(kind: int, axis: Axis) -> bool:
+    meant = unpack(kind)
+    return meant.sync == NEVER_ASKED if axis is Axis.TRACK else not meant.push
+
+
+class Ladder:
+    """Ranks and times on one axis, for some kinds of registrations."""
+
+    def __init__(
+        self, c: sqlite3.Connection, account: int, axis: Axis, kinds: Sequence[int], *, everything: bool
+    ) -> None:
+        self._c = c
+        self._account = account
+        self._axis = axis
+        self._kinds = json.dumps(kinds)
+        self._nothing = not kinds
+        self._select = _CHILDREN.format(kinds="" if everything else _OF_KINDS)
+        self._given = () if everything else (self._kinds,)
+        self._known: dict[tuple[int, int], list[tuple[int, int]]] = {}
+
+    def count(self, limits: Bounds) -> int:
+        """How many have a time within."""
+        return max(0, self.rank(limits.high) - self.rank(limits.low)) if not self._nothing else 0
+
+    def rank(self, at: int) -> int:
+        """How many have a time before ``at``."""
+        if at <= 0:
+            return 0
+        rank = 0
+        for step, level in enumerate(LEVELS):
+            rank += sum(n for bucket, n in self._children(step, at >> level >> STEP) if bucket < at >> level)
+            if at >= END:
+                return rank
+        return rank + self._leaf(at >> LEAF << LEAF, at)
+
+    def ids(self, limits: Bounds, skip: int, most: int, *, newest_first: bool) -> list[int]:
+        """The shipments of a page. There must be more than ``skip`` within the limits."""
+        low, high = self.rank(limits.low), self.rank(limits.high)
+        first, last = (high - skip - most, high - skip) if newest_first else (low + skip, low + skip + most)
+        first, last = max(first, low), min(last, high)
+        start, before = self._span_of(first)
+        end, _ = self._span_of(last - 1)
+        column = COLUMN[self._axis]
+        rows = self._c.execute(
+            f"""SELECT shipment FROM listing INDEXED BY {_INDEX[self._axis]} WHERE account = ? {_OF_KINDS}
+            AND {column} BETWEEN ? AND ? ORDER BY {column}, shipment LIMIT ? OFFSET ?""",
+            (
+                self._account, self._kinds, start << LEAF, (end + 1 << LEAF) - 1, last - first,
+                first - before,
+            ),
+        )  # fmt: skip
+        ids = [shipment for (shipment,) in rows]
+        return ids[::-1] if newest_first else ids
+
+    def _span_of(self, rank: int) -> tuple[int, int]:
+        """The narrowest bucket that holds the registration of a rank, and how many are before it."""
+        bucket, before = 0, 0
+        for step in range(len(LEVELS)):
+            for child, n in self._children(step, bucket):
+                if rank < before + n:
+                    bucket = child
+                    break
+                before += n
+        return bucket, before
+
+    def _children(self, step: int, parent: int) -> list[tuple[int, int]]:
+        """Buckets and counts of the next level; all of the widest at the top."""
+        if step == 0:
+            parent, first, last = 0, 0, END
+        else:
+            first, last = parent << STEP, (parent + 1 << STEP) - 1
+        if (step, parent) not in self._known:
+            values = (self._account, self._axis, LEVELS[step], first, last, *self._given)
+            self._known[step, parent] = self._c.execute(self._select, values).fetchall()
+        return self._known[step, parent]
+
+    def _leaf(self, start: int, end: int) -> int:
+        column = COLUMN[self._axis]
+        count: int = self._c.execute(
+            f"""SELECT count(*) FROM listing INDEXED BY {_INDEX[self._axis]} WHERE account = ? {_OF_KINDS}
+            AND {column} >= ? AND {column} < ?""",
+            (self._account, self._kinds, start, end),
+        ).fetchone()[0]
+        return count
+
+
+def _row_by_row(
+    c: sqlite3.Connection,
+    account: int,
+    kinds: list[int],
+    bounds: dict[Axis, Bounds],
+    order: Order,
+    skip: int,
+    most: int,
+) -> tuple[int, list[int]]:
+    """Through the index of the span that holds the fewest."""
+
+    def size(axis: Axis) -> int:
+        return Ladder(c, account, axis, kinds, everything=False).count(bounds[axis])
+
+    narrowest = min(bounds, key=size)
+    within = " ".join(f"AND {COLUMN[axis]} >= ? AND {COLUMN[axis]} < ?" for axis in bounds)
+    source = f"FROM listing INDEXED BY {_INDEX[narrowest]} WHERE account = ? {_OF_KINDS} {within}"
+    values = (account, json.dumps(kinds), *(bound for pair in bounds.values() for bound in pair))
+    total = c.execute(f"SELECT count(*) {source}", values).fetchone()[0]
+    way = "DESC" if order.newest_first else "ASC"
+    rows = c.execute(
+        f"""SELECT shipment {source} ORDER BY {COLUMN[order.axis]} {way}, register_at {way}, shipment {way}
+        LIMIT ? OFFSET ?""",
+        (*values, most, skip),
+    )
+    return total, [shipment for (shipment,) in rows]
+
+
+def _by_number(
+    c: sqlite3.Connection,
+    account: int,
+    wanted: Filter,
+    bounds: dict[Axis, Bounds],
+    order: Order,
+    skip: int,
+    most: int,
+) -> tuple[int, list[int]]:
+    """A few numbers have a few registrations: all of them are looked at."""
+    found = c.execute(_BY_NUMBER, (account, json.dumps(wanted.numbers))).fetchall()
+    fit = set(fitting({row[0] for row in found}, wanted))
+    chosen = []
+    for kind, shipment, *times in found:
+        at = dict(zip(Axis, times, strict=True))
+        if kind in fit and all(low <= (at[axis] or -1) < high for axis, (low, high) in bounds.items()):
+            chosen.append((at[order.axis] or 0, at[Axis.REGISTER], shipment))
+    chosen.sort(reverse=order.newest_first)
+    return len(chosen), [shipment for *_, shipment in chosen[skip : skip + most]]
+
+
+def _rows(c: sqlite3.Connection, ids: list[int]) -> list[Listed]:
+    width = len(SHIPMENT)
+    rows = {row[0]: row for row in c.execute(_ROWS, (json.dumps(ids),))}
+
+    def listed() -> Iterator[Listed]:
+        for row in (rows[shipment] for shipment in ids):
+            template, estimate, sources, push, push_code, push_at = row[width:]
+            document = None if template is None else Document(template, estimate, tuple(json.loads(sources)))
+            yield Listed(
+                shipment_of(row), document, PushStanding(push), push_code or None, moment_or_none(push_at)
+            )
+
+    return list(listed())
