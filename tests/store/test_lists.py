@@ -161,10 +161,20 @@ ORDERS = [
     for axis in (Axis.REGISTER, Axis.TRACK, Axis.PUSH)
     for newest_first in (True, False)
 ]
+
+
+def anything(_row: Row) -> bool:
+    return True
+
+
+def nothing(_row: Row) -> bool:
+    return False
+
+
 FILTERS: dict[str, tuple[Filter, Callable[[Row], bool]]] = {
-    "everything": (Filter(), bool),
+    "everything": (Filter(), anything),
     "code": (Filter(code=21051), lambda row: row.shipment.code == 21051),
-    "a code that nobody has": (Filter(code=3011), lambda row: not row),
+    "a code that nobody has": (Filter(code=3011), nothing),
     "stopped": (Filter(phase=Phase.STOPPED), lambda row: row.shipment.phase is Phase.STOPPED),
     "tracking": (Filter(phase=Phase.TRACKING), lambda row: row.shipment.phase is Phase.TRACKING),
     "pushed": (Filter(push=PushStanding.SUCCESS), lambda row: row.push is PushStanding.SUCCESS),

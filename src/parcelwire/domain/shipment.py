@@ -85,6 +85,14 @@ class Wish:
     final_carrier: int | None = None  # the last-mile carrier, by the caller's code
     more: dict[str, Extra] | None = None  # further fields of register (v2.4), by their wire names
 
+    @property
+    def hint(self) -> str | None:
+        """What helps a carrier to tell shipments with the same number apart."""
+        if self.param or not self.more:
+            return self.param
+        postal_code = self.more.get("destination_postal_code")
+        return postal_code if isinstance(postal_code, str) else None
+
 
 NO_WISH = Wish()
 

@@ -36,6 +36,27 @@ ERRORS: dict[str, WireError] = {
     "several_carriers": WireError(
         -18019801, "The number is registered with several carriers: give carrier_old."
     ),
+    "bad_new_carrier": WireError(-18019802, "The new carrier '{carrier}' is not known."),
+    "same_carrier": WireError(-18019803, "The new carrier is the one that the number has."),
+    "no_new_carrier": WireError(-18019804, "Give carrier_new or final_carrier_new."),
+    "not_of_old_carrier": WireError(
+        -18019805, "The tracking number '{number}' is not registered for carrier_old."
+    ),
+    "carrier_of_stopped": WireError(
+        -18019806, "The carrier of a stopped number cannot change: retrack first."
+    ),
+    "carrier_changes": WireError(-18019807, "The carrier of a registration can change {limit} times."),
+    "no_result_yet": WireError(
+        -18019808, "There is no result yet since the registration or the last change of carrier."
+    ),
+    "new_carrier_registered": WireError(
+        -18019809, "The tracking number '{number}' is already registered with the new carrier."
+    ),
+    "several_registrations": WireError(
+        -18019810, "The number is registered with several carriers: give carrier."
+    ),
+    "nothing_to_change": WireError(-18019811, "There is nothing valid to change in 'items'."),
+    "no_webhook": WireError(-18010204, "There is no webhook URL to push to."),
     "carrier_timeout": WireError(-18019815, "The carrier did not answer in time."),
     "carrier_failed": WireError(-18019816, "The carrier's interface failed: {detail}."),
     "realtime_internal": WireError(-18019817, "System error, nothing was charged."),
