@@ -296,12 +296,16 @@ async def test_the_tallies_are_those_of_the_rows(file: SqlitePlace, seed: int) -
         "SELECT account, axis, level, bucket, kind, n FROM tally ORDER BY 1, 2, 3, 4, 5"
     )
     real = await file.rows(
-        """SELECT account, axis, level, at >> level, kind, count(*) FROM (
-          SELECT account, 1 AS axis, register_at AS at, kind FROM listing UNION ALL
-          SELECT account, 2, track_at, kind FROM listing UNION ALL
-          SELECT account, 3, push_at, kind FROM listing UNION ALL
-          SELECT account, 4, stop_at, kind FROM listing
-        ) JOIN tally_level WHERE at IS NOT NULL GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5"""
+        """WITH times AS (
+          SELECT account, kind, 1 AS axis, register_at AS at FROM listing UNION ALL
+          SELECT account, kind, 2, track_at FROM listing UNION ALL
+          SELECT account, kind, 3, push_at FROM listing UNION ALL
+          SELECT account, kind, 4, stop_at FROM listing
+        ), counted AS (
+          SELECT account, axis, kind, at FROM times UNION ALL SELECT account, -axis, 0, at FROM times
+        )
+        SELECT account, axis, level, at >> level, kind, count(*) FROM counted JOIN tally_level
+        WHERE at IS NOT NULL GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5"""
     )
     assert counted == real
     for row in list(model.rows.values()):

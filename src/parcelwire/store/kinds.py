@@ -3,10 +3,10 @@
 The packing is that of the column ``listing.kind`` (migrations/*/0003_wire.sql).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from parcelwire.domain.listing import Filter, PushStanding
+from parcelwire.domain.listing import Axis, Filter
 from parcelwire.domain.shipment import Phase
 from parcelwire.domain.status import Status
 
@@ -14,40 +14,61 @@ NEVER_ASKED, SYNCED, FAILED = 0, 1, 2
 STATUSES = tuple(Status)
 
 
-class Kind(NamedTuple):
-    """One kind, unpacked."""
+class Part(NamedTuple):
+    """Where in a kind one thing stands."""
 
-    status: Status
-    phase: Phase
-    sync: int
-    push: PushStanding
-    push_code: int
-    code: int
+    shift: int
+    bits: int
 
 
-def unpack(kind: int) -> Kind:
-    """What a kind means."""
-    return Kind(
-        STATUSES[kind & 15],
-        Phase.STOPPED if kind >> 4 & 1 else Phase.TRACKING,
-        kind >> 5 & 3,
-        PushStanding(kind >> 7 & 3),
-        kind >> 9 & 1023,
-        kind >> 19,
-    )
+STATUS, STOPPED, SYNC, PUSH, PUSH_CODE, CODE = (
+    Part(0, 4), Part(4, 1), Part(5, 2), Part(7, 2), Part(9, 10), Part(19, 32),
+)  # fmt: skip
 
 
-def fitting(kinds: Iterable[int], wanted: Filter) -> list[int]:
-    """The kinds that a filter lets through."""
-    return [kind for kind in kinds if _fits(unpack(kind), wanted)]
+class Mask(NamedTuple):
+    """A condition: a part is (or, ``other``, is not) a value."""
+
+    part: Part
+    value: int
+    other: bool = False
+
+    def fits(self, kind: int) -> bool:
+        """Whether a kind meets it."""
+        return (kind >> self.part.shift & (1 << self.part.bits) - 1 == self.value) is not self.other
+
+    @property
+    def sql(self) -> str:
+        """The same in SQL."""
+        return (
+            f"(kind >> {self.part.shift}) & {(1 << self.part.bits) - 1} "
+            f"{'<>' if self.other else '='} {self.value:d}"
+        )
 
 
-def _fits(kind: Kind, wanted: Filter) -> bool:
-    return (
-        wanted.code in (None, kind.code)
-        and wanted.status in (None, kind.status)
-        and wanted.phase in (None, kind.phase)
-        and wanted.push in (None, kind.push)
-        and (wanted.push_code is None or (bool(kind.push) and wanted.push_code == kind.push_code))
-        and (wanted.synced is None or wanted.synced == (kind.sync == SYNCED))
-    )
+def masks_of(wanted: Filter) -> tuple[Mask, ...]:
+    """What a filter asks of a kind."""
+    masks = []
+    if wanted.code is not None:
+        masks.append(Mask(CODE, wanted.code))
+    if wanted.status is not None:
+        masks.append(Mask(STATUS, STATUSES.index(wanted.status)))
+    if wanted.phase is not None:
+        masks.append(Mask(STOPPED, int(wanted.phase is Phase.STOPPED)))
+    if wanted.push is not None:
+        masks.append(Mask(PUSH, wanted.push))
+    if wanted.push_code is not None:
+        masks += [Mask(PUSH_CODE, wanted.push_code), having(Axis.PUSH)]
+    if wanted.synced is not None:
+        masks.append(Mask(SYNC, SYNCED, other=not wanted.synced))
+    return tuple(masks)
+
+
+def having(axis: Axis, *, lacking: bool = False) -> Mask:
+    """Registrations that have (or lack) the time of last question or of the last push."""
+    return Mask(PUSH if axis is Axis.PUSH else SYNC, 0, other=not lacking)
+
+
+def fitting(kinds: Iterable[int], masks: Sequence[Mask]) -> list[int]:
+    """The kinds that meet all conditions."""
+    return [kind for kind in kinds if all(mask.fits(kind) for mask in masks)]

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from parcelwire.domain.listing import Axis, Filter, Order, PushStanding, Span
-from parcelwire.ports import Document, Listed, ListPage
-from parcelwire.store.kinds import NEVER_ASKED, fitting, unpack
-from parcelwire.store.rows import SHIPMENT, micros, moment_or_none, shipment_of
+from parcelwire.ports import Listed, ListPage
+from parcelwire.store.kinds import Mask, fitting, having, masks_of
+from parcelwire.store.rows import SHIPMENT, document_of, micros, moment_or_none, shipment_of
 
 LEVELS = (45, 40, 35, 30, 25, 20)  # as in tally_level, the widest first
 LEAF = LEVELS[-1]
@@ -30,6 +30,11 @@ SELECT bucket, sum(n) FROM tally WHERE account = ? AND axis = ? AND level = ? AN
 {kinds} GROUP BY bucket
 """
 _OF_KINDS = "AND kind IN (SELECT value FROM json_each(?))"
+_OF_NAMED_KINDS = f"""
+AND kind IN (
+  SELECT kind FROM tally WHERE account = ? AND axis = ? AND level = {LEAF} AND bucket BETWEEN ? AND ?
+)
+"""
 _ROWS = f"""
 SELECT {", ".join(f"s.{name}" for name in SHIPMENT)}, d.template, d.estimate, d.sources,
   l.push, l.push_code, l.push_at
@@ -66,13 +71,12 @@ def _chosen(
     bounds = {axis: _bounds(span) for axis, span in wanted.spans.items()}
     if wanted.numbers is not None:
         return _by_number(c, account, wanted, bounds, order, skip, most)
-    known = [kind for (kind,) in c.execute(_KINDS, (account,))]
-    kinds = fitting(known, wanted)
+    masks = masks_of(wanted)
+    known = _known_kinds(c, account) if masks or order.axis is not Axis.REGISTER else []
     if set(bounds) - {order.axis}:
-        return _row_by_row(c, account, kinds, bounds, order, skip, most)
+        return _row_by_row(c, account, masks, bounds, order, skip, most)
     ladders = [
-        Ladder(c, account, axis, part, everything=len(part) == len(known))
-        for axis, part in _parts(kinds, order, bounded=bool(bounds))
+        Ladder(c, account, axis, known, part) for axis, part in _parts(masks, order, bounded=bool(bounds))
     ]
     limits = bounds.get(order.axis, Bounds())
     counts = [ladder.count(limits) for ladder in ladders]
@@ -84,6 +88,10 @@ def _chosen(
     return sum(counts), ids
 
 
+def _known_kinds(c: sqlite3.Connection, account: int) -> list[int]:
+    return [kind for (kind,) in c.execute(_KINDS, (account,))]
+
+
 def _bounds(span: Span) -> Bounds:
     def at(given: datetime | None, otherwise: int) -> int:
         return otherwise if given is None else min(max(micros(given), 0), END)
@@ -91,36 +99,31 @@ def _bounds(span: Span) -> Bounds:
     return Bounds(at(span.start, 0), at(span.end, END))
 
 
-def _parts(kinds: list[int], order: Order, *, bounded: bool) -> list[tuple[Axis, list[int]]]:
+def _parts(masks: tuple[Mask, ...], order: Order, *, bounded: bool) -> list[tuple[Axis, tuple[Mask, ...]]]:
     """Registrations without the time come as if before all others, among themselves by registration."""
     if order.axis is Axis.REGISTER or bounded:
-        return [(order.axis, kinds)]
-    without = [kind for kind in kinds if _lacks(kind, order.axis)]
-    parts = [
-        (order.axis, [kind for kind in kinds if kind not in set(without)]),
-        (Axis.REGISTER, without),
-    ]
+        return [(order.axis, masks)]
+    parts = [(order.axis, masks), (Axis.REGISTER, (*masks, having(order.axis, lacking=True)))]
     return parts if order.newest_first else parts[::-1]
-
-
-def _lacks(kind: int, axis: Axis) -> bool:
-    meant = unpack(kind)
-    return meant.sync == NEVER_ASKED if axis is Axis.TRACK else not meant.push
 
 
 class Ladder:
     """Ranks and times on one axis, for some kinds of registrations."""
 
     def __init__(
-        self, c: sqlite3.Connection, account: int, axis: Axis, kinds: Sequence[int], *, everything: bool
+        self, c: sqlite3.Connection, account: int, axis: Axis, known: Sequence[int], masks: Sequence[Mask]
     ) -> None:
         self._c = c
         self._account = account
         self._axis = axis
-        self._kinds = json.dumps(kinds)
-        self._nothing = not kinds
-        self._select = _CHILDREN.format(kinds="" if everything else _OF_KINDS)
-        self._given = () if everything else (self._kinds,)
+        kinds = fitting(known, masks)
+        self._nothing = bool(masks) and not kinds
+        # All kinds together are counted on the negative axis.
+        self._tally = axis if masks else -axis
+        self._select = _CHILDREN.format(kinds="".join(f" AND {mask.sql}" for mask in masks))
+        # To look for every kind is work: where all count, only for those that the tally names.
+        self._of_kinds = _OF_KINDS if masks else _OF_NAMED_KINDS
+        self._kinds = (json.dumps(kinds),) if masks else (account, axis)
         self._known: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
     def count(self, limits: Bounds) -> int:
@@ -147,11 +150,12 @@ class Ladder:
         end, _ = self._span_of(last - 1)
         column = COLUMN[self._axis]
         rows = self._c.execute(
-            f"""SELECT shipment FROM listing INDEXED BY {_INDEX[self._axis]} WHERE account = ? {_OF_KINDS}
-            AND {column} BETWEEN ? AND ? ORDER BY {column}, shipment LIMIT ? OFFSET ?""",
+            f"""SELECT shipment FROM listing INDEXED BY {_INDEX[self._axis]} WHERE account = ?
+            {self._of_kinds} AND {column} BETWEEN ? AND ?
+            ORDER BY {column}, shipment LIMIT ? OFFSET ?""",
             (
-                self._account, self._kinds, start << LEAF, (end + 1 << LEAF) - 1, last - first,
-                first - before,
+                self._account, *self._kinds_between(start, end), start << LEAF, (end + 1 << LEAF) - 1,
+                last - first, first - before,
             ),
         )  # fmt: skip
         ids = [shipment for (shipment,) in rows]
@@ -175,24 +179,30 @@ class Ladder:
         else:
             first, last = parent << STEP, (parent + 1 << STEP) - 1
         if (step, parent) not in self._known:
-            values = (self._account, self._axis, LEVELS[step], first, last, *self._given)
+            values = (self._account, self._tally, LEVELS[step], first, last)
             self._known[step, parent] = self._c.execute(self._select, values).fetchall()
         return self._known[step, parent]
 
     def _leaf(self, start: int, end: int) -> int:
-        column = COLUMN[self._axis]
+        if start == end:
+            return 0
+        column, bucket = COLUMN[self._axis], start >> LEAF
         count: int = self._c.execute(
-            f"""SELECT count(*) FROM listing INDEXED BY {_INDEX[self._axis]} WHERE account = ? {_OF_KINDS}
-            AND {column} >= ? AND {column} < ?""",
-            (self._account, self._kinds, start, end),
+            f"""SELECT count(*) FROM listing INDEXED BY {_INDEX[self._axis]} WHERE account = ?
+            {self._of_kinds} AND {column} >= ? AND {column} < ?""",
+            (self._account, *self._kinds_between(bucket, bucket), start, end),
         ).fetchone()[0]
         return count
+
+    def _kinds_between(self, start: int, end: int) -> tuple[int | str, ...]:
+        """The values of the condition on kinds, for two of the narrowest buckets."""
+        return self._kinds if self._of_kinds is _OF_KINDS else (*self._kinds, start, end)
 
 
 def _row_by_row(
     c: sqlite3.Connection,
     account: int,
-    kinds: list[int],
+    masks: tuple[Mask, ...],
     bounds: dict[Axis, Bounds],
     order: Order,
     skip: int,
@@ -200,13 +210,19 @@ def _row_by_row(
 ) -> tuple[int, list[int]]:
     """Through the index of the span that holds the fewest."""
 
+    known = _known_kinds(c, account)
+
     def size(axis: Axis) -> int:
-        return Ladder(c, account, axis, kinds, everything=False).count(bounds[axis])
+        return Ladder(c, account, axis, known, masks).count(bounds[axis])
 
     narrowest = min(bounds, key=size)
     within = " ".join(f"AND {COLUMN[axis]} >= ? AND {COLUMN[axis]} < ?" for axis in bounds)
     source = f"FROM listing INDEXED BY {_INDEX[narrowest]} WHERE account = ? {_OF_KINDS} {within}"
-    values = (account, json.dumps(kinds), *(bound for pair in bounds.values() for bound in pair))
+    values = (
+        account,
+        json.dumps(fitting(known, masks)),
+        *(bound for pair in bounds.values() for bound in pair),
+    )
     total = c.execute(f"SELECT count(*) {source}", values).fetchone()[0]
     way = "DESC" if order.newest_first else "ASC"
     rows = c.execute(
@@ -228,7 +244,7 @@ def _by_number(
 ) -> tuple[int, list[int]]:
     """A few numbers have a few registrations: all of them are looked at."""
     found = c.execute(_BY_NUMBER, (account, json.dumps(wanted.numbers))).fetchall()
-    fit = set(fitting({row[0] for row in found}, wanted))
+    fit = set(fitting({row[0] for row in found}, masks_of(wanted)))
     chosen = []
     for kind, shipment, *times in found:
         at = dict(zip(Axis, times, strict=True))
@@ -245,9 +261,12 @@ def _rows(c: sqlite3.Connection, ids: list[int]) -> list[Listed]:
     def listed() -> Iterator[Listed]:
         for row in (rows[shipment] for shipment in ids):
             template, estimate, sources, push, push_code, push_at = row[width:]
-            document = None if template is None else Document(template, estimate, tuple(json.loads(sources)))
             yield Listed(
-                shipment_of(row), document, PushStanding(push), push_code or None, moment_or_none(push_at)
+                shipment_of(row),
+                document_of((template, estimate, sources)),
+                PushStanding(push),
+                push_code or None,
+                moment_or_none(push_at),
             )
 
     return list(listed())

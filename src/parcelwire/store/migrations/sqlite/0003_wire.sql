@@ -32,6 +32,7 @@ CREATE INDEX listing_stop ON listing (account, kind, stop_at) WHERE stop_at IS N
 -- How many registrations of a kind have a time (axis 1 register, 2 track, 3 push, 4 stop) in a span: bucket b
 -- of level l holds the times t with t >> l = b. A span has 32 spans of the next level, so the rank of a time,
 -- and the time of a rank, take at most 32 rows of a kind at each level, however many registrations there are.
+-- All kinds together are counted on the negative axis, as kind 0.
 CREATE TABLE tally_level (level INTEGER PRIMARY KEY) STRICT;
 INSERT INTO tally_level VALUES (20), (25), (30), (35), (40), (45);  -- 1 s, 34 s, 18 min, 10 h, 13 d, 1.1 years
 CREATE TABLE tally (
@@ -59,16 +60,23 @@ CREATE TRIGGER listing_added AFTER INSERT ON listing BEGIN
   INSERT INTO tally (account, axis, level, bucket, kind, n)
     SELECT new.account, 1, level, new.register_at >> level, new.kind, 1 FROM tally_level WHERE true
     ON CONFLICT DO UPDATE SET n = n + 1;
+  INSERT INTO tally (account, axis, level, bucket, kind, n)
+    SELECT new.account, -1, level, new.register_at >> level, 0, 1 FROM tally_level WHERE true
+    ON CONFLICT DO UPDATE SET n = n + 1;
 END;
 CREATE TRIGGER listing_added_late AFTER INSERT ON listing
 WHEN new.track_at IS NOT NULL OR new.push_at IS NOT NULL OR new.stop_at IS NOT NULL BEGIN
   INSERT INTO tally_step VALUES (new.account, 2, new.track_at, new.kind, 1),
-    (new.account, 3, new.push_at, new.kind, 1), (new.account, 4, new.stop_at, new.kind, 1);
+    (new.account, 3, new.push_at, new.kind, 1), (new.account, 4, new.stop_at, new.kind, 1),
+    (new.account, -2, new.track_at, 0, 1), (new.account, -3, new.push_at, 0, 1),
+    (new.account, -4, new.stop_at, 0, 1);
 END;
 CREATE TRIGGER listing_removed AFTER DELETE ON listing BEGIN
   INSERT INTO tally_step VALUES (old.account, 1, old.register_at, old.kind, -1),
     (old.account, 2, old.track_at, old.kind, -1), (old.account, 3, old.push_at, old.kind, -1),
-    (old.account, 4, old.stop_at, old.kind, -1);
+    (old.account, 4, old.stop_at, old.kind, -1),
+    (old.account, -1, old.register_at, 0, -1), (old.account, -2, old.track_at, 0, -1),
+    (old.account, -3, old.push_at, 0, -1), (old.account, -4, old.stop_at, 0, -1);
 END;
 CREATE TRIGGER listing_turned AFTER UPDATE ON listing WHEN new.kind <> old.kind BEGIN
   INSERT INTO tally_step VALUES (old.account, 1, old.register_at, old.kind, -1),
@@ -91,6 +99,18 @@ CREATE TRIGGER listing_stopped AFTER UPDATE OF stop_at ON listing
 WHEN new.kind = old.kind AND new.stop_at IS NOT old.stop_at BEGIN
   INSERT INTO tally_step VALUES (old.account, 4, old.stop_at, old.kind, -1),
     (new.account, 4, new.stop_at, new.kind, 1);
+END;
+CREATE TRIGGER listing_tracked_whole AFTER UPDATE OF track_at ON listing
+WHEN new.track_at IS NOT old.track_at BEGIN
+  INSERT INTO tally_step VALUES (old.account, -2, old.track_at, 0, -1), (new.account, -2, new.track_at, 0, 1);
+END;
+CREATE TRIGGER listing_pushed_whole AFTER UPDATE OF push_at ON listing
+WHEN new.push_at IS NOT old.push_at BEGIN
+  INSERT INTO tally_step VALUES (old.account, -3, old.push_at, 0, -1), (new.account, -3, new.push_at, 0, 1);
+END;
+CREATE TRIGGER listing_stopped_whole AFTER UPDATE OF stop_at ON listing
+WHEN new.stop_at IS NOT old.stop_at BEGIN
+  INSERT INTO tally_step VALUES (old.account, -4, old.stop_at, 0, -1), (new.account, -4, new.stop_at, 0, 1);
 END;
 
 -- A shipment as the list sees it. The names are those of domain.status.Status, in its order.
