@@ -181,7 +181,7 @@ def shipments(account: int, size: int) -> Iterator[tuple[Any, ...]]:
     for place in range(size):
         at = NOW - timedelta(days=DAYS) + place * step
         sub_status, stopped, _ = random.choices(STATES, weights)[0]
-        end = min(at + timedelta(days=20 * random.random()), NOW) if stopped else None
+        end = at + (NOW - at) * random.random() if stopped else None
         asked_at = None if sub_status is None else end or NOW - timedelta(hours=24 * random.random())
         yield (
             place + 1, account, f"N{place:012}", f"carrier-{place % len(CODES)}", CODES[place % len(CODES)],
@@ -245,7 +245,7 @@ async def measure(
     """Microseconds of a page at each size."""
     bodies = []
     for one in accounts:
-        pages = -(-await total_of(one, case) // 40)
+        pages = await total_of(one, case) // 40  # full ones
         bodies.append(json.dumps(case.filters | {"page_no": max(1, round(pages * depth))}).encode())
     took: list[list[float]] = [[] for _ in accounts]
     for turn in range(rounds + 1):

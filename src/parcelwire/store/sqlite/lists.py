@@ -25,10 +25,7 @@ END = 2**62  # after all times
 COLUMN = {Axis.REGISTER: "register_at", Axis.TRACK: "track_at", Axis.PUSH: "push_at", Axis.STOP: "stop_at"}
 _INDEX = {axis: f"listing_{column.removesuffix('_at')}" for axis, column in COLUMN.items()}
 _KINDS = f"SELECT DISTINCT kind FROM tally WHERE account = ? AND axis = 1 AND level = {LEVELS[0]}"
-_CHILDREN = """
-SELECT bucket, sum(n) FROM tally WHERE account = ? AND axis = ? AND level = ? AND bucket BETWEEN ? AND ?
-{kinds} GROUP BY bucket
-"""
+_BUCKETS = "FROM tally WHERE account = ? AND axis = ? AND level = ? AND bucket BETWEEN ? AND ?{masks}"
 _OF_KINDS = "AND kind IN (SELECT value FROM json_each(?))"
 _OF_NAMED_KINDS = f"""
 AND kind IN (
@@ -107,6 +104,14 @@ def _parts(masks: tuple[Mask, ...], order: Order, *, bounded: bool) -> list[tupl
     return parts if order.newest_first else parts[::-1]
 
 
+class Found(NamedTuple):
+    """The child in which a rank is, how many siblings' registrations are before it, how many it holds."""
+
+    bucket: int
+    before: int
+    holds: int
+
+
 class Ladder:
     """Ranks and times on one axis, for some kinds of registrations."""
 
@@ -117,37 +122,26 @@ class Ladder:
         self._account = account
         self._axis = axis
         kinds = fitting(known, masks)
-        self._nothing = bool(masks) and not kinds
         # All kinds together are counted on the negative axis.
         self._tally = axis if masks else -axis
-        self._select = _CHILDREN.format(kinds="".join(f" AND {mask.sql}" for mask in masks))
+        self._buckets = _BUCKETS.format(masks="".join(f" AND {mask.sql}" for mask in masks))
         # To look for every kind is work: where all count, only for those that the tally names.
         self._of_kinds = _OF_KINDS if masks else _OF_NAMED_KINDS
         self._kinds = (json.dumps(kinds),) if masks else (account, axis)
-        self._known: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        self._total = self._sum(0, 0, END) if kinds or not masks else 0
+        self._path: dict[tuple[int, int], Found] = {}
 
     def count(self, limits: Bounds) -> int:
         """How many have a time within."""
-        return max(0, self.rank(limits.high) - self.rank(limits.low)) if not self._nothing else 0
-
-    def rank(self, at: int) -> int:
-        """How many have a time before ``at``."""
-        if at <= 0:
-            return 0
-        rank = 0
-        for step, level in enumerate(LEVELS):
-            rank += sum(n for bucket, n in self._children(step, at >> level >> STEP) if bucket < at >> level)
-            if at >= END:
-                return rank
-        return rank + self._leaf(at >> LEAF << LEAF, at)
+        return max(0, self._rank(limits.high) - self._rank(limits.low))
 
     def ids(self, limits: Bounds, skip: int, most: int, *, newest_first: bool) -> list[int]:
         """The shipments of a page. There must be more than ``skip`` within the limits."""
-        low, high = self.rank(limits.low), self.rank(limits.high)
+        low, high = self._rank(limits.low), self._rank(limits.high)
         first, last = (high - skip - most, high - skip) if newest_first else (low + skip, low + skip + most)
         first, last = max(first, low), min(last, high)
-        start, before = self._span_of(first)
-        end, _ = self._span_of(last - 1)
+        start, before = self._bucket_of(first)
+        end, _ = self._bucket_of(last - 1)
         column = COLUMN[self._axis]
         rows = self._c.execute(
             f"""SELECT shipment FROM listing INDEXED BY {_INDEX[self._axis]} WHERE account = ?
@@ -161,27 +155,58 @@ class Ladder:
         ids = [shipment for (shipment,) in rows]
         return ids[::-1] if newest_first else ids
 
-    def _span_of(self, rank: int) -> tuple[int, int]:
+    def _rank(self, at: int) -> int:
+        """How many have a time before ``at``."""
+        if at <= 0 or not self._total:
+            return 0
+        if at >= END:
+            return self._total
+        rank, holds = 0, self._total
+        for step, level in enumerate(LEVELS):
+            bucket = at >> level
+            first, last = _children(step, bucket >> STEP)
+            if bucket - first <= last - bucket or not step:  # the fewer of its siblings are counted
+                rank += self._sum(step, first, bucket - 1)
+            else:
+                rank += holds - self._sum(step, bucket, last)
+            holds = self._sum(step, bucket, bucket)
+            if not holds:
+                return rank
+        return rank + self._leaf(at >> LEAF << LEAF, at)
+
+    def _bucket_of(self, rank: int) -> tuple[int, int]:
         """The narrowest bucket that holds the registration of a rank, and how many are before it."""
-        bucket, before = 0, 0
+        bucket, before, holds = 0, 0, self._total
         for step in range(len(LEVELS)):
-            for child, n in self._children(step, bucket):
-                if rank < before + n:
-                    bucket = child
-                    break
-                before += n
+            found = self._child(step, bucket, rank - before, holds)
+            bucket, before, holds = found.bucket, before + found.before, found.holds
         return bucket, before
 
-    def _children(self, step: int, parent: int) -> list[tuple[int, int]]:
-        """Buckets and counts of the next level; all of the widest at the top."""
-        if step == 0:
-            parent, first, last = 0, 0, END
-        else:
-            first, last = parent << STEP, (parent + 1 << STEP) - 1
-        if (step, parent) not in self._known:
-            values = (self._account, self._tally, LEVELS[step], first, last)
-            self._known[step, parent] = self._c.execute(self._select, values).fetchall()
-        return self._known[step, parent]
+    def _child(self, step: int, parent: int, rank: int, holds: int) -> Found:
+        """The child of a bucket that holds a rank, sought from the nearer end."""
+        found = self._path.get((step, parent))
+        if found is None or not found.before <= rank < found.before + found.holds:
+            upwards = 2 * rank < holds
+            way = "ASC" if upwards else "DESC"
+            found = Found(0, 0, 0) if upwards else Found(0, holds, 0)
+            rows = self._c.execute(
+                f"SELECT bucket, sum(n) {self._buckets} GROUP BY bucket ORDER BY bucket {way}",
+                (self._account, self._tally, LEVELS[step], *_children(step, parent)),
+            )
+            for bucket, n in rows:
+                before = found.before + found.holds if upwards else found.before - n
+                found = Found(bucket, before, n)
+                if before <= rank < before + n:
+                    break
+            self._path[step, parent] = found
+        return found
+
+    def _sum(self, step: int, first: int, last: int) -> int:
+        count: int = self._c.execute(
+            f"SELECT coalesce(sum(n), 0) {self._buckets}",
+            (self._account, self._tally, LEVELS[step], first, last),
+        ).fetchone()[0]
+        return count
 
     def _leaf(self, start: int, end: int) -> int:
         if start == end:
@@ -197,6 +222,11 @@ class Ladder:
     def _kinds_between(self, start: int, end: int) -> tuple[int | str, ...]:
         """The values of the condition on kinds, for two of the narrowest buckets."""
         return self._kinds if self._of_kinds is _OF_KINDS else (*self._kinds, start, end)
+
+
+def _children(step: int, parent: int) -> tuple[int, int]:
+    """First and last bucket of a level inside its parent; all at the top."""
+    return (parent << STEP, (parent + 1 << STEP) - 1) if step else (0, END)
 
 
 def _row_by_row(
