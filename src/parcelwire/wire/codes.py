@@ -81,6 +81,21 @@ ERRORS: dict[str, WireError] = {
     "unavailable": WireError(-18010003, "Temporarily unavailable. Please try again later.", 503),
 }
 
+# Codes of 17TRACK that no answer of ours has, and why.
+NOT_USED: dict[int, str] = {
+    -18010018: "No carrier that we ask needs country and postal code; given ones are used where they help.",
+    -18010019: "No carrier that we ask needs a postal code; a given one is used where it helps.",
+    -18010020: "No carrier that we ask needs a phone number.",
+    -18010022: "No carrier that we ask needs a date.",
+    -18010201: "The webhook URL is a setting, not a call of the wire.",
+    -18010202: "The webhook URL is a setting; a malformed one is refused at the start.",
+    -18010203: "There is no webhook test on the wire.",
+    -18010205: "The allow-list of addresses is no matter of the wire.",
+    -18010206: "A push is queued and tried again; what came of it is in push_status of gettracklist.",
+    -18019911: "A carrier that we know can be registered always; without credentials the shipment says so.",
+    -18019912: "Every account may ask in real time; what it costs is its limit.",
+}
+
 
 def text_of(error: CallerError) -> str:
     """The message of an error; a value that it does not name stays empty."""
