@@ -157,7 +157,7 @@ def _with_carrier(
         trouble=None,
         fails=0,
         refresh_at=now,
-        lane=context.routes.lane(carrier, shipment.number),
+        lane=context.routes.lane(carrier, shipment.number, shipment.wish.hint),
     )
     return Changed(shipment, after, forgets=True)
 

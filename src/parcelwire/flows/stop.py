@@ -68,7 +68,7 @@ def _again(context: Context, shipment: Shipment, now: datetime) -> Changed:
         retracked=True,
         changed_at=now,
         refresh_at=now,
-        lane=context.routes.lane(shipment.carrier, shipment.number),
+        lane=context.routes.lane(shipment.carrier, shipment.number, shipment.wish.hint),
     )
     return Changed(shipment, after)
 

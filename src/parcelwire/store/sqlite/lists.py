@@ -130,6 +130,7 @@ class Ladder:
         self._kinds = (json.dumps(kinds),) if masks else (account, axis)
         self._total = self._sum(0, 0, END) if kinds or not masks else 0
         self._path: dict[tuple[int, int], Found] = {}
+        self._ranks = {0: 0, END: self._total}
 
     def count(self, limits: Bounds) -> int:
         """How many have a time within."""
@@ -157,10 +158,11 @@ class Ladder:
 
     def _rank(self, at: int) -> int:
         """How many have a time before ``at``."""
-        if at <= 0 or not self._total:
-            return 0
-        if at >= END:
-            return self._total
+        if at not in self._ranks:
+            self._ranks[at] = self._count_before(at)
+        return self._ranks[at]
+
+    def _count_before(self, at: int) -> int:
         rank, holds = 0, self._total
         for step, level in enumerate(LEVELS):
             bucket = at >> level
