@@ -1,20 +1,23 @@
 """The list: every filter, order and page of every store against a plain model of it."""
 
 import secrets
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 import pytest
-from tests.store.conftest import Place, SqlitePlace
+from tests.store.conftest import Place, SqlitePlace, vault
 from tests.store.samples import (
     DAY,
     HOUR,
     LEASE,
     NOW,
     SECOND,
+    SIGN_KEY,
     account_in,
     failed,
     jobs_due,
@@ -31,6 +34,8 @@ from parcelwire.domain.listing import Axis, Filter, Order, PushStanding, Span
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.domain.status import Status, SubStatus
 from parcelwire.ports import Changed, Document, ListPage, Store
+from parcelwire.store.sqlite.file import migrate, steps
+from parcelwire.store.vault import sign_key_place
 
 MOST = 7
 CODES = {"ups": 100001, "usps": 21051, "dhl_paket": 7041}
@@ -417,3 +422,41 @@ async def test_another_carrier_forgets_what_the_old_one_said(store: Store) -> No
     assert isinstance(second, Shipment)
     taken = replace(second, carrier="usps", code=21051)
     assert await store.change([Changed(second, taken, forgets=True)], NOW) == [False]
+
+
+async def test_an_older_file_gets_its_list_when_its_schema_is_brought_up_to_date(
+    file: SqlitePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of the first schema, of every phase, are listed and counted as if they had been there always."""
+    known = steps()
+    monkeypatch.setattr("parcelwire.store.sqlite.file.steps", lambda: known[:1])
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
+        migrate(connection, file.path)
+        connection.execute(
+            "INSERT INTO account (id, name, plan, quota_total, sign_key) VALUES (1, 'main', 'free', 100, ?)",
+            (vault().seal(SIGN_KEY, sign_key_place(1)),),
+        )
+        for id_, phase, sub_status, asked_at, stopped_at in (
+            (1, "tracking", None, None, None),
+            (2, "tracking", "OutForDelivery_Other", 5_000_000, None),
+            (3, "stopped", "Delivered_Other", 6_000_000, 7_000_000),
+            (4, "looked_up", "InfoReceived", 8_000_000, None),
+        ):
+            connection.execute(
+                """INSERT INTO shipment (id, account, number, carrier, code, origin, phase, since, wish,
+                registered_at, stopped_at, sub_status, asked_at, lane)
+                VALUES (?, 1, ?, 'ups', 100001, 1, ?, 0, '{}', ?, ?, ?, ?, 'ups')""",
+                (id_, f"A{id_:05}", phase, id_, stopped_at, sub_status, asked_at),
+            )
+    monkeypatch.undo()
+    store = await file.open()
+
+    async def listed(wanted: Filter, order: Order) -> list[int]:
+        page = await store.list_page(1, wanted, order, 0, 40)
+        assert page.total == len(page.rows)
+        return [row.shipment.id for row in page.rows]
+
+    assert await listed(Filter(), Order()) == [3, 2, 1]
+    assert await listed(Filter(), Order(Axis.TRACK, newest_first=False)) == [1, 2, 3]
+    assert await listed(Filter(status=Status.OUT_FOR_DELIVERY), Order()) == [2]
+    assert await listed(Filter(phase=Phase.STOPPED, status=Status.DELIVERED), Order(Axis.STOP)) == [3]
