@@ -189,6 +189,15 @@ async def test_a_change_is_refused_when_it_is_not_clear_or_already_so(world: Wor
     assert codes(await amended(world, "changecarrier", item)) == [-18019806]
 
 
+async def test_a_carrier_that_nobody_can_be_asked_about_can_be_left_at_once(world: World) -> None:
+    """No result will ever come from it."""
+    await register_as(world, NUMBER, [USPS])
+    data = await amended(world, "changecarrier", {"number": NUMBER, "carrier_new": SANDBOX})
+    assert len(data["accepted"]) == 1
+    await world.turn()
+    assert (await world.shown(NUMBER))["carrier"] == SANDBOX
+
+
 async def test_a_last_mile_carrier_is_kept_shown_and_changed(world: World) -> None:
     """For postal operators only."""
     with_sources(world, "china_post")

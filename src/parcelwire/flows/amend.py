@@ -12,6 +12,7 @@ from parcelwire.flows.context import Context
 from parcelwire.flows.identify import number_of
 from parcelwire.flows.items import Found, for_each, registrations
 from parcelwire.flows.register import check_final_carrier
+from parcelwire.flows.routes import NO_SOURCE
 from parcelwire.ports import Changed
 from parcelwire.wire.dates import order_time
 from parcelwire.wire.v22 import (
@@ -137,7 +138,7 @@ def _with_carrier(
         raise CallerError("same_carrier")
     if shipment.carrier_changes >= CARRIER_CHANGES_MAX:
         raise CallerError("carrier_changes", limit=str(CARRIER_CHANGES_MAX))
-    if shipment.answered_at is None:
+    if shipment.answered_at is None and shipment.lane != NO_SOURCE:  # there no result will ever come
         raise CallerError("no_result_yet")
     if final_code:
         check_final_carrier(context, carrier, final_code)
