@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from parcelwire.api.server import ENDPOINTS
 from parcelwire.carriers import carriers
 from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.errors import PushError
@@ -31,6 +32,7 @@ from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
 from parcelwire.wire.directory import shipped
+from parcelwire.wire.versions import VERSIONS
 from parcelwire.zones import zone_of
 
 T = TypeVar("T")
@@ -150,12 +152,29 @@ class World:
         await self._asker.close()
         await self.store.close()
 
-    async def open_account(self, name: str) -> Account:
+    async def open_account(self, name: str, *, endpoint: bool = True) -> Account:
         """One more account, with an endpoint of its own."""
         new = NewAccount(name, "unlimited", 1_000_000, f"key-of-{name}", f"sign-key-of-{name}")
         account = await self.store.open_account(new, self.clock.now())
-        await self.store.set_endpoint(account.id, f"{ENDPOINT}/{name}", SECRET, stopped_by_request=True)
+        if endpoint:
+            await self.give_endpoint(account)
         return account
+
+    async def give_endpoint(self, account: Account) -> None:
+        """Somewhere to push to."""
+        await self.store.set_endpoint(
+            account.id, f"{ENDPOINT}/{account.name}", SECRET, stopped_by_request=True
+        )
+
+    async def call(
+        self, endpoint: str, body: object = None, *, version: str = "v2.2", account: Account | None = None
+    ) -> dict[str, Any]:
+        """The envelope of a processed call. CallerError when the whole call is at fault."""
+        flow = ENDPOINTS[endpoint.lower()]
+        given = b"" if body is None else json.dumps(body).encode()
+        answer = await flow(self.context, account or self.account, given, VERSIONS[version])
+        envelope: dict[str, Any] = json.loads(answer)
+        return envelope
 
     async def register(self, *numbers: str, account: Account | None = None) -> dict[str, Any]:
         """``data`` of the answer to a registration, in calls of at most 40."""

@@ -20,6 +20,7 @@ from parcelwire.domain.exchange import (
 )
 from parcelwire.domain.lane import Grant, Lane
 from parcelwire.domain.limits import Limits, Reach
+from parcelwire.domain.listing import Filter, Order, PushStanding
 from parcelwire.domain.merge import History
 from parcelwire.domain.push import NewPush, PushJob, PushResult
 from parcelwire.domain.report import Address
@@ -189,6 +190,26 @@ class Changed:
     before: Shipment
     shipment: Shipment
     pushes: tuple[NewPush, ...] = ()
+    forgets: bool = False  # all that its sources have said: another carrier is asked from now on
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One row of the list. ``push_at``: the last attempt; ``push_code``: its HTTP status, None: no answer."""
+
+    shipment: Shipment
+    document: Document | None
+    push: PushStanding = PushStanding.NOT_PUSHED
+    push_code: int | None = None
+    push_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of the list, and how many rows all pages have together."""
+
+    total: int
+    rows: list[Listed]
 
 
 Pair = tuple[str, str]  # number and carrier: what an upstream registers once for all accounts
@@ -346,6 +367,18 @@ class Store(Protocol):
         """
         ...
 
+    async def list_page(self, account: int, wanted: Filter, order: Order, skip: int, most: int) -> ListPage:
+        """At most ``most`` registrations after the first ``skip``."""
+        ...
+
+    async def delete(self, account: int, shipments: Sequence[int]) -> list[bool]:
+        """Remove registrations with all that is known of them; which there were."""
+        ...
+
+    async def remove_old(self, before: datetime, most: int) -> int:
+        """Delete what was stopped, or only looked up, before a time: at most ``most``; answers how many."""
+        ...
+
     # refreshing
     async def lanes(self) -> dict[str, datetime]:
         """Queues (lanes and their side queues) that have something to refresh, and when first. A leased
@@ -497,6 +530,13 @@ class Store(Protocol):
     # A push becomes one row for each endpoint of the account, with an id and a body that never change
     # (a stop by request only where the endpoint wants it). For each endpoint the pushes of a shipment go one
     # after the other: the next is due when the one before is sent, given up, or superseded.
+    async def replay(self, account: int, shipments: Sequence[int], now: datetime) -> list[bool]:
+        """Send the newest push of each shipment again, id and bytes as they were; False where none is kept.
+
+        One that has not been sent yet is due now.
+        """
+        ...
+
     async def pushes_due(self) -> datetime | None:
         """When the next push is due, or its lease ends; None when nothing is to be sent."""
         ...

@@ -10,7 +10,6 @@ from tests.domain.stories import HOUR, NOW
 from parcelwire.domain.errors import MalformedReply, Throttled, Unavailable
 from parcelwire.domain.report import Estimate, Moment
 from parcelwire.domain.schedule import (
-    DONE_DAYS,
     NORMAL_PACE,
     NOT_FOUND_LATE,
     NOT_FOUND_PACE,
@@ -174,9 +173,9 @@ def test_a_shipment_expires_after_thirty_silent_days_unless_it_has_an_end(sub: S
 
 
 @pytest.mark.parametrize("sub", [None, *S])
-def test_tracking_ends_after_fifteen_days_when_finished_else_after_thirty(sub: SubStatus | None) -> None:
-    patience = (DONE_DAYS if sub in FINISHED else SILENT_DAYS) * DAY
-    assert patience == (15 if sub in FINISHED else 30) * DAY
+def test_tracking_ends_after_15_days_when_finished_3_when_invalid_else_30(sub: SubStatus | None) -> None:
+    days = 15 if sub in FINISHED else 3 if sub is S.NOT_FOUND_INVALID_CODE else 30
+    patience = days * DAY
     assert ends(sub, NOW - patience, NOW, NORMAL_PACE)
     assert not ends(sub, NOW - patience + timedelta(seconds=1), NOW, NORMAL_PACE)
 

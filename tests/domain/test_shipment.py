@@ -16,8 +16,14 @@ ALLOWED = {
     (TRACKING, Action.STOP): STOPPED,
     (TRACKING, Action.END): STOPPED,
     (STOPPED, Action.RETRACK): TRACKING,
+    (TRACKING, Action.CHANGE_CARRIER): TRACKING,
 }
-REFUSED = {Action.REGISTER: "registered", Action.STOP: "not_tracking", Action.END: "not_tracking"}
+REFUSED = {
+    Action.REGISTER: "registered",
+    Action.STOP: "not_tracking",
+    Action.END: "not_tracking",
+    Action.CHANGE_CARRIER: "carrier_of_stopped",
+}
 
 
 def test_the_table_is_complete() -> None:
@@ -34,7 +40,8 @@ def test_an_action_leads_to_its_phase_or_is_refused_with_a_reason_of_the_wire(
     with pytest.raises(CallerError) as refused:
         step(phase, action)
     known = phase in (TRACKING, STOPPED)
-    expected = REFUSED.get(action, "not_stopped") if known else "not_registered"
+    unknown = "not_of_old_carrier" if action is Action.CHANGE_CARRIER else "not_registered"
+    expected = REFUSED.get(action, "not_stopped") if known else unknown
     assert refused.value.reason == expected
     assert expected in ERRORS
 

@@ -42,6 +42,7 @@ FAILED_FIRST = timedelta(minutes=1)  # after a failed refresh; doubles up to the
 FAILED_SHARE = 8  # of the shortest interval that the carrier allows: so long is the first pause at least
 SILENT_DAYS = 30  # without a new event: Expired, and tracking ends
 DONE_DAYS = 15  # after delivery or return without a change: tracking ends
+INVALID_DAYS = 3  # the carrier keeps saying that the number cannot be one of its own: tracking ends
 NO_SOURCE_INTERVAL = 24 * HOUR
 QUOTA_INTERVAL = 6 * HOUR  # an upstream's quota comes back by the day, the month, or by hand
 
@@ -148,4 +149,6 @@ def expired(sub_status: SubStatus, newest: datetime | None, now: datetime, pace:
 def ends(sub_status: SubStatus | None, changed_at: datetime, now: datetime, pace: Pace) -> bool:
     """Whether tracking ends by rule: ``changed_at`` is the last change, or the registration."""
     patience = DONE_DAYS if sub_status in FINISHED else SILENT_DAYS
+    if sub_status is SubStatus.NOT_FOUND_INVALID_CODE:
+        patience = INVALID_DAYS
     return now - changed_at >= patience * pace.day

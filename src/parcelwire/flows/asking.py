@@ -20,7 +20,7 @@ def query_of(
         shipment.number,
         shipment.carrier if shipment.carrier in source.serves else source.serves[0],
         shipment.since,
-        shipment.wish.param,
+        shipment.wish.hint,
         code=entry.code if entry else 0,
         known=known,
         instant=instant,

@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
@@ -11,7 +12,8 @@ from parcelwire.domain.timeline import Timeline
 from parcelwire.flows.context import Context, Names
 from parcelwire.ports import Document
 from parcelwire.wire import trackinfo
-from parcelwire.wire.v22 import Push, Stopped, Tracked, encode
+from parcelwire.wire.v22 import Push, Stopped, Tracked, Tracked24, encode
+from parcelwire.wire.versions import V2_2, Version
 
 _PROVIDER = re.compile(rb'"provider":\{[^}]*\}')  # name, homepage, country: ours, not news
 
@@ -33,7 +35,7 @@ def digest_of(shipment: Shipment, document: Document) -> str:
     return blake2b(b"\0".join((told, document.estimate, status)), digest_size=12).hexdigest()
 
 
-def tracked(shipment: Shipment, document: Document, now: datetime) -> Tracked:
+def tracked(shipment: Shipment, document: Document, now: datetime, version: Version = V2_2) -> Tracked:
     """One accepted item: the shipment as of ``now``."""
     assert shipment.sub_status is not None, "a document exists once there is a status"  # noqa: S101
     asked_at = shipment.asked_at or now
@@ -47,8 +49,15 @@ def tracked(shipment: Shipment, document: Document, now: datetime) -> Tracked:
         syncs=[sync] * len(document.sources),
         now=now,
     )
-    wish = shipment.wish
-    return Tracked(shipment.number, shipment.code, wish.param, wish.tag, msgspec.Raw(track_info))
+    wish, raw = shipment.wish, msgspec.Raw(version.shape(track_info))
+    if version.more:
+        more: dict[str, Any] = dict(wish.more or {})
+        return Tracked24(
+            shipment.number, shipment.code, wish.param, wish.tag, raw, lang=wish.lang,
+            final_carrier=wish.final_carrier, order_no=wish.order_no, order_time=wish.order_time,
+            email=wish.email, remark=wish.remark, **more,
+        )  # fmt: skip
+    return Tracked(shipment.number, shipment.code, wish.param, wish.tag, raw)
 
 
 def updated_body(shipment: Shipment, document: Document, now: datetime) -> bytes:

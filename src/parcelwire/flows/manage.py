@@ -173,7 +173,7 @@ async def _route(context: Context, shipment: Shipment) -> Answer:
         pair = shipment.number, shipment.carrier
         bought = next((row for row in rows if row.pair == pair), None)
     given_up = bought.given_up if bought else None
-    route = routes.route(shipment.carrier, shipment.number, shipment.wish.param, given_up)
+    route = routes.route(shipment.carrier, shipment.number, shipment.wish.hint, given_up)
     return {
         "source": route.source.slug if route.source else None,
         "source_why": route.why,

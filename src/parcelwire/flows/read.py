@@ -20,9 +20,10 @@ from parcelwire.wire.v22 import (
     read_items,
     rejected,
 )
+from parcelwire.wire.versions import V2_2, Version
 
 
-async def track_info(context: Context, account: Account, body: bytes) -> bytes:
+async def track_info(context: Context, account: Account, body: bytes, version: Version = V2_2) -> bytes:
     """The answer to POST /gettrackinfo: one accepted item for each registration that an item addresses."""
     items = read_items(body, NumberItem)
     numbers: list[str | CallerError] = [_number(item) for item in items]
@@ -39,7 +40,7 @@ async def track_info(context: Context, account: Account, body: bytes) -> bytes:
                 raise number
             known = by_number.get(number, [])
             for shipment, document in _addressed(context, known, item, number):
-                accepted.append(tracked(shipment, document, now))
+                accepted.append(tracked(shipment, document, now, version))
         except CallerError as error:
             refused.append(rejected(*named(item), error))
     return answer(accepted, refused)

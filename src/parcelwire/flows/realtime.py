@@ -36,6 +36,7 @@ from parcelwire.wire.v22 import (
     read_items,
     rejected,
 )
+from parcelwire.wire.versions import V2_2, Version
 
 Known = tuple[Shipment, Document | None]
 
@@ -47,6 +48,7 @@ class _Slot:
     """One item on its way: what is known of it, and in the end its answer."""
 
     item: RealTimeItem | BadItem
+    version: Version
     number: str | None = None
     shipment: Shipment | None = None
     wanted: Wanted | None = None  # a number that nobody has asked about before
@@ -56,9 +58,9 @@ class _Slot:
     result: Tracked | CallerError | None = None
 
 
-async def real_time(context: Context, account: Account, body: bytes) -> bytes:
+async def real_time(context: Context, account: Account, body: bytes, version: Version = V2_2) -> bytes:
     """The answer to POST /getRealTimeTrackInfo. A failed question costs nothing."""
-    slots = [_Slot(item) for item in read_items(body, RealTimeItem)]
+    slots = [_Slot(item, version) for item in read_items(body, RealTimeItem)]
     known = await _known(context, account, slots)
     call = context.new_id()
     for place, slot in enumerate(slots):
@@ -71,7 +73,7 @@ async def real_time(context: Context, account: Account, body: bytes) -> bytes:
     now = context.clock.now()
     for slot in waiting:
         if not slot.asks and slot.shipment is not None and slot.document is not None:
-            slot.result = tracked(slot.shipment, slot.document, now)
+            slot.result = tracked(slot.shipment, slot.document, now, version)
     accepted: list[Tracked] = []
     refused: list[Rejected] = []
     for slot in slots:
@@ -182,7 +184,7 @@ async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
     current = next(((row, document) for row, document in found if row.id == shipment.id), None)
     cached_will_do = isinstance(slot.item, RealTimeItem) and not instant(slot.item.cacheLevel)
     if current and current[1] and (error is None or cached_will_do):
-        slot.result = tracked(current[0], current[1], now)
+        slot.result = tracked(current[0], current[1], now, slot.version)
     else:
         slot.result = error or CallerError("no_info", detail="")
 
@@ -190,7 +192,7 @@ async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
 def _source(context: Context, shipment: Shipment) -> Carrier | None:
     """Who is asked: as its refreshes are, else as a new registration would be."""
     given = context.routes.named(shipment.lane)
-    return given or context.routes.route(shipment.carrier, shipment.number, shipment.wish.param).source
+    return given or context.routes.route(shipment.carrier, shipment.number, shipment.wish.hint).source
 
 
 async def _refresh(context: Context, shipment: Shipment, *, at_once: bool) -> CallerError | None:

@@ -270,7 +270,7 @@ async def _routed_anew(context: Context, due: Sequence[Due], now: datetime) -> l
 def _routed(context: Context, due: Due, given_up: Mapping[Pair, str | None], now: datetime) -> Refreshed:
     shipment = due.shipment
     pair = shipment.number, shipment.carrier
-    route = context.routes.route(shipment.carrier, shipment.number, shipment.wish.param, given_up.get(pair))
+    route = context.routes.route(shipment.carrier, shipment.number, shipment.wish.hint, given_up.get(pair))
     if route.source is not None:
         planned = Next(now, "at once")
         attempt = Attempt(now, NO_SOURCE, "routed", 0, f"from now on {route.source.slug}: {route.why}")
@@ -359,7 +359,9 @@ def _ended(context: Context, result: Refreshed) -> Refreshed:
     over = ends(shipment.sub_status, since, now, context.pace_of(shipment.carrier))
     if shipment.phase is not Phase.TRACKING or not over:
         return result
-    change = stopping(shipment, Action.END, StopReason.EXPIRED, now)
+    invalid = shipment.sub_status is SubStatus.NOT_FOUND_INVALID_CODE
+    reason = StopReason.INVALID_CARRIER if invalid else StopReason.EXPIRED
+    change = stopping(shipment, Action.END, reason, now)
     return replace(result, shipment=change.shipment, pushes=(*result.pushes, *change.pushes))
 
 

@@ -60,10 +60,10 @@ class Telemetry:
         self._log.info("inbound_processed", source=source, outcome=done.state.value, detail=done.detail)
         self.refreshed(Round(len(done.changed), 0, done.changed))
 
-    def tidied(self, released: int, pruned: int) -> None:
+    def tidied(self, released: int, pruned: int, removed: int) -> None:
         """``tidied``: only when there was something."""
-        if released or pruned:
-            self._log.info("tidied", holds_released=released, rows_pruned=pruned)
+        if released or pruned or removed:
+            self._log.info("tidied", holds_released=released, rows_pruned=pruned, records_removed=removed)
 
     def turn_failed(self, what: str, error: Exception) -> None:
         """``turn_failed``: an unexpected error; the loop goes on."""

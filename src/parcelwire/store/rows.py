@@ -20,9 +20,11 @@ SHIPMENT = (
     "id", "account", "number", "carrier", "code", "origin", "phase", "since", "wish", "registered_at",
     "stopped_at", "stop_reason", "version", "sub_status", "descr", "digest", "first_at", "transit_at",
     "done_at", "newest_at", "asked_at", "answered_at", "changed_at", "trouble", "fails", "refresh_at", "lane",
-    "lease",
+    "lease", "retracked", "carrier_changes",
 )  # fmt: skip
-MUTABLE = SHIPMENT[3:7] + SHIPMENT[8:27]  # what a change may write: all but identity, since and lease
+MUTABLE = (
+    SHIPMENT[3:7] + SHIPMENT[8:27] + SHIPMENT[28:]
+)  # what a change may write: all but identity, since and lease
 LANE = (
     "name", "revision", "stamp", "day", "used", "fails", "refusals", "throttles", "blocked_until",
     "blocked_why",
@@ -75,6 +77,7 @@ def shipment_of(row: Sequence[Any]) -> Shipment:
         digest=row[15], marks=Marks(at(row[16]), at(row[17]), at(row[18]), at(row[19])),
         asked_at=at(row[20]), answered_at=at(row[21]), changed_at=at(row[22]), trouble=row[23],
         fails=row[24], refresh_at=at(row[25]), lane=row[26], lease=row[27],
+        retracked=bool(row[28]), carrier_changes=row[29],
     )  # fmt: skip
 
 
@@ -87,7 +90,8 @@ def mutable_values(shipment: Shipment) -> tuple[Any, ...]:
         s.stop_reason.value if s.stop_reason else None, s.version,
         s.sub_status.value if s.sub_status else None, s.descr, s.digest, at(s.marks.first),
         at(s.marks.transit), at(s.marks.done), at(s.marks.newest), at(s.asked_at), at(s.answered_at),
-        at(s.changed_at), s.trouble, s.fails, at(s.refresh_at), s.lane,
+        at(s.changed_at), s.trouble, s.fails, at(s.refresh_at), s.lane, s.retracked,
+        s.carrier_changes,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from parcelwire.domain.detect import detect
 
 BOOK_REFERENCE = "reference"
 BOOK_OFFICIAL = "official"
+POSTAL_BELOW = 100_000
 
 # Where the reference book differs from 17TRACK's list.
 _REFERENCE: Mapping[str, int] = {"ups": 100001, "dhl_express": 7041}
@@ -47,6 +48,11 @@ class Entry(NamedTuple):
     name: str
     country: str
     homepage: str
+
+    @property
+    def postal(self) -> bool:
+        """A postal operator: its code is its country's key and one more digit."""
+        return self.code < POSTAL_BELOW
 
 
 class Directory:

@@ -38,7 +38,40 @@ class NumberItem(msgspec.Struct, kw_only=True):
     carrier: int | Text | None = None
 
 
-class RegisterItem(NumberItem, kw_only=True):
+class SpecialTracking(msgspec.Struct, kw_only=True):
+    """A further way to find a shipment (v2.4)."""
+
+    number_type: Text | None = None
+    parameter: Text | None = None
+
+
+class MoreItem(NumberItem, kw_only=True):
+    """What v2.4 has beyond ``param``: read under every prefix, kept, and echoed by v2.4."""
+
+    origin_country: Text | None = None
+    origin_state: Text | None = None
+    origin_city: Text | None = None
+    origin_postal_code: Text | None = None
+    destination_country: Text | None = None
+    destination_state: Text | None = None
+    destination_city: Text | None = None
+    destination_postal_code: Text | None = None
+    ship_date: Text | None = None
+    shipper: Text | None = None
+    consignee: Text | None = None
+    phone_number: Text | None = None
+    phone_number_last_4: Text | None = None
+    cpf_or_cnpj: Text | None = None
+    service_type: Text | None = None
+    translation_mode: Text | None = None
+    labels: Text | list[Text] | None = None
+    special_tracking_info: SpecialTracking | None = None
+
+
+MORE_FIELDS = tuple(name for name in MoreItem.__struct_fields__ if name not in NumberItem.__struct_fields__)
+
+
+class RegisterItem(MoreItem, kw_only=True):
     """One item of register."""
 
     final_carrier: int | Text | None = None
@@ -52,6 +85,33 @@ class RegisterItem(NumberItem, kw_only=True):
     remark: LongText | None = None
 
 
+class ChangeCarrierItem(NumberItem, kw_only=True):
+    """One item of changecarrier."""
+
+    carrier_old: int | Text | None = None
+    carrier_new: int | Text | None = None
+    final_carrier_old: int | Text | None = None
+    final_carrier_new: int | Text | None = None
+
+
+class Info(msgspec.Struct, kw_only=True):
+    """What changeinfo can change; null leaves a field as it is."""
+
+    tag: ShortText | None = None
+    lang: Text | None = None
+    param: Text | None = None
+    order_no: int | ShortText | None = None
+    order_time: Text | None = None
+    email: Text | None = None
+    remark: LongText | None = None
+
+
+class ChangeInfoItem(NumberItem, kw_only=True):
+    """One item of changeinfo."""
+
+    items: Info | None = None
+
+
 class RealTimeItem(RegisterItem, kw_only=True):
     """One item of getRealTimeTrackInfo."""
 
@@ -62,7 +122,7 @@ _FIELD = re.compile(r"\$\.(\w+)")
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _LENIENT = msgspec.json.Decoder()
 _RAW_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
+UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 _NUL = b"\\u0000"  # its only form in JSON
 
 
@@ -95,7 +155,7 @@ def _read_whole(body: bytes, item_type: type[T]) -> list[T | BadItem] | None:
     """The items of an honest body, at a fifth of the cost; None when it has to be taken apart."""
     try:
         items: list[T | BadItem] = _decoder(list[item_type]).decode(body)  # type: ignore[valid-type]
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     flat = body.count(b"[") + body.count(b"{") == len(items) + 1
     return items if flat and _NUL not in body else None
@@ -108,7 +168,7 @@ def _read_apart(body: bytes, item_type: type[T]) -> list[T | BadItem]:
         raws = _RAW_LIST.decode(body)
     except msgspec.ValidationError:
         raise CallerError("bad_body", detail="a JSON array of objects is expected") from None
-    except _UNREADABLE:
+    except UNREADABLE:
         raise CallerError("bad_body", detail="it is not JSON") from None
     if len(raws) > ITEMS_MAX:
         raise CallerError("too_many", limit=str(ITEMS_MAX))
@@ -123,7 +183,7 @@ def _read_item(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | BadIte
     try:
         item = decoder.decode(raw)
         _refuse_nul(item)
-    except (*_UNREADABLE, CallerError) as error:
+    except (*UNREADABLE, CallerError) as error:
         return _bad_item(raw, error)
     return item
 
@@ -132,7 +192,12 @@ def _refuse_nul(item: msgspec.Struct) -> None:
     """No NUL in any text: PostgreSQL cannot keep one. A number with one is none anyway."""
     for field in item.__struct_fields__:
         value = getattr(item, field)
-        if isinstance(value, str) and field != "number" and "\0" in value:
+        if isinstance(value, msgspec.Struct):
+            _refuse_nul(value)
+        elif isinstance(value, list):
+            if any("\0" in text for text in value):
+                raise CallerError("bad_item", field=field)
+        elif isinstance(value, str) and field != "number" and "\0" in value:
             raise CallerError("bad_value", field=field, value=shown(value))
 
 
@@ -140,7 +205,7 @@ def _bad_item(raw: msgspec.Raw, error: Exception) -> BadItem:
     """Why an item cannot be read, with as much of its identity as can be."""
     try:
         given = _RAW_FIELDS.decode(raw)
-    except _UNREADABLE:
+    except UNREADABLE:
         return BadItem("", 0, CallerError("bad_body", detail="an item is not an object"))
     if isinstance(error, UnicodeDecodeError):
         error = CallerError("bad_body", detail="a text is not UTF-8")
@@ -162,7 +227,7 @@ def _bad_item(raw: msgspec.Raw, error: Exception) -> BadItem:
 def _value(raw: msgspec.Raw | None) -> object:
     try:
         return None if raw is None else _LENIENT.decode(raw)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
@@ -282,6 +347,45 @@ class Tracked(msgspec.Struct):
     param: str | None
     tag: str | None
     track_info: msgspec.Raw
+
+
+class Tracked24(Tracked, kw_only=True):
+    """One accepted item of v2.4: the register fields stand beside ``track_info``."""
+
+    origin_country: str | None = None
+    origin_state: str | None = None
+    origin_city: str | None = None
+    origin_postal_code: str | None = None
+    destination_country: str | None = None
+    destination_state: str | None = None
+    destination_city: str | None = None
+    destination_postal_code: str | None = None
+    ship_date: str | None = None
+    shipper: str | None = None
+    consignee: str | None = None
+    phone_number: str | None = None
+    phone_number_last_4: str | None = None
+    cpf_or_cnpj: str | None = None
+    service_type: str | None = None
+    translation_mode: str | None = None
+    labels: str | list[str] | None = None
+    special_tracking_info: dict[str, str] | None = None
+    final_carrier: int | None = None
+    lang: str | None = None
+    order_no: str | None = None
+    order_time: str | None = None
+    email: str | None = None
+    remark: str | None = None
+
+
+class CarrierChanged(msgspec.Struct):
+    """One accepted item of changecarrier; 0 for none."""
+
+    number: str
+    carrier_old: int
+    carrier_new: int
+    final_carrier_old: int
+    final_carrier_new: int
 
 
 class Stopped(msgspec.Struct):

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
+from parcelwire.domain.listing import PushStanding
 from parcelwire.domain.push import (
     SUPERSEDE_AFTER,
     NewPush,
@@ -104,6 +105,13 @@ def finish(c: sqlite3.Connection, result: PushResult) -> bool:
         "INSERT INTO push_attempt (push, n, at, http_status, ms, detail) VALUES (?, ?, ?, ?, ?, ?)",
         (job.id, job.attempts + 1, micros(result.at), result.http_status, result.ms, result.detail),
     )
+    c.execute(
+        "UPDATE listing SET push = ?, push_code = ?, push_at = ? WHERE shipment = ?",
+        (
+            PushStanding.SUCCESS if result.sent else PushStanding.FAILURE, result.http_status or 0,
+            micros(result.at), job.shipment,
+        ),
+    )  # fmt: skip
     done = state is not PushState.PENDING
     if not done and job.event is PushEvent.UPDATED and job.attempts + 1 >= SUPERSEDE_AFTER:
         done = _supersede(c, job)
@@ -125,5 +133,28 @@ def _supersede(c: sqlite3.Connection, job: PushJob) -> bool:
         """UPDATE push SET state = 'superseded', send_at = NULL WHERE endpoint = ? AND shipment = ?
         AND state = 'pending' AND event = 'TRACKING_UPDATED' AND version < ?""",
         (job.endpoint, job.shipment, newest),
+    )
+    return True
+
+
+def replay(c: sqlite3.Connection, account: int, shipment: int, now: datetime) -> bool:
+    """The newest push of a shipment is due again as it was, or, when it still waits its turn, stays."""
+    newest = c.execute(
+        """SELECT id, state, lease FROM push WHERE shipment = ? AND account = ?
+        AND endpoint = (SELECT id FROM endpoint WHERE account = ?) ORDER BY version DESC LIMIT 1""",
+        (shipment, account, account),
+    ).fetchone()
+    if newest is None:
+        return False
+    identity, state, lease = newest
+    if state == PushState.PENDING:
+        if lease is None:
+            c.execute(
+                "UPDATE push SET send_at = ? WHERE id = ? AND send_at IS NOT NULL", (micros(now), identity)
+            )
+        return True
+    c.execute("DELETE FROM push_attempt WHERE push = ?", (identity,))
+    c.execute(
+        "UPDATE push SET state = 'pending', send_at = ?, attempts = 0 WHERE id = ?", (micros(now), identity)
     )
     return True

@@ -36,6 +36,11 @@ INSERT INTO shipment (account, number, carrier, code, origin, phase, since, wish
   refresh_at, lane)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_SAME = "SELECT 1 FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND id <> ?"
+_STOPPED_BEFORE = "SELECT id, account FROM shipment WHERE stopped_at < ? ORDER BY stopped_at LIMIT ?"
+_LOOKED_UP_BEFORE = """
+SELECT id, account FROM shipment WHERE phase = 'looked_up' AND since < ? ORDER BY since LIMIT ?
+"""
 
 _Key = tuple[str, str]  # number and carrier: with the account they name a shipment
 
@@ -141,13 +146,41 @@ def look_up(c: sqlite3.Connection, account: int, wanted: Wanted, now: datetime) 
 
 
 def change(c: sqlite3.Connection, instance: str, change: Changed, now: datetime) -> bool:
-    """Save it with its pushes; False when the shipment was another by now."""
+    """Save it with its pushes; False when the shipment was another by now, or has become a second one."""
     shipment = change.shipment
+    if change.forgets:
+        c.execute(
+            "DELETE FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND phase = 'looked_up'",
+            (shipment.account, shipment.number, shipment.carrier),
+        )
+        found = c.execute(_SAME, (shipment.account, shipment.number, shipment.carrier, shipment.id))
+        if found.fetchone():
+            return False
     before = dict(zip(MUTABLE, mutable_values(change.before), strict=True))
     changed = c.execute(
         _CHANGE,
         (*mutable_values(shipment), shipment.id, *(before[name] for name in _UNCHANGED)),
     ).rowcount
+    if changed and change.forgets:
+        c.execute("DELETE FROM document WHERE shipment = ?", (shipment.id,))
+        c.execute("DELETE FROM source_report WHERE shipment = ?", (shipment.id,))
     if changed:
         pushes.enqueue(c, instance, shipment, change.pushes, now)
     return bool(changed)
+
+
+def delete(c: sqlite3.Connection, account: int, shipment: int) -> bool:
+    """With all that is known of it, and what was still to be pushed."""
+    found = c.execute("DELETE FROM shipment WHERE id = ? AND account = ?", (shipment, account)).rowcount
+    if found:
+        c.execute("DELETE FROM push WHERE shipment = ?", (shipment,))
+    return bool(found)
+
+
+def remove_old(c: sqlite3.Connection, before: datetime, most: int) -> int:
+    """The longest stopped first, then those looked up."""
+    at = micros(before)
+    old = c.execute(_STOPPED_BEFORE, (at, most)).fetchall()
+    if len(old) < most:
+        old += c.execute(_LOOKED_UP_BEFORE, (at, most - len(old))).fetchall()
+    return sum(delete(c, account, shipment) for shipment, account in old)

@@ -14,6 +14,7 @@ from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.limits import Limits
+from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.push import PushJob, PushResult
 from parcelwire.domain.shipment import Shipment
 from parcelwire.domain.status import SubStatus
@@ -26,6 +27,7 @@ from parcelwire.ports import (
     Due,
     Inbound,
     InboxState,
+    ListPage,
     Pair,
     Refreshed,
     Spent,
@@ -40,7 +42,7 @@ from parcelwire.store.rows import (
     moment,
     shipment_of,
 )
-from parcelwire.store.sqlite import file, pushes, quota, refreshes, registrations, upstream
+from parcelwire.store.sqlite import file, lists, pushes, quota, refreshes, registrations, upstream
 from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
 from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, secret_place, sign_key_place
@@ -242,6 +244,15 @@ class SqliteStore:
             lambda c: [registrations.change(c, self._instance, change, now) for change in changes], hint=True
         )
 
+    async def list_page(self, account: int, wanted: Filter, order: Order, skip: int, most: int) -> ListPage:
+        return await self._read(lambda c: lists.page(c, account, wanted, order, skip, most))
+
+    async def delete(self, account: int, shipments: Sequence[int]) -> list[bool]:
+        return await self._write(lambda c: [registrations.delete(c, account, one) for one in shipments])
+
+    async def remove_old(self, before: datetime, most: int) -> int:
+        return await self._write(lambda c: registrations.remove_old(c, before, most))
+
     # --- refreshing ---
 
     async def lanes(self) -> dict[str, datetime]:
@@ -367,6 +378,11 @@ class SqliteStore:
         return await self._read(upstream.count)
 
     # --- pushing ---
+
+    async def replay(self, account: int, shipments: Sequence[int], now: datetime) -> list[bool]:
+        return await self._write(
+            lambda c: [pushes.replay(c, account, shipment, now) for shipment in shipments], hint=True
+        )
 
     async def pushes_due(self) -> datetime | None:
         def work(c: _Connection) -> datetime | None:
