@@ -30,8 +30,9 @@ from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import assemble
 from parcelwire.domain.times import exact
-from parcelwire.flows.context import Context, Routes
+from parcelwire.flows.context import Context
 from parcelwire.flows.documents import document_of
+from parcelwire.flows.routes import Routes
 from parcelwire.flows.tracklist import track_list
 from parcelwire.net.clock import ManualClock
 from parcelwire.store.rows import micros

@@ -96,7 +96,7 @@ def item(operation: Operation, number: str) -> dict[str, Any]:
     return given | {"carrier": CODE} if operation is REGISTER else given
 
 
-def wish(number: str) -> dict[str, str]:
+def wish(number: str) -> dict[str, Any]:
     """What a shop gives with a number."""
     return {"tag": f"order {number[-6:]}", "lang": "en", "order_no": f"A-{number[-8:]}"}
 

@@ -11,7 +11,7 @@ from tests.service import World, story
 
 from parcelwire.carriers import carriers
 from parcelwire.domain.shipment import Phase
-from parcelwire.flows.context import Routes
+from parcelwire.flows.routes import Routes
 from parcelwire.loops.refresher import Refresher
 from parcelwire.loops.telemetry import Telemetry
 
