@@ -2,19 +2,25 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
+import asyncpg
 import pytest
+from tests.postgres import Cluster, PostgresMissing, is_ci, make_schema
 
 from parcelwire.ports import Store
+from parcelwire.store.postgres import PostgresStore
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import Vault
 
 MASTER = bytes(range(32))
+
+_schemas = count(1)
 
 
 def vault() -> Vault:
@@ -72,13 +78,77 @@ class SqlitePlace:
             return connection.execute(sql, values).fetchall()
 
 
-PLACES: dict[str, Callable[[Path], Place]] = {"sqlite": SqlitePlace}
+class PostgresPlace:
+    """A schema of the session's server."""
+
+    def __init__(self, cluster: Cluster, dsn: str) -> None:
+        self.cluster = cluster
+        self.dsn = dsn
+        self._stores: list[PostgresStore] = []
+
+    @classmethod
+    async def make(cls, cluster: Cluster) -> "PostgresPlace":
+        return cls(cluster, await make_schema(cluster, f"test_{next(_schemas)}"))
+
+    async def open(self) -> PostgresStore:
+        await self.close()
+        return await self.another()
+
+    async def another(self) -> PostgresStore:
+        """One more store on the same schema, as another process has it."""
+        store = await PostgresStore.open(self.dsn, vault(), Random(2).random)
+        self._stores.append(store)
+        return store
+
+    async def close(self) -> None:
+        while self._stores:
+            await self._stores.pop().close()
+
+    async def ledger(self, account: int) -> dict[str, int]:
+        sql = "SELECT period, sum(amount)::bigint FROM quota_entry WHERE account = $1 GROUP BY period"
+        return dict(await self.rows(sql, account))
+
+    async def limit_registrations(self, account: int, a_day: int) -> None:
+        await self.rows("UPDATE account SET max_daily = $1 WHERE id = $2", a_day, account)
+
+    async def rows(self, sql: str, *values: object) -> list[Any]:
+        """Past the store, straight from the server."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return [tuple(row) for row in await connection.fetch(sql, *values)]
+        finally:
+            await connection.close()
 
 
-@pytest.fixture(params=sorted(PLACES))
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server. Without its programs tests are skipped, but in CI they fail."""
+    try:
+        made = Cluster.make()
+    except PostgresMissing as missing:
+        if is_ci():
+            raise
+        pytest.skip(str(missing))
+    yield made
+    made.remove()
+
+
+@pytest.fixture(params=["postgres", "sqlite"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     """A new database of every kind."""
-    made = PLACES[request.param](tmp_path)
+    made: Place
+    if request.param == "postgres":
+        made = await PostgresPlace.make(request.getfixturevalue("cluster"))
+    else:
+        made = SqlitePlace(tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def schema(cluster: Cluster) -> AsyncIterator[PostgresPlace]:
+    """A new schema of a server, for what only a server can show."""
+    made = await PostgresPlace.make(cluster)
     yield made
     await made.close()
 

@@ -1,11 +1,15 @@
 """Rows to values and back; the same for every SQL store."""
 
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
+from parcelwire.domain.account import Account
+from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.merge import History
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
@@ -62,6 +66,21 @@ def moment(value: int) -> datetime:
 def moment_or_none(value: int | None) -> datetime | None:
     """Aware UTC, or None."""
     return None if value is None else EPOCH + timedelta(0, 0, value)
+
+
+def account_of(row: Sequence[Any]) -> Account:
+    """An account from id, name, plan, quota_total, max_daily, enabled."""
+    return Account(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
+
+
+def raw_hash(raw: Reply) -> bytes:
+    """The name under which a reply is kept once."""
+    return blake2b(raw.body, digest_size=16, person=str(raw.status).encode()).digest()
+
+
+def packed(raw: Reply) -> bytes:
+    """The body of a reply as it is kept."""
+    return zlib.compress(raw.body, 1)
 
 
 def shipment_of(row: Sequence[Any]) -> Shipment:

@@ -2,10 +2,8 @@
 
 import json
 import sqlite3
-import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Any
 
 from parcelwire.domain.exchange import Reply
@@ -24,6 +22,8 @@ from parcelwire.store.rows import (
     lane_values,
     micros,
     mutable_values,
+    packed,
+    raw_hash,
     shipment_of,
 )
 from parcelwire.store.sqlite import pushes, upstream
@@ -217,10 +217,10 @@ def _with_histories(c: sqlite3.Connection, shipments: Sequence[Shipment]) -> lis
 
 
 def _keep_raw(c: sqlite3.Connection, raw: Reply, at: datetime) -> bytes:
-    digest = blake2b(raw.body, digest_size=16, person=str(raw.status).encode()).digest()
+    digest = raw_hash(raw)
     if not c.execute("SELECT 1 FROM raw_reply WHERE hash = ?", (digest,)).fetchone():
         c.execute(
             "INSERT INTO raw_reply (hash, at, http_status, body) VALUES (?, ?, ?, ?)",
-            (digest, micros(at), raw.status, zlib.compress(raw.body, 1)),
+            (digest, micros(at), raw.status, packed(raw)),
         )
     return digest

