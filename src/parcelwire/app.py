@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import structlog
 from aiohttp import web
@@ -48,6 +49,7 @@ from parcelwire.wire.signature import new_secret, verify
 from parcelwire.zones import zone_of
 
 KNOWN_SLUGS = ("usps", "fedex", "ups", "dhl", "china_post", "seventeentrack", "sandbox")
+Role = Literal["all", "api", "worker"]
 SANDBOX = "sandbox"
 SEVENTEENTRACK = "seventeentrack"
 # A stop takes ten seconds at most, whatever hangs: callers, carriers and pushes under way end together.
@@ -157,34 +159,77 @@ def context_of(settings: Settings, store: Store, asker: Asker, flights: Flights,
     )
 
 
-async def open_store(settings: Settings) -> SqliteStore:
+async def open_store(settings: Settings) -> Store:
     """The store that the settings name, with its secret key."""
+    if settings.on_postgres:
+        return await _open_postgres(settings)
     path, master = await asyncio.to_thread(_prepare_files, settings)
     return await SqliteStore.open(path, Vault(master, secrets.token_bytes))
+
+
+async def _open_postgres(settings: Settings) -> Store:
+    """A database that no process has opened before takes our key, whichever that is."""
+    try:
+        from parcelwire.store.postgres import PostgresStore
+    except ImportError:
+        raise ConfigError(
+            "PARCELWIRE_DATABASE: PostgreSQL needs one more package: pip install 'parcelwire[postgres]'"
+        ) from None
+    await asyncio.to_thread(_make_folder, settings.data)
+    file = settings.data / KEY_FILE
+    key, made = await asyncio.to_thread(_any_key, settings, file)
+    try:
+        store = await PostgresStore.open(settings.database, Vault(key, secrets.token_bytes), random.random)
+    except ConfigError:
+        if made:
+            await asyncio.to_thread(file.unlink)
+        raise
+    for warning in store.warnings:
+        structlog.get_logger("parcelwire").warning("database_unsafe", detail=warning)
+    return store
+
+
+def _any_key(settings: Settings, file: Path) -> tuple[bytes, bool]:
+    """The secret key, and whether it was made now."""
+    if settings.secret_key is not None:
+        return settings.secret_key, False
+    return (_kept_key(file), False) if file.exists() else (_made_key(file), True)
 
 
 def _prepare_files(settings: Settings) -> tuple[Path, bytes]:
     path = Path(settings.database).expanduser()
     for folder in (settings.data, path.parent):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from None
+        _make_folder(folder)
     return path, settings.secret_key or _secret_key(settings.data / KEY_FILE, path)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
 def _secret_key(file: Path, database: Path) -> bytes:
     """The key in the data folder; made at the first start, never for a database that has one already."""
     if file.exists():
-        try:
-            return bytes.fromhex(file.read_text(encoding="ascii").strip())
-        except ValueError:
-            raise ConfigError(f"{file} is not a secret key: restore it from your backup") from None
+        return _kept_key(file)
     if database.exists():
         raise ConfigError(
             f"{database} exists but its secret key {file} is gone: restore the file, or give the key in "
             "PARCELWIRE_SECRET_KEY"
         )
+    return _made_key(file)
+
+
+def _kept_key(file: Path) -> bytes:
+    try:
+        return bytes.fromhex(file.read_text(encoding="ascii").strip())
+    except ValueError:
+        raise ConfigError(f"{file} is not a secret key: restore it from your backup") from None
+
+
+def _made_key(file: Path) -> bytes:
     key = secrets.token_bytes(MASTER_BYTES)
     write_private(file, key.hex() + "\n")
     return key
@@ -198,58 +243,81 @@ def write_private(file: Path, text: str) -> None:
 
 
 class Service:
-    """Everything that runs. ``await start()``, later ``await stop()``."""
+    """Everything that runs. ``await start()``, later ``await stop()``.
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    On PostgreSQL ``role`` may be a part of it: api answers calls, worker runs the loops.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None, role: Role = "all") -> None:
         self.settings = settings
+        self.role = role
         self.url = ""
         self.first_start: FirstStart | None = None
         self._clock = clock or SystemClock()
         self._log = structlog.get_logger("parcelwire")
         self._tasks: list[asyncio.Task[None]] = []
+        self._door: socket.socket | None = None
+        self._runner: web.ServerRunner | None = None
 
     async def start(self) -> None:
         """Open the store, listen, and start the loops. ConfigError says what stands in the way."""
         settings = self.settings
+        if self.role != "all" and not settings.on_postgres:
+            raise ConfigError(
+                f"--role {self.role} needs a database that several processes can use: give a postgresql:// "
+                "DSN in PARCELWIRE_DATABASE"
+            )
         for name in settings.unknown:
             self._log.warning("unknown_setting", name=name)
         # What the operator may have got wrong comes first: the first start shows its key only once.
         if settings.webhook_url:
             _check_webhook(settings.webhook_url, settings)
-        self._door = await asyncio.to_thread(_bind, *settings.listen)
+        if self.role != "worker":
+            self._door = await asyncio.to_thread(_bind, *settings.listen)
         try:
             self._store = await open_store(settings)
         except BaseException:
-            self._door.close()
+            self._close_door()
             raise
         self._asker = asker_of(settings, self._clock)
         self._flights = Flights()
         self._sender = PushSender(self._clock, settings.egress_allow)
         try:
             self.context = context_of(settings, self._store, self._asker, self._flights, self._clock)
-            await self._prepare_account()
-            await self._reroute()
-            await self._listen()
+            if self.role != "worker":
+                await self._prepare_account()
+            if self.role != "api":
+                await self._reroute()
+            if self._door is not None:
+                await self._listen(self._door)
         except BaseException:
-            self._door.close()
+            self._close_door()
             await self._close()
             raise
-        self._start_loops()
-        self._log.info("started", url=self.url, database=settings.database)
+        if self.role != "api":
+            self._start_loops()
+        self._log.info("started", url=self.url, database=settings.shown_database, role=self.role)
 
     async def stop(self) -> None:
         """Take no more work, finish what is under way, close the store."""
         for task in self._tasks:
             task.cancel()
-        callers = asyncio.create_task(self._runner.cleanup())
-        _, late = await asyncio.wait([callers, *self._tasks], timeout=STOP_S)
+        ending = [*self._tasks]
+        if self._runner is not None:
+            ending.append(asyncio.create_task(self._runner.cleanup()))
+        _, late = await asyncio.wait(ending, timeout=STOP_S)
         for task in late:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=STOP_LATE_S)
-        self._service_file.unlink(missing_ok=True)
+        if self._runner is not None:
+            self._service_file.unlink(missing_ok=True)
         await self._close()
         self._log.info("stopped")
+
+    def _close_door(self) -> None:
+        if self._door is not None:
+            self._door.close()
 
     async def _close(self) -> None:
         await self._flights.close()
@@ -267,7 +335,12 @@ class Service:
         else:
             login_key = settings.first_key or secrets.token_hex(16).upper()
             sign_key = settings.webhook_sign_key or login_key
-            account = await open_first_account(self.context, settings.first_plan, login_key, sign_key)
+            try:
+                account = await open_first_account(self.context, settings.first_plan, login_key, sign_key)
+            except Exception:
+                if not await store.accounts():
+                    raise
+                return  # another process was first, and does the rest
             self.first_start = FirstStart(None if settings.first_key else login_key, account)
         if settings.webhook_url:
             endpoint = await store.endpoint(account.id)
@@ -289,17 +362,18 @@ class Service:
             moved = await self._store.reroute(carrier, target, now, only=lane)
             self._log.info("rerouted", carrier=carrier, lane=lane, shipments=moved)
 
-    async def _listen(self) -> None:
+    async def _listen(self, door: socket.socket) -> None:
         token = secrets.token_hex(32)
         owner = OwnerEntrance(self.context, token)
         inbound = InboundEntrance(self.context, doors_of(self.settings))
         api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle)
-        self._runner = web.ServerRunner(
+        runner = web.ServerRunner(
             web.Server(api.handle, access_log=None, logger=_quiet()), shutdown_timeout=STOP_CALLS_S
         )
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._door).start()
-        bound = self._runner.addresses[0]
+        await runner.setup()
+        await web.SockSite(runner, door).start()
+        self._runner = runner
+        bound = runner.addresses[0]
         self.url = f"http://{_shown_host(bound[0])}:{bound[1]}"
         self._service_file = self.settings.data / SERVICE_FILE
         write_private(

@@ -6,6 +6,7 @@ holds the value: meant for secrets.
 """
 
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +24,7 @@ from parcelwire.wire.signature import secret_bytes
 PREFIX = "PARCELWIRE_"
 CARRIER = "CARRIER_"
 FILE = "_FILE"
+_PASSWORD = re.compile(r"((?<=://)[^:@/?#]*:).*@|([?&]password=)[^&]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Data folder: database, secret key, and how to reach the running service.",
         "the platform's user data folder",
     ),
-    Setting("PARCELWIRE_DATABASE", _text, None, "Database: a file path.", "parcelwire.db in the data folder"),
+    Setting(
+        "PARCELWIRE_DATABASE",
+        _text,
+        None,
+        "Database: a file path, or a postgresql:// DSN.",
+        "parcelwire.db in the data folder",
+    ),
     Setting(
         "PARCELWIRE_SECRET_KEY",
         _key,
@@ -312,7 +320,7 @@ class Settings:
 
     listen: tuple[str, int]
     data: Path
-    database: str
+    database: str = field(repr=False)  # a DSN may hold a password
     secret_key: bytes | None = field(repr=False)
     first_key: str | None = field(repr=False)
     first_plan: str
@@ -332,6 +340,18 @@ class Settings:
     unknown: tuple[str, ...] = ()  # variables with our prefix that are no setting: probably typing errors
     origins: Mapping[str, str] = field(default_factory=dict)  # setting name -> where its value came from
 
+    @property
+    def on_postgres(self) -> bool:
+        """The database is a server, which several processes may use."""
+        return self.database.startswith(("postgres:", "postgresql:"))
+
+    @property
+    def shown_database(self) -> str:
+        """The database without a password."""
+        if not self.on_postgres:
+            return self.database
+        return _PASSWORD.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", self.database)
+
 
 def load(environ: Mapping[str, str], carriers: Iterable[str]) -> Settings:
     """Settings from the environment and the TOML file that it names. ``carriers``: the known slugs.
@@ -346,8 +366,6 @@ def load(environ: Mapping[str, str], carriers: Iterable[str]) -> Settings:
     data: Path = values["data"] or _data_folder()
     values["data"] = data
     values["database"] = values["database"] or str(data / "parcelwire.db")
-    if values["database"].startswith(("postgres:", "postgresql:")):
-        raise ConfigError("PARCELWIRE_DATABASE: PostgreSQL is not supported yet, give a file path")
     return Settings(
         **values,
         carriers=_carriers(given, sorted(carriers, key=len, reverse=True)),

@@ -35,7 +35,7 @@ def _rows(settings: Any) -> list[dict[str, str]]:
 
     rows = []
     for setting in SETTINGS:
-        value = getattr(settings, setting.key)
+        value = settings.shown_database if setting.key == "database" else getattr(settings, setting.key)
         shown = HIDDEN if setting.secret and value is not None else _text(value)
         rows.append(
             {"name": setting.name, "value": shown, "from": settings.origins.get(setting.name, "default")}

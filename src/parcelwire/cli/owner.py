@@ -1,4 +1,4 @@
-"""Commands for the owner. They work whether the service runs (then through it) or not (then on the file)."""
+"""Commands for the owner. They work whether the service runs (then through it) or not (on the database)."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
         answer = run(_through_service(running.read_text(encoding="utf-8"), verb, values))
         if answer is not None:
             return answer
-    if not Path(settings.database).exists():
+    if not settings.on_postgres and not Path(settings.database).exists():
         fail(f"there is no database {settings.database} yet: start with 'parcelwire serve'")
     return run(_here(settings, verb, values))
 
@@ -60,7 +60,7 @@ async def _through_service(text: str, verb: str, values: dict[str, str]) -> dict
 
 
 async def _here(settings: Any, verb: str, values: dict[str, str]) -> dict[str, Any]:
-    """On the file; a process that holds it is named in the error."""
+    """On the database; a process that holds a file is named in the error."""
     from parcelwire.app import asker_of, context_of, open_store
     from parcelwire.flows.manage import VERBS, OwnerError
     from parcelwire.net.clock import SystemClock

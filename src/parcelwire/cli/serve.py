@@ -1,6 +1,6 @@
-"""``parcelwire serve``: one process, everything in it."""
+"""``parcelwire serve``: one process, everything in it; on PostgreSQL as many as you like."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,24 +10,31 @@ if TYPE_CHECKING:
     from parcelwire.app import Service
 
 
-def serve() -> None:
+Role = Literal["all", "api", "worker"]
+
+
+def serve(
+    role: Annotated[
+        Role, typer.Option(help="On PostgreSQL: api answers calls, worker does the rest.")
+    ] = "all",
+) -> None:
     """Run the service.
 
     Wire API, refresher and webhook pusher in one process. Needs no settings; the PARCELWIRE_* variables
     are described in docs/reference/settings.md.
     """
     set_up_logs()
-    run(_serve())
+    run(_serve(role))
 
 
-async def _serve() -> None:
+async def _serve(role: Role) -> None:
     import asyncio
     import os
     import signal
 
     from parcelwire.app import Service, settings_from
 
-    service = Service(settings_from(os.environ))
+    service = Service(settings_from(os.environ), role=role)
     await service.start()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -40,7 +47,10 @@ async def _serve() -> None:
 
 def _greet(service: "Service") -> None:
     first = service.first_start
-    typer.echo(f"parcelwire listens on {service.url}")
+    if service.url:
+        typer.echo(f"parcelwire listens on {service.url}")
+    else:
+        typer.echo(f"parcelwire works on {service.settings.shown_database}")
     if first is None:
         return
     typer.echo(f"data folder: {service.settings.data}")
