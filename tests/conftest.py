@@ -1,10 +1,24 @@
 """What tests of more than one folder use."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.postgres import Cluster, PostgresMissing, is_ci
 from tests.service import World
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server. Without its programs tests are skipped, but in CI they fail."""
+    try:
+        made = Cluster.make()
+    except PostgresMissing as missing:
+        if is_ci():
+            raise
+        pytest.skip(str(missing))
+    yield made
+    made.remove()
 
 
 @pytest.fixture

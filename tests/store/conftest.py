@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import asyncpg
 import pytest
-from tests.postgres import Cluster, PostgresMissing, is_ci, make_schema
+from tests.postgres import Cluster, make_schema
 
 from parcelwire.ports import Store
 from parcelwire.store.postgres import PostgresStore
@@ -120,19 +120,6 @@ class PostgresPlace:
             await connection.close()
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A PostgreSQL server. Without its programs tests are skipped, but in CI they fail."""
-    try:
-        made = Cluster.make()
-    except PostgresMissing as missing:
-        if is_ci():
-            raise
-        pytest.skip(str(missing))
-    yield made
-    made.remove()
-
-
 @pytest.fixture(params=["postgres", "sqlite"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     """A new database of every kind."""
@@ -146,7 +133,7 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.fixture
-async def schema(cluster: Cluster) -> AsyncIterator[PostgresPlace]:
+async def schema_place(cluster: Cluster) -> AsyncIterator[PostgresPlace]:
     """A new schema of a server, for what only a server can show."""
     made = await PostgresPlace.make(cluster)
     yield made

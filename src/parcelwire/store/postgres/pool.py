@@ -36,6 +36,7 @@ _ROLLED_BACK = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, async
 _OF_THE_SERVER = (
     OSError,  # and TimeoutError
     asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,  # how the driver notices some connections that were cut off
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.PostgresSystemError,
@@ -101,7 +102,12 @@ class Pool:
                 reset=_keep_as_it_is,
                 max_inactive_connection_lifetime=300,
             )
-        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except ValueError:  # its text may hold a part of a password
+            raise ConfigError(
+                "PARCELWIRE_DATABASE: postgresql://user:password@host:5432/database is expected, "
+                "with special characters of the password percent-encoded"
+            ) from None
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise ConfigError(f"PARCELWIRE_DATABASE: cannot open the database: {_said(error)}") from error
         return cls(target, pool, chance)
 

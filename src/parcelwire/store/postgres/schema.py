@@ -66,7 +66,8 @@ async def _make_meta(c: Connection, _again: bool) -> None:
     try:
         await c.execute("CREATE TABLE IF NOT EXISTS meta (key text PRIMARY KEY, value text NOT NULL)")
         await c.execute("INSERT INTO meta VALUES ('schema', '0') ON CONFLICT DO NOTHING")
-    except asyncpg.UniqueViolationError as error:  # another process makes it at this moment
+    except (asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError, asyncpg.DuplicateTableError) as error:
+        # Another process makes it at this moment.
         raise TryAgain from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise ConfigError(f"PARCELWIRE_DATABASE: {error}: give its user the schema to own") from error

@@ -1,0 +1,616 @@
+"""What only a server can show: several processes, lost connections, crashes, old and new schema."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.store.conftest import PostgresPlace, vault
+from tests.store.samples import (
+    DAY,
+    HOUR,
+    LEASE,
+    LOGIN_KEY,
+    MINUTE,
+    NOW,
+    SECOND,
+    SECRET,
+    SIGN_KEY,
+    account_in,
+    change_of,
+    claimed,
+    history,
+    jobs_due,
+    number,
+    receiver,
+    refreshed,
+    sent,
+    stop,
+    stored,
+    tracked,
+    units,
+    update,
+    wanted,
+)
+
+from parcelwire.domain.account import Account
+from parcelwire.domain.errors import ConfigError, StoreUnavailable
+from parcelwire.domain.exchange import Reply
+from parcelwire.domain.lane import take
+from parcelwire.domain.limits import Limits
+from parcelwire.domain.shipment import Phase, Shipment
+from parcelwire.ports import Charge, Store
+from parcelwire.store.postgres import PostgresStore, schema
+from parcelwire.store.postgres.pool import PAUSES_S, TIMEOUTS, Pool, Target
+from parcelwire.store.vault import Vault
+
+# --- several processes ------------------------------------------------------------------------------------
+
+
+async def two(place: PostgresPlace) -> tuple[Store, Store]:
+    """Two stores with connections of their own, as two processes have them."""
+    return await place.open(), await place.another()
+
+
+async def test_processes_share_out_what_is_due(schema_place: PostgresPlace) -> None:
+    stores = await two(schema_place)
+    account = await account_in(stores[0])
+    for _ in range(5):
+        await stores[0].register(account.id, [wanted() for _ in range(40)], NOW)
+    batches = await asyncio.gather(*(claimed(store, most=7) for store in stores * 20))
+    ids = [due.shipment.id for batch in batches for due in batch]
+    assert len(ids) == len(set(ids)) == 200
+
+
+async def test_processes_never_overdraw_one_quota(schema_place: PostgresPlace) -> None:
+    """Registrations and real-time charges together, down to the last unit."""
+    stores = await two(schema_place)
+    account = await account_in(stores[0], quota=155)
+    registered = [store.register(account.id, [wanted() for _ in range(5)], NOW) for store in stores * 10]
+    charged = [
+        store.charge(account.id, [Charge(secrets.token_hex(8), 10, held=True)], NOW) for store in stores * 10
+    ]
+    made, granted = await asyncio.gather(asyncio.gather(*registered), asyncio.gather(*charged))
+    spent = sum(units(outcomes) for outcomes in made) + 10 * sum(answer for (answer,) in granted)
+    assert 145 < spent <= 155  # a charge of 10 may find less than that left
+    assert (await stores[1].usage(account.id, NOW)).used == spent
+    assert await schema_place.ledger(account.id) == {"2026-05": spent}
+
+
+async def test_a_lane_is_exact_over_processes(schema_place: PostgresPlace) -> None:
+    stores = await two(schema_place)
+    limits = Limits(per_day=25, reserved=0)
+
+    async def call(store: Store) -> bool:
+        while True:
+            lane = await store.lane("ups")
+            grant = take(lane, limits, NOW)
+            if not grant.granted or await store.save_lane(grant.lane, lane.revision):
+                return grant.granted
+
+    assert sum(await asyncio.gather(*(call(store) for store in stores * 25))) == 25
+    assert (await stores[0].lane("ups")).used == 25
+
+
+async def test_a_process_that_starts_leaves_the_leases_of_others_alone(schema_place: PostgresPlace) -> None:
+    store = await schema_place.open()
+    account = await account_in(store)
+    await receiver(store, account)
+    shipment = await tracked(store, account)
+    await change_of(store, shipment, update(1))
+    due = await store.claim_one(shipment.id, NOW + LEASE, "mine")
+    (job,) = await jobs_due(store)
+    other = await schema_place.another()
+    assert await claimed(other, now=NOW + LEASE - SECOND) == []
+    assert await jobs_due(other, NOW + LEASE - SECOND) == []
+    assert due is not None
+    assert await store.complete([refreshed(due.shipment)]) == 0
+    assert await store.finish_pushes([sent(job)]) == 0
+
+
+async def test_a_hint_reaches_the_other_process(schema_place: PostgresPlace) -> None:
+    store, other = await two(schema_place)
+    account = await account_in(store)
+    heard = asyncio.Event()
+    other.on_work(heard.set)
+    while not await schema_place.rows("SELECT 1 FROM pg_stat_activity WHERE query ILIKE 'listen%'"):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert not heard.is_set()
+    await store.register(account.id, [wanted()], NOW)
+    await asyncio.wait_for(heard.wait(), 5)
+
+
+async def test_no_push_waits_for_ever(schema_place: PostgresPlace) -> None:
+    """New changes come in one process at the moment when another finishes the push before them."""
+    store, other = await two(schema_place)
+    account = await account_in(store)
+    await receiver(store, account)
+    shipments = await store.register(account.id, [wanted() for _ in range(12)], NOW)
+    pushed: dict[int, int] = {}
+
+    async def changes(shipment: Shipment) -> None:
+        for version in range(1, 9):
+            await change_of(store, shipment, update(version))
+
+    async def push(pusher: Store) -> int:
+        jobs = await jobs_due(pusher)
+        for job in jobs:
+            assert job.version == pushed.get(job.shipment, 0) + 1
+            pushed[job.shipment] = job.version
+        assert await pusher.finish_pushes([sent(job) for job in jobs]) == 0
+        return len(jobs)
+
+    async def pusher(pusher: Store, done: asyncio.Event) -> None:
+        while not done.is_set():
+            await push(pusher)
+
+    done = asyncio.Event()
+    pushers = [asyncio.create_task(pusher(one, done)) for one in (store, other, other)]
+    await asyncio.gather(*(changes(one) for one in shipments if isinstance(one, Shipment)))
+    done.set()
+    await asyncio.gather(*pushers)
+    while await other.pushes_due() is not None:
+        assert await push(other)
+    assert await schema_place.rows("SELECT count(*) FROM push WHERE state <> 'sent'") == [(0,)]
+    assert pushed == {one.id: 8 for one in shipments if isinstance(one, Shipment)}
+
+
+async def test_a_taken_over_shipment_comes_with_what_was_saved_last(schema_place: PostgresPlace) -> None:
+    """Else the one that takes over would write an older history back."""
+    store, other = await two(schema_place)
+    account = await account_in(store)
+    shipment = await tracked(store, account)
+    for turn in range(30):
+        due = await store.claim_one(shipment.id, NOW + LEASE, f"first {turn}")
+        assert due is not None
+        told = history("ups", f"Event {turn}")
+        dropped, taken = await asyncio.gather(
+            store.complete([refreshed(due.shipment, told=told)]),
+            other.claim_one(shipment.id, NOW + LEASE, f"second {turn}"),
+        )
+        assert taken is not None
+        assert dropped == 1 or taken.histories == (told,)
+        await store.rewind(shipment.id, MINUTE * 0, NOW)
+
+
+# --- lost connections and crashes -------------------------------------------------------------------------
+
+
+class Load:
+    """Callers that register without end, and what they were told; every item costs one unit."""
+
+    def __init__(self, stores: Sequence[Store], account: Account) -> None:
+        self.stores = stores
+        self.account = account
+        self.acknowledged: dict[int, str] = {}
+        self.refused = 0
+        self.unavailable = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self, callers: int = 6) -> None:
+        self._tasks = [
+            asyncio.create_task(self._register(self.stores[n % len(self.stores)])) for n in range(callers)
+        ]
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for task in self._tasks:
+            assert task.cancelled(), task.exception()
+
+    async def more(self, count: int) -> None:
+        """Wait until so many more are acknowledged."""
+        goal = len(self.acknowledged) + count
+        while len(self.acknowledged) < goal:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+    async def _register(self, store: Store) -> None:
+        while True:
+            try:
+                outcomes = await store.register(self.account.id, [wanted(), wanted()], NOW)
+            except StoreUnavailable:
+                self.unavailable += 1
+                continue
+            for outcome in outcomes:
+                if isinstance(outcome, Shipment):
+                    self.acknowledged[outcome.id] = outcome.number
+                else:
+                    self.refused += 1
+
+
+async def nothing_is_lost(place: PostgresPlace, store: Store, load: Load) -> int:
+    """Every acknowledged registration is stored, and charged once; answers how many are stored."""
+    found = await store.find(load.account.id, list(load.acknowledged.values()))
+    assert {shipment.id: shipment.number for shipment, _ in found} == load.acknowledged
+    ((count,),) = await place.rows("SELECT count(*) FROM shipment")
+    assert (await store.usage(load.account.id, NOW)).used == count
+    assert await place.ledger(load.account.id) == {"2026-05": count}
+    return int(count)
+
+
+async def test_killed_connections_are_replaced_and_nobody_notices(schema_place: PostgresPlace) -> None:
+    """A transaction that was cut off is repeated, even when it had been committed just before."""
+    stores = await two(schema_place)
+    load = Load(stores, await account_in(stores[0], 1_000_000))
+    load.begin()
+    for _ in range(15):
+        await load.more(20)
+        await schema_place.rows(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE application_name = 'parcelwire' AND pid <> pg_backend_pid()"""
+        )
+    await load.more(20)
+    await load.end()
+    assert (load.unavailable, load.refused) == (0, 0)
+    assert await nothing_is_lost(schema_place, stores[0], load) >= 320
+
+
+async def test_a_server_that_crashes_loses_nothing_acknowledged(schema_place: PostgresPlace) -> None:
+    stores = await two(schema_place)
+    load = Load(stores, await account_in(stores[0], 1_000_000))
+    load.begin()
+    for _ in range(4):
+        await load.more(60)
+        await asyncio.to_thread(schema_place.cluster.stop, signal.SIGQUIT)
+        await asyncio.to_thread(schema_place.cluster.start)
+    await load.more(60)
+    await load.end()
+    stored_now = await nothing_is_lost(schema_place, stores[1], load)
+    assert load.refused == 0
+    print(
+        f"\n  immediate restarts: 4, acknowledged {len(load.acknowledged)}, lost 0, stored {stored_now}, "
+        f"calls refused for a while {load.unavailable}"
+    )
+
+
+async def test_a_server_that_is_gone_is_told_and_found_again(schema_place: PostgresPlace) -> None:
+    """Without a restart of ours; the listening connection too."""
+    store = await schema_place.open()
+    account = await account_in(store)
+    heard = asyncio.Event()
+    store.on_work(heard.set)
+    await asyncio.to_thread(schema_place.cluster.stop)
+    try:
+        outcomes = await asyncio.gather(
+            store.register(account.id, [wanted()], NOW), store.accounts(), return_exceptions=True
+        )
+    finally:
+        await asyncio.to_thread(schema_place.cluster.start)
+    assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+    assert units(await store.register(account.id, [wanted()], NOW)) == 1
+    other = await schema_place.another()
+    for _ in range(100):
+        heard.clear()
+        await other.register(account.id, [wanted()], NOW)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(heard.wait(), 0.2)
+            break
+    assert heard.is_set()
+
+
+class Cut(Pool):
+    """A pool whose next work is committed, but its answer is lost."""
+
+    cuts = 0
+
+    async def _try(self, work: Any, again: bool) -> Any:
+        answer = await super()._try(work, again)
+        if self.cuts:
+            self.cuts -= 1
+            raise asyncpg.ConnectionDoesNotExistError("cut off")
+        return answer
+
+
+@pytest.fixture
+def cut(schema_place: PostgresPlace, monkeypatch: pytest.MonkeyPatch) -> Callable[[PostgresStore], None]:
+    """Lets the answer to the next transaction of a store get lost."""
+
+    def cut_next(store: PostgresStore) -> None:
+        monkeypatch.setattr(store._pool, "__class__", Cut)
+        store._pool.cuts = 1  # type: ignore[attr-defined]
+
+    return cut_next
+
+
+Call = Callable[[PostgresStore, Account, Shipment], Awaitable[object]]
+CALLS: dict[str, tuple[Call, object]] = {
+    "register": (
+        lambda store, account, _: store.register(account.id, [wanted("CUTOFF1"), wanted("CUTOFF2")], NOW),
+        2,
+    ),
+    "charge": (
+        lambda store, account, _: store.charge(account.id, [Charge("r1", 10, held=True)], NOW),
+        [True],
+    ),
+    "change": (lambda store, _, shipment: store.change([stop(shipment)], NOW), [True]),
+    "look_up": (lambda store, account, _: store.look_up(account.id, wanted("CUTOFF3"), NOW), None),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_a_call_whose_answer_got_lost_is_answered_as_if_it_had_not(
+    schema_place: PostgresPlace, cut: Callable[[PostgresStore], None], name: str
+) -> None:
+    """And happens once."""
+    store = await schema_place.open()
+    account = await account_in(store)
+    await receiver(store, account)
+    shipment = await tracked(store, account)
+    call, expected = CALLS[name]
+    cut(store)
+    answer = await call(store, account, shipment)
+    if name == "register":
+        assert isinstance(answer, list)
+        assert units(answer) == expected
+    elif name != "look_up":
+        assert answer == expected
+    used = {"register": 3, "charge": 11}.get(name, 1)
+    assert (await store.usage(account.id, NOW)).used == used
+    assert await schema_place.ledger(account.id) == {"2026-05": used}
+    ((count,),) = await schema_place.rows("SELECT count(*) FROM shipment")
+    assert count == {"register": 3, "look_up": 2}.get(name, 1)
+    assert len(await jobs_due(store)) == (1 if name == "change" else 0)
+
+
+async def test_what_must_not_happen_twice_is_not_repeated(
+    schema_place: PostgresPlace, cut: Callable[[PostgresStore], None]
+) -> None:
+    store = await schema_place.open()
+    shipment = await tracked(store, await account_in(store))
+    cut(store)
+    with pytest.raises(StoreUnavailable):
+        await store.rewind(shipment.id, HOUR, NOW)
+    assert (await stored(store, shipment)).since == NOW - HOUR
+
+
+async def test_a_closed_store_says_so(schema_place: PostgresPlace) -> None:
+    store = await schema_place.open()
+    account = await account_in(store)
+    await schema_place.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.register(account.id, [wanted()], NOW)
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.accounts()
+
+
+async def test_a_statement_that_takes_too_long_is_ended_and_not_repeated(
+    schema_place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TIMEOUTS, "statement_timeout", "100ms")
+    pool = await Pool.open(Target.of(schema_place.dsn), Random(3).random)
+    tries: list[bool] = []
+
+    async def slow(c: Any, again: bool) -> None:
+        tries.append(again)
+        await c.execute("SELECT pg_sleep(5)")
+
+    try:
+        with pytest.raises(StoreUnavailable, match="statement timeout"):
+            await pool.statement(slow)
+    finally:
+        await pool.close()
+    assert tries == [False]
+
+
+# --- behind a connection pooler ---------------------------------------------------------------------------
+
+
+async def test_without_sessions_nothing_is_left_in_one(schema_place: PostgresPlace) -> None:
+    """``statement_cache_size=0``: no prepared statement has a name, time limits come with the transaction."""
+    schema_place.dsn += "&statement_cache_size=0"
+    target = Target.of(schema_place.dsn)
+    assert not target.sessions
+    assert "statement_cache_size" not in target.dsn
+    pool = await Pool.open(target, Random(3).random)
+
+    async def looks(c: Any, _again: bool) -> tuple[str, int]:
+        return await c.fetchval("SHOW statement_timeout"), await c.fetchval(
+            "SELECT count(*) FROM pg_prepared_statements WHERE name <> ''"
+        )
+
+    async def outside(c: Any, _again: bool) -> str:
+        text: str = await c.fetchval("SHOW statement_timeout")
+        return text
+
+    try:
+        assert await pool.statement(looks) == ("30s", 0)
+        assert await pool._run(outside, once=False) == "0"
+    finally:
+        await pool.close()
+    schema_place.dsn = schema_place.dsn.removesuffix("&statement_cache_size=0")
+
+
+async def test_the_store_works_without_sessions(schema_place: PostgresPlace) -> None:
+    store = await PostgresStore.open(schema_place.dsn + "&statement_cache_size=0", vault(), Random(2).random)
+    try:
+        store.on_work(lambda: None)
+        account = await account_in(store)
+        await receiver(store, account)
+        await store.register(account.id, [wanted() for _ in range(20)], NOW)
+        results = [
+            refreshed(due.shipment, update(1), told=history(), raw=Reply(200)) for due in await claimed(store)
+        ]
+        assert await store.complete(results) == 0
+        assert await store.finish_pushes([sent(job) for job in await jobs_due(store)]) == 0
+        assert await store.prune(NOW + DAY) == 40
+        assert (await store.usage(account.id, NOW)).used == 20
+    finally:
+        await store.close()
+
+
+# --- starting ---------------------------------------------------------------------------------------------
+
+
+async def test_processes_that_start_together_make_one_schema(schema_place: PostgresPlace) -> None:
+    stores = await asyncio.gather(*(schema_place.another() for _ in range(5)))
+    await account_in(stores[0])
+    assert [len(await store.accounts()) for store in stores] == [1] * 5
+    assert await schema_place.rows("SELECT value FROM meta WHERE key = 'schema'") == [
+        (str(len(schema.steps())),)
+    ]
+
+
+async def test_a_newer_schema_is_refused_untouched(schema_place: PostgresPlace) -> None:
+    await schema_place.open()
+    await schema_place.close()
+    await schema_place.rows("UPDATE meta SET value = '99' WHERE key = 'schema'")
+    with pytest.raises(ConfigError, match=r"newer parcelwire \(schema 99"):
+        await schema_place.open()
+    assert await schema_place.rows("SELECT value FROM meta WHERE key = 'schema'") == [("99",)]
+
+
+async def test_a_step_that_fails_changes_nothing(
+    schema_place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await schema_place.open()
+    shipment = await tracked(store, await account_in(store))
+    await schema_place.close()
+    known = schema.steps()
+    broken = "DELETE FROM shipment;\nALTER TABLE nowhere ADD COLUMN colour text;"
+    monkeypatch.setattr("parcelwire.store.postgres.schema.steps", lambda: [*known, broken])
+    with pytest.raises(ConfigError, match=f"schema {len(known) + 1}.*nowhere"):
+        await schema_place.open()
+    monkeypatch.undo()
+    assert await stored(await schema_place.open(), shipment) == shipment
+
+
+async def test_another_secret_key_is_refused(schema_place: PostgresPlace) -> None:
+    await schema_place.open()
+    with pytest.raises(ConfigError, match="PARCELWIRE_SECRET_KEY"):
+        await PostgresStore.open(schema_place.dsn, Vault(bytes(32), bytes), Random(2).random)
+
+
+async def test_settings_that_can_lose_data_are_told(schema_place: PostgresPlace) -> None:
+    store = await schema_place.open()
+    assert [warning.split(" = ")[0].split()[-1] for warning in store.warnings] == ["fsync"]
+    await schema_place.close()
+    store = await PostgresStore.open(schema_place.dsn + "&synchronous_commit=off", vault(), Random(2).random)
+    await store.close()
+    assert any("synchronous_commit = off" in warning for warning in store.warnings)
+
+
+async def test_an_older_server_is_refused(
+    schema_place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "VERSION_MIN", 99)
+    with pytest.raises(ConfigError, match="PostgreSQL 99 or newer is needed, this is"):
+        await schema_place.open()
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [
+        ("postgresql://127.0.0.1:1/nowhere", "cannot open the database"),
+        ("postgresql://u:CANARY/x@127.0.0.1:5/db", "PARCELWIRE_DATABASE"),
+        ("{dsn}", "nowhere"),
+    ],
+)
+async def test_a_server_that_cannot_be_opened_is_told_without_a_password(
+    schema_place: PostgresPlace, dsn: str, said: str
+) -> None:
+    other = schema_place.dsn.replace("/postgres?", "/nowhere?")
+    with pytest.raises(ConfigError, match=said) as refused:
+        await PostgresStore.open(dsn.format(dsn=other), vault(), Random(2).random)
+    assert "CANARY" not in str(refused.value)
+
+
+def test_repetitions_end_before_a_caller_gives_up() -> None:
+    assert sum(PAUSES_S) * 1.5 < 5
+
+
+# --- what is kept -----------------------------------------------------------------------------------------
+
+
+async def test_no_secret_is_readable_in_any_table(schema_place: PostgresPlace) -> None:
+    store = await schema_place.open()
+    account = await account_in(store)
+    await receiver(store, account)
+    await change_of(store, await tracked(store, account), update(1))
+    tables = await schema_place.rows("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+    contents = ""
+    for (name,) in tables:
+        contents += str(await schema_place.rows(f"SELECT t::text FROM {name} AS t"))  # noqa: S608
+    assert account.name in contents  # the right tables were read
+    for secret in (LOGIN_KEY, SIGN_KEY, SECRET):
+        for text in (secret, secret.encode().hex(), secret[8:], secret[8:].encode().hex()):
+            assert text not in contents
+
+
+async def test_a_raw_reply_is_kept_once_and_as_long_as_something_refers_to_it(
+    schema_place: PostgresPlace,
+) -> None:
+    store = await schema_place.open()
+    account = await account_in(store)
+    one, other = await tracked(store, account), await tracked(store, account)
+
+    async def replies() -> list[int]:
+        rows = await schema_place.rows("SELECT http_status FROM raw_reply ORDER BY http_status")
+        return [status for (status,) in rows]
+
+    async def refresh(shipment_id: int, status: int, *, told: bool) -> None:
+        due = await store.claim_one(shipment_id, NOW + LEASE, "x")
+        assert due is not None
+        raw = Reply(status, {}, b"the same body")
+        await store.complete([refreshed(due.shipment, told=history() if told else None, raw=raw)])
+
+    await refresh(one.id, 200, told=True)
+    await refresh(other.id, 200, told=True)
+    await refresh(one.id, 503, told=False)
+    assert await replies() == [200, 503]
+    await store.prune(NOW)
+    assert await replies() == [200, 503]
+    await store.prune(NOW + DAY)  # the log goes, and with it what could not be read
+    assert await replies() == [200]
+    await refresh(one.id, 201, told=True)
+    await refresh(other.id, 201, told=True)
+    await store.prune(NOW + DAY + HOUR)  # not before a day is over
+    assert await replies() == [200, 201]
+    await store.prune(NOW + DAY * 2)
+    assert await replies() == [201]
+
+
+async def test_pruning_takes_any_number_of_rows(
+    schema_place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parcelwire.store.postgres.refreshes.PRUNED_AT_ONCE", 10)
+    store = await schema_place.open()
+    account = await account_in(store)
+    await store.register(account.id, [wanted() for _ in range(35)], NOW)
+    await store.complete([refreshed(due.shipment) for due in await claimed(store)])
+    assert await store.prune(NOW + SECOND) == 35
+    assert await store.prune(NOW + SECOND) == 0
+
+
+async def test_a_refresh_that_fails_in_a_group_harms_no_other(schema_place: PostgresPlace) -> None:
+    """Results that come together are written together; one of them cannot be stored."""
+    store = await schema_place.open()
+    account = await account_in(store)
+    await store.register(account.id, [wanted() for _ in range(20)], NOW)
+    dues = await claimed(store)
+    results = [refreshed(due.shipment, ms=2**70 if n == 7 else 1) for n, due in enumerate(dues)]
+    outcomes = await asyncio.gather(*(store.complete([one]) for one in results), return_exceptions=True)
+    assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Exception)] == [7]
+    rows = await store.find(account.id, [due.shipment.number for due in dues])
+    assert sum(shipment.asked_at is not None for shipment, _ in rows) == 19
+
+
+async def test_a_number_looked_up_while_it_is_registered_is_one_shipment(schema_place: PostgresPlace) -> None:
+    store, other = await two(schema_place)
+    account = await account_in(store)
+    for _ in range(30):
+        item = wanted(number())
+        registered, looked_up = await asyncio.gather(
+            store.register(account.id, [item], NOW), other.look_up(account.id, item, NOW)
+        )
+        (shipment,) = registered
+        assert isinstance(shipment, Shipment)
+        assert looked_up.id == shipment.id
+        assert (await stored(store, shipment)).phase is Phase.TRACKING
+        assert replace(shipment, lease=None) == await stored(store, shipment)
