@@ -20,7 +20,7 @@ def settings_page() -> str:
     """Every setting."""
     rows = "".join(
         f"| `{setting.name}` | {setting.doc} | {setting.shown_default} |\n"
-        for setting in (*SETTINGS, CONFIG_FILE, TEST_ONLY)
+        for setting in (*SETTINGS, CONFIG_FILE, *TEST_ONLY)
     )
     patterns = "".join(f"| `{name}` | {doc} | unset |\n" for name, doc in CARRIER_PATTERNS)
     return (

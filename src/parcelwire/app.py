@@ -184,8 +184,9 @@ async def _open_postgres(settings: Settings) -> Store:
         if made:
             await asyncio.to_thread(file.unlink)
         raise
+    log = structlog.get_logger("parcelwire")
     for warning in store.warnings:
-        structlog.get_logger("parcelwire").warning("database_unsafe", detail=warning)
+        log.warning("database_unsafe", detail=warning)
     return store
 
 

@@ -285,12 +285,16 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 CONFIG_FILE = Setting("PARCELWIRE_CONFIG", _path, None, "TOML file with settings.", "none")
-TEST_ONLY = Setting(
-    "PARCELWIRE_PAYLOADS",
-    _path,
-    None,
-    "Tests only: a folder of further carrier answers with an index.json.",
-    "unset",
+TEST_ONLY = (
+    Setting(
+        "PARCELWIRE_PAYLOADS",
+        _path,
+        None,
+        "Tests only: a folder of further carrier answers with an index.json.",
+        "unset",
+    ),
+    Setting("PARCELWIRE_PG_BIN", _path, None, "Tests only: a folder of PostgreSQL's programs.", "unset"),
+    Setting("PARCELWIRE_CI", _switch, None, "Tests only: 1 lets them fail without PostgreSQL.", "unset"),
 )
 CARRIER_PATTERNS: tuple[tuple[str, str], ...] = (
     ("PARCELWIRE_CARRIER_<SLUG>_URL", "Base URL of a carrier's API, for a sandbox or a stand-in."),
@@ -369,7 +373,7 @@ def load(environ: Mapping[str, str], carriers: Iterable[str]) -> Settings:
     return Settings(
         **values,
         carriers=_carriers(given, sorted(carriers, key=len, reverse=True)),
-        unknown=tuple(sorted(set(given) - {TEST_ONLY.name})),
+        unknown=tuple(sorted(set(given) - {setting.name for setting in TEST_ONLY})),
         origins=origins,
     )
 

@@ -61,7 +61,7 @@ def test_a_command_that_does_not_exist_would_be_found() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_setting_that_is_named_exists(page: Path) -> None:
     """A secret may also come from the same name with _FILE."""
-    known = {setting.name for setting in (*SETTINGS, CONFIG_FILE, TEST_ONLY)} | credentials()
+    known = {setting.name for setting in (*SETTINGS, CONFIG_FILE, *TEST_ONLY)} | credentials()
     known |= {pattern for pattern, _ in CARRIER_PATTERNS}
     named = set(VARIABLE.findall(page.read_text(encoding="utf-8")))
     assert {word for word in named if word not in known and word.removesuffix("_FILE") not in known} == set()

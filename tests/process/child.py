@@ -105,13 +105,14 @@ class Child:
 
 
 @asynccontextmanager
-async def serve(environ: dict[str, str]) -> AsyncIterator[Child]:
+async def serve(environ: dict[str, str], *arguments: str) -> AsyncIterator[Child]:
     """Start the service and wait until it listens; it is killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "parcelwire",
         "serve",
+        *arguments,
         env=environ,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

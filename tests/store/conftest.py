@@ -20,6 +20,7 @@ from parcelwire.store.vault import Vault
 
 MASTER = bytes(range(32))
 
+PLACES = ("postgres", "sqlite")
 _schemas = count(1)
 
 
@@ -120,7 +121,17 @@ class PostgresPlace:
             await connection.close()
 
 
-@pytest.fixture(params=["postgres", "sqlite"])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many tests of the one suite each store has passed."""
+    passed = [report.nodeid for report in terminalreporter.getreports("passed") if report.when == "call"]
+    counts = {kind: sum(f"[{kind}" in name for name in passed) for kind in PLACES}
+    if any(counts.values()):
+        terminalreporter.write_line(
+            "one suite for all stores, passed: " + ", ".join(f"{kind} {n}" for kind, n in counts.items())
+        )
+
+
+@pytest.fixture(params=PLACES)
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     """A new database of every kind."""
     made: Place
