@@ -124,7 +124,7 @@ class PostgresPlace:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many tests of the one suite each store has passed."""
     passed = [report.nodeid for report in terminalreporter.getreports("passed") if report.when == "call"]
-    counts = {kind: sum(f"[{kind}" in name for name in passed) for kind in PLACES}
+    counts = {kind: sum(f"[{kind}]" in name or f"[{kind}-" in name for name in passed) for kind in PLACES}
     if any(counts.values()):
         terminalreporter.write_line(
             "one suite for all stores, passed: " + ", ".join(f"{kind} {n}" for kind, n in counts.items())

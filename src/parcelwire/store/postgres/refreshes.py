@@ -22,11 +22,13 @@ from parcelwire.store.rows import (
     shipment_of,
 )
 
+_MICROSECOND = timedelta(microseconds=1)
 PRUNED_AT_ONCE = 10_000  # rows in one transaction: short enough to be in nobody's way
 RAW_SWEPT_EVERY = timedelta(days=1)
 RAW_SWEEP_S = 3600.0
 # A reply that is kept is marked as used again when it is older than this: pruning keeps months, not days.
-_RAW_FRESH = timedelta(days=1) // timedelta(microseconds=1)
+_RAW_FRESH = timedelta(days=1) // _MICROSECOND
+INBOX_KEPT = timedelta(days=60)  # after the time until which the rest is kept
 
 _RETURNED = ", ".join(f"s.{name}" for name in SHIPMENT)
 # Of shipments with the same number one; rows that somebody else holds are left to him.
@@ -52,6 +54,7 @@ _FIRST_LOG = _FIRST_SHIPMENT + _WIDTH
 _FIRST_TOLD = _FIRST_LOG + 8
 _FIRST_DOCUMENT = _FIRST_TOLD + 5
 _FIRST_RAW = _FIRST_DOCUMENT + 5
+_FIRST_GIVEN_UP = _FIRST_RAW + 5
 
 
 def _arrays(types: str, first: int) -> str:
@@ -91,6 +94,13 @@ WITH held AS (
   )
   ORDER BY raw.account, raw.hash  -- the same order for all, so that nobody waits in a circle
   ON CONFLICT (account, hash) DO UPDATE SET at = greatest(raw_reply.at, excluded.at)
+), given_up AS (
+  INSERT INTO upstream_number (source, number, carrier, given_up)
+  SELECT DISTINCT ON (source, number, carrier) source, number, carrier, why
+  FROM unnest({_arrays("bigint text text text text", _FIRST_GIVEN_UP)})
+    AS one (shipment, source, number, carrier, why) JOIN held ON held.id = one.shipment
+  ORDER BY source, number, carrier
+  ON CONFLICT (source, number, carrier) DO UPDATE SET given_up = excluded.given_up
 ), {pushes.ENQUEUE}
 SELECT id, lease FROM held
 """
@@ -108,6 +118,11 @@ _PRUNE = (
       WHERE a.shipment = gone.shipment AND a.account = gone.account AND a.push = gone.id
     )
     SELECT id FROM gone""",
+    # Longer than the rest: a push that is sent to us again must still be known.
+    f"""DELETE FROM inbox WHERE id IN (
+      SELECT id FROM inbox
+      WHERE at < $1 - {INBOX_KEPT // _MICROSECOND} AND state IN ('done', 'unknown') LIMIT $2
+    )""",
 )
 _SWEEP_DUE = """
 INSERT INTO meta VALUES ('raw_swept', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value
@@ -153,7 +168,7 @@ async def complete(c: Connection, instance: str, results: Sequence[Refreshed]) -
 
 
 def _complete_parameters(instance: str, results: Sequence[Refreshed]) -> list[Any]:
-    shipments, logs, told, documents = [], [], [], []
+    shipments, logs, told, documents, given_up = [], [], [], [], []
     raws: dict[tuple[int, bytes], tuple[Any, ...]] = {}
     for result in results:
         shipment, attempt = result.shipment, result.attempt
@@ -167,11 +182,13 @@ def _complete_parameters(instance: str, results: Sequence[Refreshed]) -> list[An
         logs.append(
             (
                 *key, micros(attempt.at), attempt.lane, attempt.outcome, attempt.ms, attempt.text,
-                None if result.history else raw,
+                None if result.histories else raw,
             )
         )  # fmt: skip
-        if result.history is not None:
-            told.append((*key, result.history.source, history_bytes(result.history), raw))
+        told += [(*key, one.source, history_bytes(one), raw) for one in result.histories]
+        if result.given_up is not None:
+            source = shipment.lane.partition(":")[0]
+            given_up.append((shipment.id, source, shipment.number, shipment.carrier, result.given_up))
         if result.document is not None:
             document = result.document
             documents.append((*key, document.template, document.estimate, json.dumps(document.sources)))
@@ -179,7 +196,7 @@ def _complete_parameters(instance: str, results: Sequence[Refreshed]) -> list[An
     return [
         *pushes.parameters(instance, sending),
         *columns(shipments, _WIDTH), *columns(logs, 8), *columns(told, 5), *columns(documents, 5),
-        *columns(list(raws.values()), 5),
+        *columns(list(raws.values()), 5), *columns(given_up, 5),
     ]  # fmt: skip
 
 
@@ -188,7 +205,7 @@ async def rewind(c: Connection, shipment: int, by: timedelta, now: datetime) -> 
     await c.execute(
         """UPDATE shipment SET since = since - $1, lease = NULL,
         refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END WHERE id = $3""",
-        by // timedelta(microseconds=1),
+        by // _MICROSECOND,
         micros(now),
         shipment,
     )
@@ -210,7 +227,7 @@ PRUNABLE = range(len(_PRUNE))
 
 async def sweep_raw(c: Connection, before: datetime) -> int:
     """Forget older replies that nothing refers to. It reads all reports, so once a day is enough."""
-    due = await c.execute(_SWEEP_DUE, str(micros(before)), RAW_SWEPT_EVERY // timedelta(microseconds=1))
+    due = await c.execute(_SWEEP_DUE, str(micros(before)), RAW_SWEPT_EVERY // _MICROSECOND)
     if not count_of(due):
         return 0
     await c.execute("SET LOCAL statement_timeout = 0")

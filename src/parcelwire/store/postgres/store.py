@@ -10,8 +10,22 @@ from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.push import PushJob, PushResult
 from parcelwire.domain.shipment import Shipment
-from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Wanted
-from parcelwire.store.postgres import pushes, quota, refreshes, registrations, schema
+from parcelwire.ports import (
+    Attempt,
+    BoughtNumber,
+    Changed,
+    Charge,
+    Document,
+    Due,
+    Inbound,
+    InboxState,
+    Pair,
+    Refreshed,
+    Spent,
+    Told,
+    Wanted,
+)
+from parcelwire.store.postgres import pushes, quota, refreshes, registrations, schema, upstream
 from parcelwire.store.postgres.group import Group
 from parcelwire.store.postgres.hints import Hints
 from parcelwire.store.postgres.pool import Connection, Pool, Target
@@ -241,14 +255,19 @@ class PostgresStore:
     async def _complete(self, results: Sequence[Refreshed]) -> list[bool]:
         return await self._pool.statement(lambda c, _: refreshes.complete(c, self._instance, results))
 
-    async def reroute(self, carrier: str, lane: str, now: datetime) -> int:
+    async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
         statement = """
         UPDATE shipment SET lane = $1, lease = NULL,
           refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END
-        WHERE carrier = $3 AND lane <> $1
+        WHERE carrier = $3 AND lane <> $1 AND ($4::text IS NULL OR lane = $4)
         """
-        done = await self._pool.statement(lambda c, _: c.execute(statement, lane, micros(now), carrier))
+        done = await self._pool.statement(lambda c, _: c.execute(statement, lane, micros(now), carrier, only))
         return refreshes.count_of(done)
+
+    async def routed(self) -> list[tuple[str, str]]:
+        statement = "SELECT DISTINCT carrier, lane FROM shipment"
+        rows = await self._pool.statement(lambda c, _: c.fetch(statement))
+        return [(carrier, lane) for carrier, lane in rows]
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
         statement = """
@@ -265,7 +284,8 @@ class PostgresStore:
             while some == refreshes.PRUNED_AT_ONCE:
                 some = await self._prune_some(kind, before)
                 pruned += some
-        return pruned + await self._pool.transaction(lambda c, _: refreshes.sweep_raw(c, before))
+        await self._pool.transaction(lambda c, _: refreshes.sweep_raw(c, before))
+        return pruned
 
     async def _prune_some(self, kind: int, before: datetime) -> int:
         return await self._pool.statement(lambda c, _: refreshes.prune_some(c, kind, before))
@@ -273,6 +293,60 @@ class PostgresStore:
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
         await self._pool.transaction(lambda c, _: refreshes.rewind(c, shipment, by, now), once=True)
         self._hints.tell()
+
+    # --- what is bought at an upstream, and pushes to us (upstream.py) ---
+
+    async def bought(self, source: str, numbers: Sequence[str]) -> list[BoughtNumber]:
+        return await self._pool.statement(lambda c, _: upstream.numbers(c, source, numbers))
+
+    async def reserve(
+        self, source: str, wanted: Sequence[tuple[Pair, int]], cap: int | None, now: datetime
+    ) -> set[Pair]:
+        return await self._pool.transaction(lambda c, _: upstream.reserve(c, source, wanted, cap, now))
+
+    async def settle_reserved(
+        self, source: str, registered: Sequence[Pair], refused: Sequence[Pair], now: datetime
+    ) -> None:
+        await self._pool.transaction(lambda c, _: upstream.settle(c, source, registered, refused, now))
+
+    async def forget_bought(self, source: str, pairs: Sequence[Pair]) -> None:
+        await self._pool.statement(lambda c, _: upstream.forget(c, source, pairs))
+
+    async def upstream_stopped(self, source: str, pair: Pair, now: datetime) -> None:
+        await self._pool.statement(lambda c, _: upstream.stopped(c, source, pair, now))
+
+    async def spend(self, source: str, amount: int, reference: str, cap: int | None, now: datetime) -> bool:
+        return await self._pool.transaction(
+            lambda c, again: upstream.spend(c, source, amount, reference, cap, now, again=again)
+        )
+
+    async def saved(self, source: str, kind: str, entries: Sequence[tuple[int, str]], now: datetime) -> None:
+        await self._pool.statement(lambda c, _: upstream.enter(c, source, kind, entries, now))
+
+    async def spent(self, source: str, now: datetime) -> Spent:
+        return await self._pool.statement(lambda c, _: upstream.spent(c, source, now))
+
+    async def told(self, source: str, numbers: Sequence[str], since: datetime) -> list[Told]:
+        return await self._pool.statement(lambda c, _: upstream.told(c, source, numbers, since))
+
+    async def shipments_of(self, number: str) -> list[Shipment]:
+        statement = f"SELECT {registrations.COLUMNS} FROM shipment WHERE number = $1 ORDER BY id"
+        rows = await self._pool.statement(lambda c, _: c.fetch(statement, number))
+        return [shipment_of(row) for row in rows]
+
+    async def keep_inbound(self, source: str, body: bytes, now: datetime) -> bool:
+        kept = await self._pool.statement(lambda c, _: upstream.keep(c, source, body, now))
+        self._hints.tell()
+        return kept
+
+    async def inbox_waiting(self, after: int, most: int) -> list[Inbound]:
+        return await self._pool.statement(lambda c, _: upstream.waiting(c, after, most))
+
+    async def finish_inbound(self, inbound: int, state: InboxState, detail: str) -> None:
+        await self._pool.statement(lambda c, _: upstream.finish(c, inbound, state, detail))
+
+    async def inbox(self) -> dict[InboxState, int]:
+        return await self._pool.statement(lambda c, _: upstream.count(c))
 
     # --- pushing ---
 

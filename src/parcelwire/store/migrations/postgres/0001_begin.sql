@@ -64,7 +64,7 @@ CREATE TABLE shipment (
   lane text COLLATE "C" NOT NULL,
   lease text,
   PRIMARY KEY (id, account),
-  UNIQUE (account, number, carrier)
+  UNIQUE (number, account, carrier)        -- the number first: an upstream's answers are for all accounts
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX shipment_due ON shipment (lane, refresh_at) WHERE refresh_at IS NOT NULL;
 
