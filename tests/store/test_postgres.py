@@ -45,7 +45,7 @@ from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import take
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.shipment import Phase, Shipment
-from parcelwire.ports import Charge, Store
+from parcelwire.ports import Charge, Document, Store
 from parcelwire.store.postgres import PostgresStore, schema
 from parcelwire.store.postgres.pool import PAUSES_S, TIMEOUTS, Pool, Target
 from parcelwire.store.vault import Vault
@@ -453,7 +453,7 @@ async def test_processes_that_start_together_make_one_schema(schema_place: Postg
     await account_in(stores[0])
     assert [len(await store.accounts()) for store in stores] == [1] * 5
     assert await schema_place.rows("SELECT value FROM meta WHERE key = 'schema'") == [
-        (str(len(schema.steps())),)
+        (str(schema.steps()[-1][0]),)
     ]
 
 
@@ -473,9 +473,10 @@ async def test_a_step_that_fails_changes_nothing(
     shipment = await tracked(store, await account_in(store))
     await schema_place.close()
     known = schema.steps()
+    newest = known[-1][0] + 1
     broken = "DELETE FROM shipment;\nALTER TABLE nowhere ADD COLUMN colour text;"
-    monkeypatch.setattr("parcelwire.store.postgres.schema.steps", lambda: [*known, broken])
-    with pytest.raises(ConfigError, match=f"schema {len(known) + 1}.*nowhere"):
+    monkeypatch.setattr("parcelwire.store.postgres.schema.steps", lambda: [*known, (newest, broken)])
+    with pytest.raises(ConfigError, match=f"schema {newest}.*nowhere"):
         await schema_place.open()
     monkeypatch.undo()
     assert await stored(await schema_place.open(), shipment) == shipment
@@ -614,3 +615,21 @@ async def test_a_number_looked_up_while_it_is_registered_is_one_shipment(schema_
         assert looked_up.id == shipment.id
         assert (await stored(store, shipment)).phase is Phase.TRACKING
         assert replace(shipment, lease=None) == await stored(store, shipment)
+
+
+async def test_a_deleted_shipment_leaves_nothing_behind(schema_place: PostgresPlace) -> None:
+    """Also when a refresh is saved in another process at the same moment."""
+    store, other = await two(schema_place)
+    account = await account_in(store)
+    await receiver(store, account)
+    for _ in range(20):
+        shipment = await tracked(store, account)
+        due = await store.claim_one(shipment.id, NOW + LEASE, "x")
+        assert due is not None
+        document = Document(b"{}", b"null", ("ups",))
+        result = refreshed(due.shipment, update(1), told=history(), document=document)
+        deleted, _ = await asyncio.gather(other.delete(account.id, [shipment.id]), store.complete([result]))
+        assert deleted == [True]
+    for table in ("shipment", "document", "source_report", "refresh_log", "push", "push_standing"):
+        assert await schema_place.rows(f"SELECT count(*) FROM {table}") == [(0,)], table  # noqa: S608
+    assert await schema_place.rows("SELECT listed FROM account") == [(0,)]

@@ -77,6 +77,13 @@ WITH given AS (
 ), attempt AS (
   INSERT INTO push_attempt (shipment, account, push, n, at, http_status, ms, detail)
   SELECT shipment, account, id, attempts, at, http_status, ms, detail FROM held
+), standing AS (
+  INSERT INTO push_standing (shipment, account, push, push_code, push_at)
+  SELECT DISTINCT ON (shipment) shipment, account, CASE WHEN state = 'sent' THEN 1 ELSE 2 END,
+    coalesce(http_status, 0), at
+  FROM held ORDER BY shipment, at DESC
+  ON CONFLICT (shipment, account) DO UPDATE
+    SET push = excluded.push, push_code = excluded.push_code, push_at = excluded.push_at
 )
 SELECT shipment, endpoint, version, lease FROM held
 """
@@ -104,6 +111,20 @@ WITH next AS (
 UPDATE push AS p SET send_at = next.at FROM next
 WHERE p.shipment = next.shipment AND p.endpoint = next.endpoint AND p.account = next.account
   AND p.version = next.version AND p.send_at IS NULL
+"""
+
+
+_NEWEST = """
+SELECT endpoint, version, id, state, lease FROM push
+WHERE shipment = $1 AND account = $2 AND endpoint = (SELECT id FROM endpoint WHERE account = $2)
+ORDER BY version DESC LIMIT 1 FOR UPDATE
+"""
+_AGAIN = """
+UPDATE push SET state = 'pending', send_at = $1, attempts = 0
+WHERE shipment = $2 AND endpoint = $3 AND version = $4
+"""
+_HURRY = """
+UPDATE push SET send_at = $1 WHERE shipment = $2 AND endpoint = $3 AND version = $4 AND send_at IS NOT NULL
 """
 
 
@@ -159,6 +180,20 @@ async def finish(c: Connection, results: Sequence[PushResult]) -> list[bool]:
     kept = [result for key, result in first.items() if key in held]
     await _let_go(c, kept)
     return [result is first[_key(result)] and _key(result) in held for result in results]
+
+
+async def replay(c: Connection, account: int, shipment: int, now: datetime) -> bool:
+    """The newest push of a shipment is due again as it was, or, when it still waits its turn, stays."""
+    newest = await c.fetchrow(_NEWEST, shipment, account)
+    if newest is None:
+        return False
+    endpoint, version, identity, state, lease = newest
+    if state != PushState.PENDING:
+        await c.execute("DELETE FROM push_attempt WHERE shipment = $1 AND push = $2", shipment, identity)
+        await c.execute(_AGAIN, micros(now), shipment, endpoint, version)
+    elif lease is None:
+        await c.execute(_HURRY, micros(now), shipment, endpoint, version)
+    return True
 
 
 def _key(result: PushResult) -> tuple[int, int, int, str]:

@@ -64,8 +64,13 @@ async def usage(c: Connection, account: int, now: datetime) -> Usage:
 
 async def locked_usage(c: Connection, account: int, now: datetime) -> Usage:
     """The same, and nobody else charges the account until the end of the transaction."""
-    await c.fetchval(_LOCK, account)  # by itself: what follows must see what was committed meanwhile
+    await lock(c, account)
     return await usage(c, account, now)
+
+
+async def lock(c: Connection, account: int) -> None:
+    """A statement by itself: those that follow see what was committed meanwhile."""
+    await c.fetchval(_LOCK, account)
 
 
 async def charge(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import asyncpg
+
 from parcelwire.domain import quota as prices
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.shipment import Action, Phase, Shipment, step
@@ -37,9 +39,9 @@ WITH made AS (
   SELECT 'register' AS kind, {prices.REGISTER} AS amount, id::text AS reference
   FROM (SELECT id FROM made UNION ALL SELECT unnest($10::bigint[])) AS charged
 ), {quota.BOOK}, today AS (
-  UPDATE account SET day = $11, registered_today = (SELECT count(*) FROM entry)
-    + CASE WHEN day = $11 THEN registered_today ELSE 0 END
-  WHERE id = $1
+  UPDATE account SET day = $11, listed = listed + made.n,
+    registered_today = made.n + CASE WHEN day = $11 THEN registered_today ELSE 0 END
+  FROM (SELECT count(*) AS n FROM entry) AS made WHERE id = $1
 )
 SELECT id, number, carrier FROM made
 """
@@ -51,6 +53,33 @@ WHERE account = $1 AND number = $2 AND carrier = $3 AND phase = 'looked_up' RETU
 _LOOK_UP = f"""
 INSERT INTO shipment (account, {_COLUMNS_OF_WANTED}, phase, since)
 VALUES ($1, $2, $3, $4, $5, $6, $7, 'looked_up', $8) ON CONFLICT DO NOTHING RETURNING {COLUMNS}
+"""
+
+
+_LOCK = "SELECT id FROM shipment WHERE account = $1 AND id = ANY($2) ORDER BY id FOR UPDATE"
+_KNOWN = ("document", "source_report", "refresh_log", "push", "push_attempt", "push_standing")
+_DELETE_KNOWN = ", ".join(
+    f"{table}s AS (DELETE FROM {table} WHERE account = $1 AND shipment IN (SELECT id FROM gone))"
+    for table in _KNOWN
+)
+_DELETE = f"""
+WITH gone AS (
+  DELETE FROM shipment WHERE account = $1 AND id = ANY($2) RETURNING id, phase
+), counted AS (
+  UPDATE account SET listed = listed - (SELECT count(*) FROM gone WHERE phase <> 'looked_up') WHERE id = $1
+), {_DELETE_KNOWN}
+SELECT id FROM gone
+"""
+_SAME = """
+SELECT id, phase = 'looked_up' FROM shipment
+WHERE account = $1 AND number = $2 AND carrier = $3 AND id <> $4
+"""
+_FORGET = ("DELETE FROM document WHERE shipment = $1", "DELETE FROM source_report WHERE shipment = $1")
+_OLD = """
+(SELECT id, account FROM shipment WHERE stopped_at < $1 ORDER BY stopped_at LIMIT $2)
+UNION ALL
+(SELECT id, account FROM shipment WHERE phase = 'looked_up' AND since < $1 ORDER BY since LIMIT $2)
+LIMIT $2
 """
 
 
@@ -181,7 +210,7 @@ async def look_up(c: Connection, account: int, wanted: Wanted, now: datetime) ->
     return shipment_of(row)
 
 
-async def change(
+async def save(
     c: Connection, instance: str, changes: Sequence[Changed], now: datetime, *, again: bool
 ) -> list[bool]:
     """Which were saved; of two of one shipment the first. ``again``: see register."""
@@ -203,6 +232,44 @@ async def change(
     if again:
         saved |= await _as_wanted(c, todo)
     return [change is first[change.shipment.id] and change.shipment.id in saved for change in changes]
+
+
+async def change_carrier(
+    c: Connection, instance: str, change: Changed, now: datetime, *, again: bool
+) -> bool:
+    """A change that forgets what the old carrier said; False also when it would make a second of the same."""
+    shipment = change.shipment
+    same = await c.fetchrow(_SAME, shipment.account, shipment.number, shipment.carrier, shipment.id)
+    if same is not None and not same[1]:
+        return False
+    if same is not None:
+        await delete(c, shipment.account, [same[0]])
+    try:
+        (saved,) = await save(c, instance, [change], now, again=again)
+    except asyncpg.UniqueViolationError as error:
+        raise TryAgain("the same was registered at this moment") from error
+    if saved:
+        for statement in _FORGET:
+            await c.execute(statement, shipment.id)
+    return bool(saved)
+
+
+async def delete(c: Connection, account: int, shipments: Sequence[int]) -> list[bool]:
+    """With all that is known of them. Locked first: what a refresh saves at this moment must go too."""
+    await quota.lock(c, account)
+    await c.fetch(_LOCK, account, list(shipments))
+    gone = {row[0] for row in await c.fetch(_DELETE, account, list(shipments))}
+    return [
+        shipment in gone and shipment not in shipments[:place] for place, shipment in enumerate(shipments)
+    ]
+
+
+async def old(c: Connection, before: datetime, most: int) -> dict[int, list[int]]:
+    """By account: the longest stopped, then those only looked up, of before a time."""
+    found: dict[int, list[int]] = {}
+    for shipment, account in await c.fetch(_OLD, micros(before), most):
+        found.setdefault(account, []).append(shipment)
+    return found
 
 
 async def _as_wanted(c: Connection, changes: Sequence[Changed]) -> set[int]:

@@ -26,36 +26,39 @@ async def warnings(connection: Connection, _again: bool = False) -> list[str]:
     return [f"the database server has {name} = off: a crash can lose what was acknowledged" for name in off]
 
 
-def steps() -> list[str]:
-    """The migrations, oldest first; the schema version counts those that a database has seen."""
+def steps() -> list[tuple[int, str]]:
+    """The migrations, oldest first: the number in the file name is the schema version that it makes."""
     folder = resources.files("parcelwire.store").joinpath("migrations/postgres")
-    found = sorted(
-        (item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name
+    return sorted(
+        (int(item.name.partition("_")[0]), item.read_text(encoding="utf-8"))
+        for item in folder.iterdir()
+        if item.name.endswith(".sql")
     )
-    return [item.read_text(encoding="utf-8") for item in found]
 
 
 async def migrate(pool: Pool) -> None:
     """Bring the schema up to date, one transaction a step; other processes wait for the version's row."""
     known = steps()
+    newest = known[-1][0]
     await pool.transaction(_make_meta)
 
     async def next_step(c: Connection, _again: bool) -> bool:
         await c.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         row = "SELECT value FROM meta WHERE key = 'schema' FOR UPDATE"
         have = int(await c.fetchval(row, timeout=MIGRATION_S))
-        if have > len(known):
+        if have > newest:
             raise ConfigError(
                 f"the database was written by a newer parcelwire (schema {have}, this one knows "
-                f"{len(known)}): use the newer program, or restore the backup made before"
+                f"{newest}): use the newer program, or restore the backup made before"
             )
-        if have == len(known):
+        if have == newest:
             return False
+        version, script = next(step for step in known if step[0] > have)
         try:
-            await c.execute(known[have], timeout=MIGRATION_S)
+            await c.execute(script, timeout=MIGRATION_S)
         except (asyncpg.SyntaxOrAccessError, asyncpg.IntegrityConstraintViolationError) as error:
-            raise ConfigError(f"cannot bring the database to schema {have + 1}: {error}") from error
-        await c.execute("UPDATE meta SET value = $1 WHERE key = 'schema'", str(have + 1))
+            raise ConfigError(f"cannot bring the database to schema {version}: {error}") from error
+        await c.execute("UPDATE meta SET value = $1 WHERE key = 'schema'", str(version))
         return True
 
     while await pool.transaction(next_step):

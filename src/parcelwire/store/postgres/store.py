@@ -8,6 +8,7 @@ from operator import itemgetter
 from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
 from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
 from parcelwire.domain.lane import Lane
+from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.push import PushJob, PushResult
 from parcelwire.domain.shipment import Shipment
 from parcelwire.ports import (
@@ -19,13 +20,14 @@ from parcelwire.ports import (
     Due,
     Inbound,
     InboxState,
+    ListPage,
     Pair,
     Refreshed,
     Spent,
     Told,
     Wanted,
 )
-from parcelwire.store.postgres import pushes, quota, refreshes, registrations, schema, upstream
+from parcelwire.store.postgres import lists, pushes, quota, refreshes, registrations, schema, upstream
 from parcelwire.store.postgres.group import Group
 from parcelwire.store.postgres.hints import Hints
 from parcelwire.store.postgres.pool import Connection, Pool, Target
@@ -218,11 +220,39 @@ class PostgresStore:
         return [(shipment_of(row), document_of(row[width:])) for row in rows]
 
     async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
-        saved = await self._pool.statement(
-            lambda c, again: registrations.change(c, self._instance, changes, now, again=again)
-        )
+        if any(change.forgets for change in changes):
+            saved = await self._pool.transaction(
+                lambda c, again: self._change_one_by_one(c, changes, now, again=again)
+            )
+        else:
+            saved = await self._pool.statement(
+                lambda c, again: registrations.save(c, self._instance, changes, now, again=again)
+            )
         self._hints.tell()
         return saved
+
+    async def _change_one_by_one(
+        self, c: Connection, changes: Sequence[Changed], now: datetime, *, again: bool
+    ) -> list[bool]:
+        saved = []
+        for change in changes:
+            if change.forgets:
+                done = await registrations.change_carrier(c, self._instance, change, now, again=again)
+            else:
+                (done,) = await registrations.save(c, self._instance, [change], now, again=again)
+            saved.append(done)
+        return saved
+
+    async def list_page(self, account: int, wanted: Filter, order: Order, skip: int, most: int) -> ListPage:
+        return await self._pool.statement(lambda c, _: lists.page(c, account, wanted, order, skip, most))
+
+    async def delete(self, account: int, shipments: Sequence[int]) -> list[bool]:
+        return await self._pool.transaction(lambda c, _: registrations.delete(c, account, shipments))
+
+    async def remove_old(self, before: datetime, most: int) -> int:
+        """One transaction for each account."""
+        found = await self._pool.statement(lambda c, _: registrations.old(c, before, most))
+        return sum([(await self.delete(account, ids)).count(True) for account, ids in found.items()])
 
     # --- refreshing ---
 
@@ -349,6 +379,14 @@ class PostgresStore:
         return await self._pool.statement(lambda c, _: upstream.count(c))
 
     # --- pushing ---
+
+    async def replay(self, account: int, shipments: Sequence[int], now: datetime) -> list[bool]:
+        async def work(c: Connection, _again: bool) -> list[bool]:
+            return [await pushes.replay(c, account, shipment, now) for shipment in shipments]
+
+        kept = await self._pool.transaction(work)
+        self._hints.tell()
+        return kept
 
     async def pushes_due(self) -> datetime | None:
         statement = "SELECT min(send_at) FROM push WHERE state = 'pending' AND send_at IS NOT NULL"

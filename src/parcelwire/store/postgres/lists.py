@@ -1,0 +1,97 @@
+"""Pages of the list. The usual one (no filter, by time of registration) reads as many rows as it skips and
+shows; every other one reads the registrations of the account, or those with the wanted numbers."""
+
+from datetime import datetime
+from typing import Any
+
+from parcelwire.domain.listing import Axis, Filter, Order, PushStanding
+from parcelwire.domain.shipment import Phase
+from parcelwire.domain.status import Status
+from parcelwire.ports import Listed, ListPage
+from parcelwire.store.postgres.pool import Connection
+from parcelwire.store.rows import SHIPMENT, document_of, micros, moment_or_none, shipment_of
+
+_COLUMN = {
+    Axis.REGISTER: "s.registered_at",
+    Axis.TRACK: "s.asked_at",
+    Axis.PUSH: "p.push_at",
+    Axis.STOP: "s.stopped_at",
+}
+_SOURCE = """
+FROM shipment AS s LEFT JOIN push_standing AS p ON p.shipment = s.id AND p.account = s.account
+WHERE s.account = $1 AND s.phase <> 'looked_up'
+"""
+_STATUS = f"coalesce(split_part(s.sub_status, '_', 1), '{Status.NOT_FOUND.value}')"
+_ROWS = f"""
+SELECT {", ".join(f"s.{name}" for name in SHIPMENT)}, d.template, d.estimate, d.sources,
+  p.push, p.push_code, p.push_at
+FROM shipment AS s LEFT JOIN push_standing AS p ON p.shipment = s.id AND p.account = s.account
+LEFT JOIN document AS d ON d.shipment = s.id AND d.account = s.account
+WHERE s.account = $1 AND s.id = ANY($2)
+"""
+
+
+async def page(c: Connection, account: int, wanted: Filter, order: Order, skip: int, most: int) -> ListPage:
+    """One page of an account's registrations, and how many there are in all."""
+    asked = _conditions(wanted)
+    values = [account, *asked.values()]
+    conditions = "".join(f" AND {text.format(f'${number}')}" for number, text in enumerate(asked, 2))
+    if conditions:
+        total = await c.fetchval(f"SELECT count(*) {_SOURCE} {conditions}", *values)
+    else:
+        total = await c.fetchval("SELECT listed FROM account WHERE id = $1", account)
+    rows = await c.fetch(
+        f"""SELECT s.id {_SOURCE} {conditions} ORDER BY {_order(order)}
+        LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}""",
+        *values,
+        most,
+        skip,
+    )
+    return ListPage(total or 0, await _listed(c, account, [row[0] for row in rows]))
+
+
+def _conditions(wanted: Filter) -> dict[str, Any]:
+    """What a filter asks: conditions, each with the value that belongs into it."""
+    given: dict[str, Any] = {
+        "s.number = ANY({})": None if wanted.numbers is None else list(wanted.numbers),
+        "s.code = {}": wanted.code,
+        f"{_STATUS} = {{}}": None if wanted.status is None else wanted.status.value,
+        "(s.phase = 'stopped') = {}": None if wanted.phase is None else wanted.phase is Phase.STOPPED,
+        "coalesce(p.push, 0) = {}": None if wanted.push is None else int(wanted.push),
+        "p.push_code = {}": wanted.push_code,
+        "(s.asked_at IS NOT NULL AND s.trouble IS NULL) = {}": wanted.synced,
+    }
+    for axis, span in wanted.spans.items():
+        given[f"{_COLUMN[axis]} >= {{}}"] = _at(span.start) or 0  # who has no such time is not in any span
+        given[f"{_COLUMN[axis]} < {{}}"] = _at(span.end)
+    return {condition: value for condition, value in given.items() if value is not None}
+
+
+def _at(given: datetime | None) -> int | None:
+    return None if given is None else max(micros(given), 0)
+
+
+def _order(order: Order) -> str:
+    """Registrations without the time come as if before all others, among themselves by registration."""
+    way = "DESC" if order.newest_first else "ASC"
+    nulls = "NULLS LAST" if order.newest_first else "NULLS FIRST"
+    first = "" if order.axis is Axis.REGISTER else f"{_COLUMN[order.axis]} {way} {nulls}, "
+    return f"{first}s.registered_at {way}, s.id {way}"
+
+
+async def _listed(c: Connection, account: int, ids: list[int]) -> list[Listed]:
+    width = len(SHIPMENT)
+    rows = {row[0]: row for row in await c.fetch(_ROWS, account, ids)}
+    listed = []
+    for row in (rows[shipment] for shipment in ids if shipment in rows):
+        template, estimate, sources, push, push_code, push_at = row[width:]
+        listed.append(
+            Listed(
+                shipment_of(row),
+                document_of((template, estimate, sources)),
+                PushStanding(push or 0),
+                push_code or None,
+                moment_or_none(push_at),
+            )
+        )
+    return listed
