@@ -7,7 +7,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -190,6 +190,29 @@ async def _open_postgres(settings: Settings) -> Store:
     return store
 
 
+async def move_store(
+    settings: Settings, path: Path, dsn: str, tell: Callable[[str, int, int], None]
+) -> dict[str, int]:
+    """Copy a SQLite file into a PostgreSQL database; answers rows by table."""
+    from parcelwire.store.moving import SqliteSource, move
+    from parcelwire.store.postgres import PostgresStore
+
+    key = settings.secret_key
+    if key is None:
+        key = await asyncio.to_thread(_kept_key, settings.data / KEY_FILE)
+    vault = Vault(key, secrets.token_bytes)
+    source = await asyncio.to_thread(SqliteSource, path)
+    try:
+        await asyncio.to_thread(source.check_key, vault)
+        store = await PostgresStore.open(dsn, vault, random.random, moving_from=source.instance)
+        try:
+            return await move(source, store, tell)
+        finally:
+            await store.close()
+    finally:
+        await asyncio.to_thread(source.close)
+
+
 def _any_key(settings: Settings, file: Path) -> tuple[bytes, bool]:
     """The secret key, and whether it was made now."""
     if settings.secret_key is not None:
@@ -226,6 +249,8 @@ def _secret_key(file: Path, database: Path) -> bytes:
 def _kept_key(file: Path) -> bytes:
     try:
         return bytes.fromhex(file.read_text(encoding="ascii").strip())
+    except FileNotFoundError:
+        raise ConfigError(f"there is no {file}: give the key in PARCELWIRE_SECRET_KEY") from None
     except ValueError:
         raise ConfigError(f"{file} is not a secret key: restore it from your backup") from None
 
@@ -263,18 +288,7 @@ class Service:
     async def start(self) -> None:
         """Open the store, listen, and start the loops. ConfigError says what stands in the way."""
         settings = self.settings
-        if self.role != "all" and not settings.on_postgres:
-            raise ConfigError(
-                f"--role {self.role} needs a database that several processes can use: give a postgresql:// "
-                "DSN in PARCELWIRE_DATABASE"
-            )
-        for name in settings.unknown:
-            self._log.warning("unknown_setting", name=name)
-        # What the operator may have got wrong comes first: the first start shows its key only once.
-        if settings.webhook_url:
-            _check_webhook(settings.webhook_url, settings)
-        if self.role != "worker":
-            self._door = await asyncio.to_thread(_bind, *settings.listen)
+        await self._check()
         try:
             self._store = await open_store(settings)
         except BaseException:
@@ -285,11 +299,10 @@ class Service:
         self._sender = PushSender(self._clock, settings.egress_allow)
         try:
             self.context = context_of(settings, self._store, self._asker, self._flights, self._clock)
-            if self.role != "worker":
-                await self._prepare_account()
             if self.role != "api":
                 await self._reroute()
             if self._door is not None:
+                await self._prepare_account()
                 await self._listen(self._door)
         except BaseException:
             self._close_door()
@@ -298,6 +311,21 @@ class Service:
         if self.role != "api":
             self._start_loops()
         self._log.info("started", url=self.url, database=settings.shown_database, role=self.role)
+
+    async def _check(self) -> None:
+        """What the operator may have got wrong comes first: the first start shows its key only once."""
+        settings = self.settings
+        for name in settings.unknown:
+            self._log.warning("unknown_setting", name=name)
+        if self.role != "all" and not settings.on_postgres:
+            raise ConfigError(
+                f"--role {self.role} needs a database that several processes can use: give a postgresql:// "
+                "DSN in PARCELWIRE_DATABASE"
+            )
+        if settings.webhook_url:
+            _check_webhook(settings.webhook_url, settings)
+        if self.role != "worker":
+            self._door = await asyncio.to_thread(_bind, *settings.listen)
 
     async def stop(self) -> None:
         """Take no more work, finish what is under way, close the store."""

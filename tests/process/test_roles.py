@@ -130,3 +130,29 @@ async def test_the_password_of_the_database_is_never_shown(tmp_path: Path) -> No
     code, out, err = await run(environ, "serve")
     assert code == 2
     assert "CANARY" not in out + err
+
+
+async def test_a_service_moves_to_a_server(cluster: Cluster, tmp_path: Path) -> None:
+    """Journeys that began on the file end on the server, each told once."""
+    async with sink_server() as sink:
+        file = environment(tmp_path, PARCELWIRE_WEBHOOK_URL=sink.url)
+        async with serve(file) as child:
+            numbers = await numbers_of(child, 400)
+            await asyncio.sleep(0.7)
+            assert await child.end(signal.SIGTERM) == 0
+        dsn = await make_schema(cluster, f"roles_{next(_schemas)}")
+        code, out, err = await run(file, "migrate-store", str(tmp_path / "parcelwire.db"), dsn, "--json")
+        assert code == 0, err
+        assert f'"shipment": {JOURNEYS}' in out
+        async with serve(file | {"PARCELWIRE_DATABASE": dsn}) as child:
+            for _ in range(int(DONE_S / 0.25)):
+                if all("Delivered_Other" in sink.told.get(number, ()) for number in numbers):
+                    break
+                await asyncio.sleep(0.25)
+            assert (await child.call("getquota"))["quota_used"] == JOURNEYS
+            assert await child.end(signal.SIGTERM) == 0
+    assert [number for number in numbers if "Delivered_Other" not in sink.told.get(number, ())] == []
+    assert {push: count for push, count in sink.accepted.items() if count > 1} == {}
+    code, _, err = await run(file, "migrate-store", str(tmp_path / "nowhere.db"), dsn)
+    assert code == 2
+    assert "there is no database" in err

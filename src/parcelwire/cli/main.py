@@ -9,6 +9,7 @@ from parcelwire.cli.carriers import carriers_app
 from parcelwire.cli.config import config_app
 from parcelwire.cli.demo import demo
 from parcelwire.cli.detect import detect
+from parcelwire.cli.migrate import migrate_store
 from parcelwire.cli.serve import serve
 from parcelwire.cli.track import track
 
@@ -42,6 +43,7 @@ app.command()(demo)
 app.command()(track)
 app.command()(detect)
 app.command()(owner.explain)
+app.command("migrate-store")(migrate_store)
 app.add_typer(owner.accounts_app, name="accounts")
 app.add_typer(owner.sandbox_app, name="sandbox")
 app.add_typer(owner.upstream_app, name="upstream")

@@ -5,16 +5,23 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from parcelwire.domain.lane import Grant, Lane, take
+from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import History, earlier
+from parcelwire.domain.queue import home
+from parcelwire.domain.status import SubStatus
 from parcelwire.ports import Due, Refreshed
 from parcelwire.store.postgres import pushes
 from parcelwire.store.postgres.pool import Connection
 from parcelwire.store.postgres.registrations import SET, columns, typed
 from parcelwire.store.rows import (
+    LANE,
     MUTABLE,
     SHIPMENT,
     history_bytes,
     history_of,
+    lane_of,
+    lane_values,
     micros,
     mutable_values,
     packed,
@@ -23,6 +30,7 @@ from parcelwire.store.rows import (
 )
 
 _MICROSECOND = timedelta(microseconds=1)
+AHEAD_PART = 4  # of its interval may be left when a shipment is asked about ahead of its time
 PRUNED_AT_ONCE = 10_000  # rows in one transaction: short enough to be in nobody's way
 RAW_SWEPT_EVERY = timedelta(days=1)
 RAW_SWEEP_S = 3600.0
@@ -41,6 +49,41 @@ WITH due AS MATERIALIZED (
 )
 UPDATE shipment AS s SET lease = $1, refresh_at = $2 FROM one
 WHERE s.id = one.id AND s.account = one.account RETURNING {_RETURNED}
+"""
+# Once something is due, the call is filled up with what will be soon; a call for nothing is not spent.
+_TAKE_TURN = f"""
+WITH due AS MATERIALIZED (
+  SELECT id, account, number FROM shipment WHERE lane = $3 AND refresh_at <= $5
+    AND (refresh_at <= $4 OR (lease IS NULL AND (refresh_at - $4) * {AHEAD_PART} <= refresh_at - asked_at))
+  ORDER BY refresh_at LIMIT $6 FOR UPDATE SKIP LOCKED
+), one AS (
+  SELECT DISTINCT ON (number) id, account FROM due ORDER BY number, id
+), claimed AS (
+  UPDATE shipment AS s SET lease = $1, refresh_at = $2 FROM one
+  WHERE s.id = one.id AND s.account = one.account RETURNING {_RETURNED}
+), spent AS (
+  UPDATE lane SET {", ".join(f"{name} = ${number}" for number, name in enumerate(LANE[1:], 8))}
+  WHERE name = $7 AND EXISTS (SELECT FROM claimed)
+)
+SELECT * FROM claimed
+"""
+_LANE = f"""
+SELECT {", ".join(LANE)}, EXISTS (SELECT FROM shipment WHERE lane = $2 AND refresh_at <= $3)
+FROM lane WHERE name = $1 FOR UPDATE
+"""
+_NEW_LANE = f"""
+INSERT INTO lane ({", ".join(LANE)}) VALUES ({", ".join(f"${number}" for number in range(1, len(LANE) + 1))})
+ON CONFLICT DO NOTHING
+"""
+_CENSUS = """
+SELECT sub_status, count(*) FROM shipment
+WHERE (lane = $1 OR lane > $1 || '/' AND lane < $1 || '0') AND refresh_at IS NOT NULL GROUP BY sub_status
+"""
+_REROUTE = """
+UPDATE shipment SET lane = $1, lease = NULL,
+  refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END
+WHERE carrier = $3 AND lane <> $1 AND NOT (lane > $1 || '/' AND lane < $1 || '0')
+  AND ($4::text IS NULL OR lane = $4)
 """
 _CLAIM_ONE = f"""
 UPDATE shipment AS s SET lease = $1, refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END
@@ -137,16 +180,58 @@ DELETE FROM raw_reply AS r WHERE at < $1
 
 async def claim(c: Connection, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
     """Those of a lane that have been due longest."""
-    return await _with_histories(c, await c.fetch(_CLAIM, lease, micros(until), lane, micros(now), most))
+    return await with_histories(c, await c.fetch(_CLAIM, lease, micros(until), lane, micros(now), most))
+
+
+async def take_turn(
+    c: Connection,
+    queue: str,
+    most: int,
+    limits: Limits,
+    now: datetime,
+    until: datetime,
+    lease: str,
+    ahead: timedelta,
+) -> tuple[Grant | None, list[Any]]:
+    """A call and the rows of the shipments for it; nothing changes when one of them is not to be had.
+
+    The lane is held until the commit, so that its limits are exact whatever the processes.
+    """
+    at, name = micros(now), home(queue)
+    row = await c.fetchrow(_LANE, name, queue, at)
+    if row is None:
+        await c.execute(_NEW_LANE, *lane_values(Lane(name)))
+        row = await c.fetchrow(_LANE, name, queue, at)
+    if not row[len(LANE)]:
+        return None, []
+    grant = take(lane_of(row), limits, now)
+    if not grant.granted:
+        return grant, []
+    rows = await c.fetch(
+        _TAKE_TURN,
+        lease, micros(until), queue, at, micros(now + ahead), most, *lane_values(grant.lane),
+    )  # fmt: skip
+    return (grant, rows) if rows else (None, [])
+
+
+async def census(c: Connection, lane: str) -> dict[SubStatus | None, int]:
+    """Shipments of a lane by sub-status."""
+    rows = await c.fetch(_CENSUS, lane)
+    return {SubStatus(name) if name else None: count for name, count in rows}
+
+
+async def reroute(c: Connection, carrier: str, lane: str, now: datetime, only: str | None) -> int:
+    """Move the shipments of a carrier; answers how many."""
+    return count_of(await c.execute(_REROUTE, lane, micros(now), carrier, only))
 
 
 async def claim_one(c: Connection, shipment: int, until: datetime, lease: str) -> Due | None:
     """One shipment, whoever holds it; None when there is none."""
-    dues = await _with_histories(c, await c.fetch(_CLAIM_ONE, lease, micros(until), shipment))
+    dues = await with_histories(c, await c.fetch(_CLAIM_ONE, lease, micros(until), shipment))
     return dues[0] if dues else None
 
 
-async def _with_histories(c: Connection, rows: Sequence[Any]) -> list[Due]:
+async def with_histories(c: Connection, rows: Sequence[Any]) -> list[Due]:
     """Read after the claim was committed: whoever held the lease before has saved or will be refused."""
     shipments = [shipment_of(row) for row in rows]
     histories: dict[int, list[History]] = {}
@@ -170,11 +255,14 @@ async def complete(c: Connection, instance: str, results: Sequence[Refreshed]) -
 def _complete_parameters(instance: str, results: Sequence[Refreshed]) -> list[Any]:
     shipments, logs, told, documents, given_up = [], [], [], [], []
     raws: dict[tuple[int, bytes], tuple[Any, ...]] = {}
+    hashes: dict[int, bytes] = {}  # a reply to a call is that of many shipments: it is hashed once
     for result in results:
         shipment, attempt = result.shipment, result.attempt
         key = shipment.id, shipment.account
         shipments.append((*key, shipment.lease, *mutable_values(shipment)))
-        raw = raw_hash(result.raw) if result.raw else None
+        raw = hashes.get(id(result.raw)) if result.raw else None
+        if result.raw and raw is None:
+            raw = hashes[id(result.raw)] = raw_hash(result.raw)
         if result.raw and raw and (shipment.account, raw) not in raws:
             raws[shipment.account, raw] = (
                 shipment.account, raw, micros(attempt.at), result.raw.status, packed(result.raw),
@@ -187,7 +275,7 @@ def _complete_parameters(instance: str, results: Sequence[Refreshed]) -> list[An
         )  # fmt: skip
         told += [(*key, one.source, history_bytes(one), raw) for one in result.histories]
         if result.given_up is not None:
-            source = shipment.lane.partition(":")[0]
+            source = home(shipment.lane).partition(":")[0]
             given_up.append((shipment.id, source, shipment.number, shipment.carrier, result.given_up))
         if result.document is not None:
             document = result.document

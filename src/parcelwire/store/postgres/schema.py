@@ -103,3 +103,22 @@ async def check_key(pool: Pool, vault: Vault) -> None:
             "this database belongs to another secret key: give PARCELWIRE_SECRET_KEY (or secret.key in the "
             "data folder) the key of the process that made it"
         )
+
+
+async def check_move(pool: Pool, moving_from: str | None) -> None:
+    """A database is used when it is whole, and copied into when it is empty or half of the same copy."""
+
+    async def work(c: Connection, _again: bool) -> str | None:
+        if moving_from and not await c.fetchval("SELECT EXISTS (SELECT FROM account)"):
+            await c.execute("INSERT INTO meta VALUES ('moving_from', $1) ON CONFLICT DO NOTHING", moving_from)
+        found: str | None = await c.fetchval("SELECT value FROM meta WHERE key = 'moving_from'")
+        return found
+
+    found = await pool.transaction(work)
+    if found == moving_from:
+        return
+    if moving_from:
+        raise ConfigError("the database holds something already: parcelwire migrate-store needs an empty one")
+    raise ConfigError(
+        "the copy into this database is not finished: run the same parcelwire migrate-store again"
+    )

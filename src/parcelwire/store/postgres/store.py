@@ -8,9 +8,11 @@ from operator import itemgetter
 from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
 from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
 from parcelwire.domain.lane import Lane
+from parcelwire.domain.limits import Limits
 from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.push import PushJob, PushResult
 from parcelwire.domain.shipment import Shipment
+from parcelwire.domain.status import SubStatus
 from parcelwire.ports import (
     Attempt,
     BoughtNumber,
@@ -25,6 +27,7 @@ from parcelwire.ports import (
     Refreshed,
     Spent,
     Told,
+    Turn,
     Wanted,
 )
 from parcelwire.store.postgres import lists, pushes, quota, refreshes, registrations, schema, upstream
@@ -79,7 +82,7 @@ class PostgresStore:
 
     def __init__(self, pool: Pool, hints: Hints, vault: Vault, instance: str, warnings: list[str]) -> None:
         self.warnings = warnings
-        self._pool = pool
+        self.pool = self._pool = pool
         self._hints = hints
         self._vault = vault
         self._instance = instance
@@ -87,14 +90,20 @@ class PostgresStore:
         self._finishing = Group(self._finish)
 
     @classmethod
-    async def open(cls, dsn: str, vault: Vault, chance: Callable[[], float]) -> "PostgresStore":
-        """Connect and bring the schema up to date. ConfigError says what stands in the way."""
+    async def open(
+        cls, dsn: str, vault: Vault, chance: Callable[[], float], *, moving_from: str | None = None
+    ) -> "PostgresStore":
+        """Connect and bring the schema up to date. ConfigError says what stands in the way.
+
+        ``moving_from``: the SQLite database that is being copied into this one (store/moving.py).
+        """
         target = Target.of(dsn)
         pool = await Pool.open(target, chance)
         try:
             warnings = await pool.statement(schema.warnings)
             await schema.migrate(pool)
             await schema.check_key(pool, vault)
+            await schema.check_move(pool, moving_from)
             instance = await schema.instance(pool)
         except StoreUnavailable as error:
             await pool.close()
@@ -270,6 +279,26 @@ class PostgresStore:
         done = await self._pool.statement(lambda c, _: c.execute(_SAVE_LANE, *values, revision))
         return refreshes.count_of(done) == 1
 
+    async def census(self, lane: str) -> dict[SubStatus | None, int]:
+        return await self._pool.statement(lambda c, _: refreshes.census(c, lane))
+
+    async def take_turn(
+        self,
+        queue: str,
+        most: int,
+        limits: Limits,
+        now: datetime,
+        until: datetime,
+        lease: str,
+        ahead: timedelta = timedelta(),
+    ) -> Turn:
+        grant, rows = await self._pool.transaction(
+            lambda c, _: refreshes.take_turn(c, queue, most, limits, now, until, lease, ahead)
+        )
+        if not rows:
+            return Turn(grant)
+        return Turn(grant, tuple(await self._pool.statement(lambda c, _: refreshes.with_histories(c, rows))))
+
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
         return await self._pool.statement(lambda c, _: refreshes.claim(c, lane, most, now, until, lease))
 
@@ -286,13 +315,7 @@ class PostgresStore:
         return await self._pool.statement(lambda c, _: refreshes.complete(c, self._instance, results))
 
     async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
-        statement = """
-        UPDATE shipment SET lane = $1, lease = NULL,
-          refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END
-        WHERE carrier = $3 AND lane <> $1 AND ($4::text IS NULL OR lane = $4)
-        """
-        done = await self._pool.statement(lambda c, _: c.execute(statement, lane, micros(now), carrier, only))
-        return refreshes.count_of(done)
+        return await self._pool.statement(lambda c, _: refreshes.reroute(c, carrier, lane, now, only))
 
     async def routed(self) -> list[tuple[str, str]]:
         statement = "SELECT DISTINCT carrier, lane FROM shipment"
