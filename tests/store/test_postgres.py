@@ -45,7 +45,7 @@ from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import take
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.shipment import Phase, Shipment
-from parcelwire.ports import Charge, Document, Store
+from parcelwire.ports import Charge, Document, Store, Turn
 from parcelwire.store.postgres import PostgresStore, schema
 from parcelwire.store.postgres.pool import PAUSES_S, TIMEOUTS, Pool, Target
 from parcelwire.store.vault import Vault
@@ -96,6 +96,28 @@ async def test_a_lane_is_exact_over_processes(schema_place: PostgresPlace) -> No
 
     assert sum(await asyncio.gather(*(call(store) for store in stores * 25))) == 25
     assert (await stores[0].lane("ups")).used == 25
+
+
+async def test_calls_of_a_lane_are_exact_over_processes_and_none_is_for_nothing(
+    schema_place: PostgresPlace,
+) -> None:
+    stores = await two(schema_place)
+    account = await account_in(stores[0])
+    await stores[0].register(account.id, [wanted() for _ in range(30)], NOW)
+    limits = Limits(per_day=25, reserved=0)
+
+    async def turn(store: Store, most: int) -> Turn:
+        return await store.take_turn("ups", most, limits, NOW, NOW + LEASE, secrets.token_hex(8))
+
+    turns = await asyncio.gather(*(turn(store, 2) for store in stores * 12))
+    ids = [due.shipment.id for one in turns for due in one.due]
+    assert len(ids) == len(set(ids)) == 30
+    calls = sum(one.grant is not None and one.grant.granted for one in turns)
+    assert calls == sum(bool(one.due) for one in turns) == (await stores[0].lane("ups")).used
+    await stores[0].register(account.id, [wanted() for _ in range(30)], NOW)
+    turns = await asyncio.gather(*(turn(store, 1) for store in stores * 15))
+    assert sum(bool(one.due) for one in turns) == 25 - calls
+    assert (await stores[1].lane("ups")).used == 25
 
 
 async def test_a_process_that_starts_leaves_the_leases_of_others_alone(schema_place: PostgresPlace) -> None:
