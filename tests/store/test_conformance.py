@@ -252,6 +252,20 @@ async def test_what_was_looked_up_is_registered_with_what_is_known(place: Place,
     assert await balanced(place, store, account.id) == 1
 
 
+async def test_what_was_shown_before_registering_counts_as_not_pushed(store: Store) -> None:
+    """Else the first push would never come: nothing would have changed since the question."""
+    account = await account_in(store)
+    item = wanted()
+    looked_up = await store.look_up(account.id, item, NOW)
+    due = await store.claim_one(looked_up.id, NOW + LEASE, "realtime")
+    assert due is not None
+    result = refreshed(due.shipment)
+    assert await store.complete([replace(result, shipment=replace(result.shipment, digest="0123"))]) == 0
+    assert (await stored(store, looked_up)).digest == "0123"
+    await store.register(account.id, [item], NOW)
+    assert (await stored(store, looked_up)).digest is None
+
+
 async def test_registering_fences_a_question_that_is_under_way(store: Store) -> None:
     account = await account_in(store)
     item = wanted()

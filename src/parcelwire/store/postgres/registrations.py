@@ -47,7 +47,7 @@ SELECT id, number, carrier FROM made
 """
 _PROMOTE = f"""
 UPDATE shipment SET phase = 'tracking', code = $4, origin = $5, wish = $6, lane = $7, registered_at = $8,
-  changed_at = $8, refresh_at = $8, lease = NULL
+  changed_at = $8, refresh_at = $8, digest = NULL, lease = NULL
 WHERE account = $1 AND number = $2 AND carrier = $3 AND phase = 'looked_up' RETURNING {COLUMNS}
 """
 _LOOK_UP = f"""
