@@ -184,9 +184,8 @@ async def _open_postgres(settings: Settings) -> Store:
         if made:
             await asyncio.to_thread(file.unlink)
         raise
-    log = structlog.get_logger("parcelwire")
     for warning in store.warnings:
-        log.warning("database_unsafe", detail=warning)
+        structlog.get_logger("parcelwire").warning("database_unsafe", detail=warning)
     return store
 
 
