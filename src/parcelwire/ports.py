@@ -13,7 +13,7 @@ from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import History
 from parcelwire.domain.push import NewPush, PushJob, PushResult
 from parcelwire.domain.report import Address
-from parcelwire.domain.shipment import Phase, Shipment, Wish
+from parcelwire.domain.shipment import Shipment, Wish
 
 
 class Clock(Protocol):
@@ -149,10 +149,13 @@ class Refreshed:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A change of a registration by its owner. Saved only while the phase is still ``phase_before``."""
+    """A change of a registration by its owner: ``before`` as it was read, ``shipment`` as it shall be.
 
+    Saved only while what is stored differs from ``before`` in nothing but ``refresh_at`` and ``lease``.
+    """
+
+    before: Shipment
     shipment: Shipment
-    phase_before: Phase
     pushes: tuple[NewPush, ...] = ()
 
 
@@ -208,7 +211,10 @@ class Store(Protocol):
         ...
 
     async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
-        """Which changes were saved; False: the phase was another by now."""
+        """Which changes were saved, in their order; False: the shipment was another by now, read it again.
+
+        A saved change ends the lease: the result of a refresh that is under way will be dropped.
+        """
         ...
 
     # refreshing

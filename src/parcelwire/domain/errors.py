@@ -11,7 +11,7 @@ ParcelwireError
 |  `- MalformedReply    we cannot read the answer: kept, counted, never NotFound
 |- MissingCredential no source is configured for this carrier; names the setting
 |- UrlRefused        a URL given by a user is one that we do not call
-|- StoreUnavailable  the database cannot write now; nothing of the transaction happened
+|- StoreUnavailable  the database does not work now; nothing of the transaction happened
 `- PushError         a webhook attempt failed
 ConfigError          outside the tree on purpose: only at start, never swallowed
 """
@@ -107,7 +107,7 @@ class UrlRefused(ParcelwireError):
 
 
 class StoreUnavailable(ParcelwireError):
-    """The database cannot write now (disk full, read-only ...). Nothing of the transaction happened."""
+    """The database does not work now (disk full, read-only ...). Nothing of the transaction happened."""
 
 
 class PushError(ParcelwireError):

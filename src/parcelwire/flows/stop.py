@@ -32,20 +32,24 @@ async def _stop_item(context: Context, account: Account, item: NumberItem | BadI
     if isinstance(item, BadItem):
         raise item.error
     number = number_of(item)
-    found = await context.store.find(account.id, [number])
-    matches = matching(context, [shipment for shipment, _ in found], number, code_given(item))
-    if not matches:
-        raise CallerError("not_registered", number=number)
-    now = context.clock.now()
-    tracking = [shipment for shipment in matches if shipment.phase is Phase.TRACKING]
-    changes = [
-        stopping(shipment, Action.STOP, StopReason.BY_REQUEST, now) for shipment in tracking or matches[:1]
-    ]
-    saved = await context.store.change(changes, now)
-    stopped = [change.shipment for change, done in zip(changes, saved, strict=True) if done]
-    if not stopped:  # somebody else was faster
-        raise CallerError("not_tracking")
-    return stopped
+    stopped: list[Shipment] = []
+    while True:
+        found = await context.store.find(account.id, [number])
+        matches = matching(context, [shipment for shipment, _ in found], number, code_given(item))
+        if not matches:
+            raise CallerError("not_registered", number=number)
+        now = context.clock.now()
+        tracking = [shipment for shipment in matches if shipment.phase is Phase.TRACKING]
+        if stopped and not tracking:
+            return stopped
+        changes = [
+            stopping(shipment, Action.STOP, StopReason.BY_REQUEST, now)
+            for shipment in tracking or matches[:1]
+        ]
+        saved = await context.store.change(changes, now)
+        stopped += [change.shipment for change, done in zip(changes, saved, strict=True) if done]
+        if all(saved):  # else a refresh or another caller was faster: look again
+            return stopped
 
 
 def stopping(shipment: Shipment, action: Action, reason: StopReason, now: datetime) -> Changed:
@@ -61,4 +65,4 @@ def stopping(shipment: Shipment, action: Action, reason: StopReason, now: dateti
     push = NewPush(
         PushEvent.STOPPED, after.version, stopped_body(after), by_request=reason is StopReason.BY_REQUEST
     )
-    return Changed(after, shipment.phase, (push,))
+    return Changed(shipment, after, (push,))

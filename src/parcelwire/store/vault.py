@@ -51,5 +51,15 @@ class Vault:
         return opened.decode()
 
 
+def secret_place(endpoint: int) -> str:
+    """Where the secret of an endpoint is kept."""
+    return f"endpoint/{endpoint}/secret"
+
+
+def sign_key_place(account: int) -> str:
+    """Where the signing key of an account is kept."""
+    return f"account/{account}/sign_key"
+
+
 def _derive(master: bytes, purpose: bytes) -> bytes:
     return HKDF(SHA256(), length=32, salt=None, info=b"parcelwire " + purpose).derive(master)

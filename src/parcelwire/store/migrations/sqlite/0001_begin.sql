@@ -7,8 +7,6 @@ CREATE TABLE account (
   name TEXT NOT NULL UNIQUE,
   plan TEXT NOT NULL,
   quota_total INTEGER NOT NULL,
-  quota_used INTEGER NOT NULL DEFAULT 0,   -- of the period; always the sum of its quota_entry rows
-  period TEXT NOT NULL DEFAULT '',         -- YYYY-MM
   day TEXT NOT NULL DEFAULT '',            -- YYYY-MM-DD of registered_today
   registered_today INTEGER NOT NULL DEFAULT 0,
   max_daily INTEGER NOT NULL DEFAULT 0,
@@ -134,13 +132,20 @@ CREATE TABLE push_attempt (
 CREATE TABLE quota_entry (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   account INTEGER NOT NULL REFERENCES account (id),
-  period TEXT NOT NULL,
+  period TEXT NOT NULL,                    -- YYYY-MM
   at INTEGER NOT NULL,
   kind TEXT NOT NULL,                      -- register, realtime, refund
   amount INTEGER NOT NULL,
   reference TEXT NOT NULL,
   UNIQUE (account, kind, reference)
 ) STRICT;
+
+CREATE TABLE quota_used (
+  account INTEGER NOT NULL REFERENCES account (id),
+  period TEXT NOT NULL,
+  units INTEGER NOT NULL,                  -- always the sum of the quota_entry rows of the period
+  PRIMARY KEY (account, period)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE quota_hold (
   account INTEGER NOT NULL REFERENCES account (id),

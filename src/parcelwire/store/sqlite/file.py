@@ -1,0 +1,118 @@
+"""The file: who may use it, how it is opened, how its schema is brought up to date."""
+
+import os
+import shutil
+import sqlite3
+from importlib import resources
+from pathlib import Path
+from typing import BinaryIO
+
+from parcelwire.domain.errors import ConfigError
+
+STATEMENTS = 256  # prepared statements kept by a connection
+
+
+class FileLock:
+    """Keeps a second process off a database file. The lock file tells who holds it."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + ".lock")
+        try:
+            self._file: BinaryIO = self._path.open("a+b")
+        except OSError as error:
+            raise ConfigError(f"cannot write {self._path}: {error.strerror}") from None
+        try:
+            _lock(self._file)
+        except OSError:
+            self._file.seek(0)
+            holder = self._file.read(32).decode(errors="replace").strip() or "unknown"
+            self._file.close()
+            raise ConfigError(
+                f"another process (pid {holder}) uses {database}: stop it, or give this one its own "
+                "PARCELWIRE_DATABASE"
+            ) from None
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n".encode())
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let others in."""
+        self._file.close()
+
+
+def _lock(file: BinaryIO) -> None:
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(64)  # past the pid, which others may read
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        import fcntl
+
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
+    """A connection of the writer, or one that only reads."""
+    try:
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS, timeout=10
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if reading:
+            # Only the writing connection checkpoints: a race in old SQLite versions needs a second one.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute("PRAGMA query_only = ON")
+    except sqlite3.Error as error:
+        raise ConfigError(f"cannot open the database {path}: {error}") from error
+    return connection
+
+
+def steps() -> list[str]:
+    """The migrations, oldest first; the schema version counts those that a file has seen."""
+    folder = resources.files("parcelwire.store").joinpath("migrations/sqlite")
+    found = sorted(
+        (item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name
+    )
+    return [item.read_text(encoding="utf-8") for item in found]
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema up to date, one transaction a step; a copy of an older file is kept beside it."""
+    known = steps()
+    have = connection.execute("PRAGMA user_version").fetchone()[0]
+    if have > len(known):
+        raise ConfigError(
+            f"{path} was written by a newer parcelwire (schema {have}, this one knows {len(known)}): "
+            "use the newer program, or restore the copy that it made before it changed the file"
+        )
+    if 0 < have < len(known):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copyfile(path, path.with_name(f"{path.name}.schema-{have}"))
+    for version, script in enumerate(known[have:], have + 1):
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {version};\nCOMMIT;")
+        except sqlite3.Error as error:
+            raise ConfigError(f"cannot bring {path} to schema {version}: {error}") from error
+
+
+def instance(connection: sqlite3.Connection) -> str:
+    """A random name of this database: part of every push id."""
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('instance', lower(hex(randomblob(8))))")
+    row: tuple[str] = connection.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()
+    return row[0]
+
+
+def release_leases(connection: sqlite3.Connection) -> None:
+    """This process owns the file, so every lease is one of a process that died: all of it is due now."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(
+        """UPDATE shipment SET lease = NULL, refresh_at = iif(refresh_at IS NULL, NULL, 0)
+        WHERE lease IS NOT NULL"""
+    )
+    connection.execute(
+        "UPDATE push SET lease = NULL, send_at = 0 WHERE lease IS NOT NULL AND state = 'pending'"
+    )
+    connection.execute("COMMIT")

@@ -1,0 +1,330 @@
+"""The store on one SQLite file: WAL, synchronous=FULL, one writing connection, a few reading ones."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
+from parcelwire.domain.errors import CallerError, StoreUnavailable
+from parcelwire.domain.lane import Lane
+from parcelwire.domain.merge import earlier
+from parcelwire.domain.push import PushJob, PushResult
+from parcelwire.domain.shipment import Shipment
+from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Wanted
+from parcelwire.store.rows import (
+    LANE,
+    SHIPMENT,
+    history_bytes,
+    history_of,
+    lane_of,
+    lane_values,
+    micros,
+    moment,
+    shipment_of,
+)
+from parcelwire.store.sqlite import file, pushes, quota, refreshes, registrations
+from parcelwire.store.sqlite.reader import Readers
+from parcelwire.store.sqlite.writer import Writer
+from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, secret_place, sign_key_place
+
+READERS = 2  # reading connections; a read is a few hundred microseconds
+
+T = TypeVar("T")
+_Connection = sqlite3.Connection
+
+_S_COLUMNS = ", ".join(f"s.{name}" for name in SHIPMENT)
+_FIND = f"""
+SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
+FROM shipment s LEFT JOIN document d ON d.shipment = s.id
+WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?)) ORDER BY s.id
+"""
+_LANES = """
+WITH RECURSIVE names (name) AS (
+  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL)
+  UNION ALL
+  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL AND lane > name)
+  FROM names WHERE name IS NOT NULL
+)
+SELECT name, (SELECT min(refresh_at) FROM shipment WHERE lane = name AND refresh_at IS NOT NULL)
+FROM names WHERE name IS NOT NULL
+"""
+
+_SELECT_ACCOUNT = "SELECT id, name, plan, quota_total, max_daily, enabled FROM account"
+
+
+class SqliteStore:
+    """``ports.Store`` on a file. Make it with ``await SqliteStore.open(...)``."""
+
+    def __init__(self, path: Path, vault: Vault) -> None:
+        self._vault = vault
+        self._hints: list[Callable[[], None]] = []
+        self._closed = False
+        with ExitStack() as opened:
+            self._lock = file.FileLock(path)
+            opened.callback(self._lock.release)
+            connection = opened.enter_context(closing(file.connect(path)))
+            file.migrate(connection, path)
+            self._instance = file.instance(connection)
+            file.release_leases(connection)
+            self._readers = Readers(path, READERS)
+            self._writer = Writer(connection)
+            opened.pop_all()
+
+    @classmethod
+    async def open(cls, path: Path, vault: Vault) -> "SqliteStore":
+        """Open or make the file, bring its schema up to date. ConfigError says what stands in the way."""
+        return await asyncio.to_thread(cls, path, vault)
+
+    def on_work(self, hint: Callable[[], None]) -> None:
+        self._hints.append(hint)
+
+    async def close(self) -> None:
+        self._closed = True
+        await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self._readers.close)
+        self._lock.release()
+
+    async def _write(self, work: Callable[[_Connection], T], *, hint: bool = False) -> T:
+        self._check_open()
+        answer = await self._writer.run(work)
+        if hint:
+            for call in self._hints:
+                call()
+        return answer
+
+    async def _read(self, work: Callable[[_Connection], T]) -> T:
+        self._check_open()
+        return await self._readers.run(work)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+
+    # --- accounts and quota ---
+
+    async def accounts(self) -> list[Account]:
+        return await self._read(
+            lambda c: [_account(row) for row in c.execute(f"{_SELECT_ACCOUNT} ORDER BY id")]
+        )
+
+    async def open_account(self, new: NewAccount, now: datetime) -> Account:
+        def work(c: _Connection) -> Account:
+            cursor = c.execute(
+                "INSERT INTO account (name, plan, quota_total, sign_key) VALUES (?, ?, ?, x'')",
+                (new.name, new.plan, new.quota_total),
+            )
+            account = cursor.lastrowid
+            assert account is not None  # noqa: S101
+            c.execute(
+                "UPDATE account SET sign_key = ? WHERE id = ?",
+                (self._sealed_key(account, new.sign_key), account),
+            )
+            c.execute(
+                "INSERT INTO api_key (account, hash, prefix, created_at) VALUES (?, ?, ?, ?)",
+                (account, self._vault.digest(new.login_key), new.login_key[:PREFIX_CHARACTERS], micros(now)),
+            )
+            return Account(account, new.name, new.plan, new.quota_total)
+
+        return await self._write(work)
+
+    async def account_of_key(self, login_key: str) -> Account | None:
+        digest = self._vault.digest(login_key)
+
+        def work(c: _Connection) -> Account | None:
+            row = c.execute(
+                f"{_SELECT_ACCOUNT} WHERE id = (SELECT account FROM api_key WHERE hash = ?)", (digest,)
+            ).fetchone()
+            return _account(row) if row else None
+
+        return await self._read(work)
+
+    async def set_plan(self, account: int, plan: str, quota_total: int) -> None:
+        await self._write(
+            lambda c: (
+                c.execute(
+                    "UPDATE account SET plan = ?, quota_total = ? WHERE id = ?", (plan, quota_total, account)
+                ).rowcount
+            )
+        )
+
+    async def endpoint(self, account: int) -> Endpoint | None:
+        def work(c: _Connection) -> Endpoint | None:
+            row = c.execute(
+                "SELECT id, account, url, secret, stopped_by_request FROM endpoint WHERE account = ?",
+                (account,),
+            ).fetchone()
+            if row is None:
+                return None
+            secret = self._vault.open(row[3], secret_place(row[0]))
+            return Endpoint(row[0], row[1], row[2], secret, bool(row[4]))
+
+        return await self._read(work)
+
+    async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
+        def work(c: _Connection) -> None:
+            row = c.execute("SELECT id FROM endpoint WHERE account = ?", (account,)).fetchone()
+            if row is None:
+                row = c.execute(
+                    """INSERT INTO endpoint (account, url, secret, stopped_by_request)
+                    VALUES (?, ?, x'', 1) RETURNING id""",
+                    (account, url),
+                ).fetchone()
+            sealed = self._vault.seal(secret, secret_place(row[0]))
+            c.execute(
+                "UPDATE endpoint SET url = ?, secret = ?, stopped_by_request = ? WHERE id = ?",
+                (url, sealed, stopped_by_request, row[0]),
+            )
+
+        await self._write(work)
+
+    async def set_sign_key(self, account: int, sign_key: str) -> None:
+        sealed = self._sealed_key(account, sign_key)
+        await self._write(
+            lambda c: c.execute("UPDATE account SET sign_key = ? WHERE id = ?", (sealed, account)).rowcount
+        )
+
+    def _sealed_key(self, account: int, sign_key: str) -> bytes:
+        return self._vault.seal(sign_key, sign_key_place(account))
+
+    async def usage(self, account: int, now: datetime) -> Usage:
+        return await self._read(lambda c: quota.usage(c, account, now))
+
+    async def charge(self, account: int, charges: Sequence[Charge], now: datetime) -> list[bool]:
+        return await self._write(lambda c: quota.charge(c, account, charges, now))
+
+    async def settle(self, account: int, reference: str, amount: int, now: datetime) -> None:
+        await self._write(lambda c: quota.settle(c, account, reference, amount, now))
+
+    async def release_holds(self, before: datetime, now: datetime) -> int:
+        return await self._write(lambda c: quota.release_holds(c, before, now))
+
+    # --- registrations ---
+
+    async def register(
+        self, account: int, wanted: Sequence[Wanted], now: datetime
+    ) -> list[Shipment | CallerError]:
+        return await self._write(lambda c: registrations.register(c, account, wanted, now), hint=True)
+
+    async def look_up(self, account: int, wanted: Wanted, now: datetime) -> Shipment:
+        return await self._write(lambda c: registrations.look_up(c, account, wanted, now))
+
+    async def find(self, account: int, numbers: Sequence[str]) -> list[tuple[Shipment, Document | None]]:
+        width = len(SHIPMENT)
+
+        def work(c: _Connection) -> list[tuple[Shipment, Document | None]]:
+            rows = c.execute(_FIND, (account, json.dumps(numbers))).fetchall()
+            return [(shipment_of(row), _document(row[width:])) for row in rows]
+
+        return await self._read(work)
+
+    async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
+        return await self._write(
+            lambda c: [registrations.change(c, self._instance, change, now) for change in changes], hint=True
+        )
+
+    # --- refreshing ---
+
+    async def lanes(self) -> dict[str, datetime]:
+        return await self._read(lambda c: {name: moment(at) for name, at in c.execute(_LANES)})
+
+    async def lane(self, name: str) -> Lane:
+        def work(c: _Connection) -> Lane:
+            row = c.execute(f"SELECT {', '.join(LANE)} FROM lane WHERE name = ?", (name,)).fetchone()
+            return lane_of(row) if row else Lane(name)
+
+        return await self._read(work)
+
+    async def save_lane(self, lane: Lane, revision: int) -> bool:
+        def work(c: _Connection) -> bool:
+            row = c.execute("SELECT revision FROM lane WHERE name = ?", (lane.name,)).fetchone()
+            if (row[0] if row else 0) != revision:
+                return False
+            marks = ", ".join("?" * len(LANE))
+            c.execute(f"INSERT OR REPLACE INTO lane ({', '.join(LANE)}) VALUES ({marks})", lane_values(lane))
+            return True
+
+        return await self._write(work)
+
+    async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
+        return await self._write(lambda c: refreshes.claim(c, lane, most, now, until, lease))
+
+    async def claim_one(self, shipment: int, until: datetime, lease: str) -> Due | None:
+        return await self._write(lambda c: refreshes.claim_one(c, shipment, until, lease))
+
+    async def complete(self, results: Sequence[Refreshed]) -> int:
+        return await self._write(
+            lambda c: sum(not refreshes.complete(c, self._instance, result) for result in results),
+            hint=any(result.pushes for result in results),
+        )
+
+    async def reroute(self, carrier: str, lane: str, now: datetime) -> int:
+        return await self._write(
+            lambda c: (
+                c.execute(
+                    """UPDATE shipment SET lane = ?, lease = NULL,
+                    refresh_at = iif(refresh_at IS NULL, NULL, ?) WHERE carrier = ? AND lane <> ?""",
+                    (lane, micros(now), carrier, lane),
+                ).rowcount
+            )
+        )
+
+    async def attempts(self, shipment: int, most: int) -> list[Attempt]:
+        def work(c: _Connection) -> list[Attempt]:
+            rows = c.execute(
+                """SELECT at, lane, outcome, ms, text FROM refresh_log WHERE shipment = ?
+                ORDER BY id DESC LIMIT ?""",
+                (shipment, most),
+            )
+            return [Attempt(moment(row[0]), *row[1:]) for row in rows]
+
+        return await self._read(work)
+
+    async def prune(self, before: datetime) -> int:
+        return await self._write(lambda c: refreshes.prune(c, before))
+
+    async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
+        def work(c: _Connection) -> None:
+            c.execute(
+                """UPDATE shipment SET since = since - ?, lease = NULL,
+                refresh_at = iif(refresh_at IS NULL, NULL, ?) WHERE id = ?""",
+                (by // timedelta(microseconds=1), micros(now), shipment),
+            )
+            told = c.execute(
+                "SELECT source, history FROM source_report WHERE shipment = ?", (shipment,)
+            ).fetchall()
+            c.executemany(
+                "UPDATE source_report SET history = ? WHERE shipment = ? AND source = ?",
+                [(history_bytes(earlier(history_of(data), by)), shipment, source) for source, data in told],
+            )
+
+        await self._write(work, hint=True)
+
+    # --- pushing ---
+
+    async def pushes_due(self) -> datetime | None:
+        def work(c: _Connection) -> datetime | None:
+            at = c.execute(
+                "SELECT min(send_at) FROM push WHERE state = 'pending' AND send_at IS NOT NULL"
+            ).fetchone()[0]
+            return None if at is None else moment(at)
+
+        return await self._read(work)
+
+    async def claim_pushes(self, most: int, now: datetime, until: datetime, lease: str) -> list[PushJob]:
+        return await self._write(lambda c: pushes.claim(c, self._vault, most, now, until, lease))
+
+    async def finish_pushes(self, results: Sequence[PushResult]) -> int:
+        return await self._write(lambda c: sum(not pushes.finish(c, result) for result in results), hint=True)
+
+
+def _account(row: Sequence[Any]) -> Account:
+    return Account(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
+
+
+def _document(row: Sequence[Any]) -> Document | None:
+    return None if row[0] is None else Document(row[0], row[1], tuple(json.loads(row[2])))

@@ -1,0 +1,118 @@
+"""One thread writes one SQLite file; transactions that wait together are committed together.
+
+Each piece of work runs in its own savepoint: its error is its own. The commit (one fsync) is shared.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from parcelwire.domain.errors import StoreUnavailable
+
+GROUP_MAX = 64  # pieces of work in one commit: bounds what a crash can leave unanswered
+# Errors of a statement or its values; all others are the database's.
+_OF_THE_WORK = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+_Waiting = tuple[Work[Any], asyncio.Future[Any]]
+_Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
+
+
+class Writer:
+    """Runs work on the one writing connection, in the order in which it came."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="parcelwire-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Work[T]) -> T:
+        """The answer of ``work``, after its commit."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put((work, future))
+        return await future
+
+    def close(self) -> None:
+        """Finish what waits, then stop."""
+        self._queue.put(None)
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            group, going = self._next_group()
+            if group:
+                self._commit(group)
+
+    def _next_group(self) -> tuple[list[_Waiting], bool]:
+        """All work that waits now, at least one piece; False when this is the last."""
+        group: list[_Waiting] = []
+        item = self._queue.get()
+        while item is not None:
+            group.append(item)
+            if len(group) == GROUP_MAX:
+                return group, True
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                return group, True
+        return group, False
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        try:
+            answers = self._together(group)
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            if len(group) > 1:  # perhaps the database refuses one piece only: each for itself
+                for piece in group:
+                    self._commit([piece])
+                return
+            failed = StoreUnavailable(f"the database cannot write: {error}")
+            failed.__cause__ = error
+            answers = [(group[0][1], None, failed)]
+        _deliver(answers)
+
+    def _together(self, group: list[_Waiting]) -> list[_Answer]:
+        """Answers of all, after one commit. Raises what the database itself is to blame for."""
+        answers: list[_Answer] = []
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        for work, future in group:
+            connection.execute("SAVEPOINT work")
+            try:
+                answers.append((future, work(connection), None))
+            except Exception as error:
+                if isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_WORK):
+                    raise
+                connection.execute("ROLLBACK TO work")
+                answers.append((future, None, error))  # handed to the caller that sent the work
+            connection.execute("RELEASE work")
+        connection.execute("COMMIT")
+        return answers
+
+
+def _deliver(answers: list[_Answer]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+    for answer in answers:
+        by_loop.setdefault(answer[0].get_loop(), []).append(answer)
+    for loop, part in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, part)
+
+
+def _resolve(answers: list[_Answer]) -> None:
+    for future, value, error in answers:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)

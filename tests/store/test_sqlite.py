@@ -1,0 +1,412 @@
+"""What only a file can do: start, stop, be killed, be full, be old, be somebody else's."""
+
+import asyncio
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.store.conftest import SqlitePlace, vault
+from tests.store.samples import (
+    DAY,
+    HOUR,
+    LEASE,
+    LOGIN_KEY,
+    NOW,
+    SECOND,
+    SECRET,
+    SIGN_KEY,
+    account_in,
+    change_of,
+    claimed,
+    history,
+    jobs_due,
+    receiver,
+    refreshed,
+    sent,
+    stored,
+    tracked,
+    update,
+    wanted,
+)
+
+from parcelwire.domain.account import Account
+from parcelwire.domain.errors import ConfigError, StoreUnavailable
+from parcelwire.domain.exchange import Reply
+from parcelwire.domain.shipment import Phase
+from parcelwire.ports import Store
+from parcelwire.store.sqlite import SqliteStore
+from parcelwire.store.sqlite.file import migrate, steps
+from parcelwire.store.vault import Vault
+
+ROOT = Path(__file__).parents[2]
+
+
+def child(script: str, *arguments: str) -> subprocess.Popen[str]:
+    """Another process with the same code."""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True, env=environment
+    )
+
+
+# --- secrets ----------------------------------------------------------------------------------------------
+
+
+async def test_no_secret_is_readable_in_any_file(file: SqlitePlace) -> None:
+    store = await file.open()
+    account = await account_in(store)
+    await receiver(store, account)
+    await store.set_sign_key(account.id, SIGN_KEY + "-2")
+    await change_of(store, await tracked(store, account), update(1))
+    assert (await jobs_due(store))[0].sign_key == SIGN_KEY + "-2"
+
+    def on_disk() -> bytes:
+        return b"".join(path.read_bytes() for path in sorted(file.path.parent.iterdir()))
+
+    while_open = on_disk()
+    await file.close()
+    for contents in (while_open, on_disk()):
+        assert account.name.encode() in contents  # the right files were read
+        for secret in (LOGIN_KEY, SIGN_KEY, SECRET):
+            assert secret.encode() not in contents
+            assert secret[6:].encode() not in contents
+
+
+async def test_another_master_key_opens_no_secret_and_knows_no_login_key(file: SqlitePlace) -> None:
+    store = await file.open()
+    account = await account_in(store)
+    await receiver(store, account)
+    await file.close()
+    other = await SqliteStore.open(file.path, Vault(bytes(32), bytes))
+    try:
+        assert await other.account_of_key(LOGIN_KEY) is None
+        with pytest.raises(ConfigError, match="PARCELWIRE_SECRET_KEY"):
+            await other.endpoint(account.id)
+    finally:
+        await other.close()
+
+
+async def test_a_secret_moved_to_another_row_does_not_open(file: SqlitePlace) -> None:
+    store = await file.open()
+    one = await account_in(store)
+    two = await account_in(store, name="two", login_key="two")
+    await receiver(store, one)
+    await receiver(store, two)
+    await file.rows("UPDATE endpoint SET secret = (SELECT secret FROM endpoint WHERE account = ?)", one.id)
+    assert await store.endpoint(one.id) is not None
+    with pytest.raises(ConfigError, match="endpoint/2/secret"):
+        await store.endpoint(two.id)
+
+
+# --- starting and stopping --------------------------------------------------------------------------------
+
+
+async def test_leases_of_a_dead_process_are_due_at_once(file: SqlitePlace) -> None:
+    store = await file.open()
+    account = await account_in(store)
+    await receiver(store, account)
+    shipment = await tracked(store, account)
+    await change_of(store, shipment, update(1), update(2))
+    later = await tracked(store, account, at=NOW + DAY)
+    looked_up = await store.look_up(account.id, wanted(), NOW)
+    old = await store.claim_one(shipment.id, NOW + LEASE, "dead")
+    await store.claim_one(looked_up.id, NOW + LEASE, "dead")
+    (old_job,) = await jobs_due(store)
+    assert old is not None
+    store = await file.open()
+    assert await store.complete([refreshed(old.shipment)]) == 1
+    assert await store.finish_pushes([sent(old_job)]) == 1
+    assert [due.shipment.id for due in await claimed(store)] == [shipment.id]
+    assert [job.version for job in await jobs_due(store)] == [1]
+    assert (await stored(store, later)).refresh_at == NOW + DAY
+    assert (await stored(store, looked_up)).refresh_at is None
+
+
+async def test_ids_of_pushes_differ_between_two_databases(tmp_path: Path) -> None:
+    ids = set()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        place = SqlitePlace(tmp_path / name)
+        store = await place.open()
+        account = await account_in(store)
+        await receiver(store, account)
+        await change_of(store, await tracked(store, account), update(1))
+        ids.add((await jobs_due(store))[0].id)
+        await place.close()
+    assert len(ids) == 2
+
+
+async def test_a_closed_store_says_so(file: SqlitePlace) -> None:
+    """Instead of waiting for ever."""
+    store = await file.open()
+    account = await account_in(store)
+    await file.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.register(account.id, [wanted()], NOW)
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.accounts()
+
+
+HOLDER = """
+import asyncio, sys
+from pathlib import Path
+from tests.store.conftest import vault
+from parcelwire.store.sqlite import SqliteStore
+
+async def main():
+    store = await SqliteStore.open(Path(sys.argv[1]), vault())
+    print("open", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_second_process_is_refused_and_told_who_holds_the_file(file: SqlitePlace) -> None:
+    holder = child(HOLDER, str(file.path))
+    try:
+        assert holder.stdout is not None
+        assert await asyncio.to_thread(holder.stdout.readline) == "open\n"
+        with pytest.raises(ConfigError, match=rf"pid {holder.pid}\b.*PARCELWIRE_DATABASE"):
+            await file.open()
+    finally:
+        holder.kill()
+        holder.communicate()
+    store = await file.open()  # its death lets others in
+    assert await store.accounts() == []
+
+
+async def test_a_second_store_in_one_process_is_refused_too(file: SqlitePlace) -> None:
+    await file.open()
+    with pytest.raises(ConfigError, match=f"pid {os.getpid()}"):
+        await SqliteStore.open(file.path, vault())
+
+
+async def test_what_is_not_ours_is_refused_and_left_alone(file: SqlitePlace) -> None:
+    file.path.write_bytes(b"dear diary, " * 500)
+    for _ in range(2):  # and the lock is free again after a refusal
+        with pytest.raises(ConfigError, match="not a database"):
+            await file.open()
+    assert file.path.read_bytes() == b"dear diary, " * 500
+
+
+async def test_a_folder_that_cannot_be_written_is_named(file: SqlitePlace) -> None:
+    file.path.with_name("parcelwire.db.lock").mkdir()
+    with pytest.raises(ConfigError, match=re.escape(f"cannot write {file.path}.lock")):
+        await file.open()
+
+
+# --- schema -----------------------------------------------------------------------------------------------
+
+
+async def test_a_newer_schema_is_refused_untouched(file: SqlitePlace) -> None:
+    await file.open()
+    await file.close()
+    await file.rows("PRAGMA user_version = 99")
+    with pytest.raises(ConfigError, match=r"newer parcelwire \(schema 99"):
+        await file.open()
+    assert await file.rows("PRAGMA user_version") == [(99,)]
+
+
+async def test_a_copy_is_kept_before_the_schema_changes(
+    file: SqlitePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await file.open()
+    account = await account_in(store)
+    shipment = await tracked(store, account)
+    await file.close()
+    known = steps()
+    further = "ALTER TABLE shipment ADD COLUMN colour TEXT;\nUPDATE shipment SET colour = 'red';"
+    monkeypatch.setattr("parcelwire.store.sqlite.file.steps", lambda: [*known, further])
+    store = await file.open()
+    assert await stored(store, shipment) == shipment
+    assert await file.rows("SELECT colour FROM shipment") == [("red",)]
+    await file.close()
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match="newer"):
+        await file.open()
+    copy = file.path.with_name(f"parcelwire.db.schema-{len(known)}")
+    copy.rename(file.path)
+    for rest in ("-wal", "-shm"):
+        file.path.with_name(f"parcelwire.db{rest}").unlink(missing_ok=True)
+    store = await file.open()  # the way back that the message names
+    assert await stored(store, shipment) == shipment
+
+
+async def test_a_step_that_fails_changes_nothing(file: SqlitePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = await file.open()
+    shipment = await tracked(store, await account_in(store))
+    await file.close()
+    known = steps()
+    broken = "DELETE FROM shipment;\nALTER TABLE nowhere ADD COLUMN colour TEXT;"
+    monkeypatch.setattr("parcelwire.store.sqlite.file.steps", lambda: [*known, broken])
+    with pytest.raises(ConfigError, match=f"schema {len(known) + 1}.*nowhere"):
+        await file.open()
+    monkeypatch.undo()
+    store = await file.open()
+    assert await stored(store, shipment) == shipment
+
+
+def test_the_steps_make_the_same_schema_at_once_or_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = steps()
+    schemas: list[list[tuple[str | None]]] = []
+    for counts in ([len(known)], range(1, len(known) + 1)):
+        path = tmp_path / f"{len(schemas)}.db"
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            for count in counts:
+                monkeypatch.setattr("parcelwire.store.sqlite.file.steps", lambda count=count: known[:count])
+                migrate(connection, path)
+            schemas.append(connection.execute("SELECT sql FROM sqlite_schema ORDER BY name").fetchall())
+            assert connection.execute("PRAGMA user_version").fetchone() == (len(known),)
+    assert schemas[0] == schemas[1]
+
+
+# --- a disk that fails ------------------------------------------------------------------------------------
+
+
+def full(c: sqlite3.Connection) -> None:
+    pages = c.execute("PRAGMA page_count").fetchone()[0]
+    c.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+
+
+def roomy(c: sqlite3.Connection) -> None:
+    c.execute("PRAGMA max_page_count = 1073741823").fetchall()
+
+
+def readonly(c: sqlite3.Connection) -> None:
+    c.execute("PRAGMA query_only = ON").fetchall()
+
+
+def writable(c: sqlite3.Connection) -> None:
+    c.execute("PRAGMA query_only = OFF").fetchall()
+
+
+async def register_until_it_fails(store: Store, account: Account) -> int:
+    """How many were registered."""
+    for calls in range(100):
+        try:
+            await store.register(account.id, [wanted() for _ in range(40)], NOW)
+        except StoreUnavailable:
+            return calls * 40
+    raise AssertionError("the disk never failed")
+
+
+@pytest.mark.parametrize(("fails", "works"), [(full, roomy), (readonly, writable)], ids=["full", "readonly"])
+async def test_a_disk_that_fails_stops_writes_only_and_only_while_it_fails(
+    file: SqlitePlace,
+    fails: Callable[[sqlite3.Connection], None],
+    works: Callable[[sqlite3.Connection], None],
+) -> None:
+    store = await file.open()
+    account = await account_in(store)
+    shipment = await tracked(store, account)
+    fails(store._writer._connection)
+    acknowledged = await register_until_it_fails(store, account)
+    assert await stored(store, shipment) == shipment
+    assert (await store.usage(account.id, NOW)).used == 1 + acknowledged
+    outcomes = await asyncio.gather(
+        *(store.register(account.id, [wanted() for _ in range(40)], NOW) for _ in range(5)),
+        return_exceptions=True,
+    )
+    assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+    works(store._writer._connection)
+    await store.register(account.id, [wanted()], NOW)
+    assert await file.ledger(account.id) == {"2026-05": acknowledged + 2}
+    assert (await store.usage(account.id, NOW)).used == acknowledged + 2
+    assert await file.rows("SELECT count(*) FROM shipment") == [(acknowledged + 2,)]
+
+
+async def test_a_read_that_fails_is_unavailable_too(file: SqlitePlace) -> None:
+    store = await file.open()
+    await file.rows("ALTER TABLE account RENAME TO hidden")
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        await store.accounts()
+    await file.rows("ALTER TABLE hidden RENAME TO account")
+    assert await store.accounts() == []
+
+
+REGISTERS = """
+import asyncio, sys
+from pathlib import Path
+from tests.store.conftest import vault
+from tests.store.samples import NOW, account_in, wanted
+from parcelwire.store.sqlite import SqliteStore
+
+async def caller(store, account, name):
+    for n in range(100_000):
+        items = [wanted(f"{name}{n:06}A"), wanted(f"{name}{n:06}B")]
+        for shipment in await store.register(account.id, items, NOW):
+            print(shipment.id, shipment.number, flush=True)
+
+async def main():
+    store = await SqliteStore.open(Path(sys.argv[1]), vault())
+    account = await account_in(store, 1_000_000)
+    await asyncio.gather(*(caller(store, account, name) for name in "XYZ"))
+
+asyncio.run(main())
+"""
+
+
+async def test_what_was_acknowledged_survives_kill_9(file: SqlitePlace) -> None:
+    """And quota is charged for exactly what is stored, acknowledged or not."""
+    process = child(REGISTERS, str(file.path))
+    try:
+        assert process.stdout is not None
+        lines = [await asyncio.to_thread(process.stdout.readline) for _ in range(300)]
+    finally:
+        process.kill()
+        rest, _ = process.communicate()
+    lines += [line + "\n" for line in rest.split("\n")[:-1]]  # the last may have been cut
+    acknowledged = {int(line.split()[0]): line.split()[1] for line in lines}
+    assert len(acknowledged) >= 300
+    store = await file.open()
+    (account,) = await store.accounts()
+    found = await store.find(account.id, list(acknowledged.values()))
+    assert {shipment.id: shipment.number for shipment, _ in found} == acknowledged
+    assert {shipment.phase for shipment, _ in found} == {Phase.TRACKING}
+    ((count,),) = await file.rows("SELECT count(*) FROM shipment")
+    assert count >= len(acknowledged)
+    assert (await store.usage(account.id, NOW)).used == count
+    assert await file.ledger(account.id) == {"2026-05": count}
+    assert await file.rows("PRAGMA integrity_check") == [("ok",)]
+
+
+# --- raw replies ------------------------------------------------------------------------------------------
+
+
+async def test_a_raw_reply_is_kept_once_and_as_long_as_something_refers_to_it(file: SqlitePlace) -> None:
+    store = await file.open()
+    account = await account_in(store)
+    one, two = await tracked(store, account), await tracked(store, account)
+
+    async def replies() -> list[tuple[int]]:
+        return await file.rows("SELECT http_status FROM raw_reply ORDER BY http_status")
+
+    async def refresh(shipment_id: int, status: int, *, told: bool) -> None:
+        due = await store.claim_one(shipment_id, NOW + LEASE, "x")
+        assert due is not None
+        raw = Reply(status, {}, b"the same body")
+        await store.complete([refreshed(due.shipment, told=history() if told else None, raw=raw)])
+
+    await refresh(one.id, 200, told=True)
+    await refresh(two.id, 200, told=True)
+    await refresh(one.id, 503, told=False)
+    assert await replies() == [(200,), (503,)]
+    await store.prune(NOW)
+    assert await replies() == [(200,), (503,)]
+    await store.prune(NOW + SECOND)  # the log goes, and with it what could not be read
+    assert await replies() == [(200,)]
+    await refresh(one.id, 201, told=True)
+    await store.prune(NOW + HOUR)
+    assert await replies() == [(200,), (201,)]
+    await refresh(two.id, 201, told=True)
+    await store.prune(NOW + HOUR)
+    assert await replies() == [(201,)]
