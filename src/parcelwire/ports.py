@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
-from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
+from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.endpoint import Endpoint, NewEndpoint, Signal, Turn
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import Access, Conversation, Exchange, Query, Reply, Request, TokenExchange
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import History
-from parcelwire.domain.push import NewPush, PushJob, PushResult
+from parcelwire.domain.push import Chosen, FeedItem, NewPush, PushJob, PushRecord, PushResult
 from parcelwire.domain.report import Address
 from parcelwire.domain.shipment import Shipment, Wish
 
@@ -166,6 +167,10 @@ class Store(Protocol):
         """Call ``hint`` when something may have become due (a hint only; the due times are the truth)."""
         ...
 
+    def on_turn(self, tell: Callable[[Turn], None]) -> None:
+        """Call ``tell`` after each commit in which an endpoint came into another state."""
+        ...
+
     async def close(self) -> None: ...
 
     # accounts and quota
@@ -174,11 +179,37 @@ class Store(Protocol):
     async def account_of_key(self, login_key: str) -> Account | None: ...
     async def set_plan(self, account: int, plan: str, quota_total: int) -> None: ...
     async def endpoint(self, account: int) -> Endpoint | None:
-        """The account's webhook receiver."""
+        """The webhook receiver that ``set_endpoint`` made; an account has at most one of these."""
         ...
 
     async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
-        """Make it, or replace its URL and secret."""
+        """Make it (``by_setting``), or replace its URL and secret at once."""
+        ...
+
+    async def endpoints(self, account: int) -> list[Endpoint]:
+        """All webhook receivers of the account, in the order in which they were added."""
+        ...
+
+    async def add_endpoint(self, account: int, new: NewEndpoint) -> Endpoint:
+        """One more receiver. It hears of changes that are made from now on."""
+        ...
+
+    async def remove_endpoint(self, account: int, endpoint: int) -> bool:
+        """Remove a receiver with its pushes and their log; False when the account has none of this id.
+
+        The result of an attempt that is under way will be dropped.
+        """
+        ...
+
+    async def steer_endpoint(self, account: int, endpoint: int, signal: Signal, now: datetime) -> bool:
+        """Pause or resume (domain.endpoint.steered); False when the account has none of this id.
+
+        Resumed: everything that waits is due, oldest first, with no attempt used up.
+        """
+        ...
+
+    async def rotate_secret(self, account: int, endpoint: int, secret: str, both_until: datetime) -> bool:
+        """A new secret; the one before signs too until ``both_until``. False: no endpoint of this id."""
         ...
 
     async def set_sign_key(self, account: int, sign_key: str) -> None: ...
@@ -251,7 +282,10 @@ class Store(Protocol):
         ...
 
     async def prune(self, before: datetime) -> int:
-        """Forget log rows, finished pushes and unused raw replies of earlier times; answers how many."""
+        """Forget log rows, pushes done and unused raw replies of earlier times; answers how many.
+
+        A change is forgotten with the last push that refers to it, if it is older.
+        """
         ...
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
@@ -259,13 +293,83 @@ class Store(Protocol):
         ...
 
     # pushing
+    #
+    # A change that is saved with pushes becomes one row of the feed and, for every endpoint of the account
+    # that wants it (Wants.hears with the main status of the shipment), one push. Of the pending pushes of an
+    # endpoint and a shipment only the one with the lowest version is *at the head*: it has a send time, the
+    # others wait for it. An endpoint's state decides what of that is due:
+    #   healthy  heads whose time has come, oldest first, while fewer than ``width`` are under way;
+    #   failing  from ``probe_at`` on one head, whatever its time, while none is under way;
+    #   paused   nothing.
     async def pushes_due(self) -> datetime | None:
-        """When the next push is due."""
+        """Not later than when the next push is due; None: nothing waits. It may be too early, never late."""
         ...
 
-    async def claim_pushes(self, most: int, now: datetime, until: datetime, lease: str) -> list[PushJob]: ...
+    async def claim_pushes(self, most: int, now: datetime, until: datetime, lease: str) -> list[PushJob]:
+        """Due pushes of all endpoints, leased until ``until``; no endpoint can take the places of others.
+
+        The one of a failing endpoint is a probe. A lease that ends makes its push due again.
+        """
+        ...
+
     async def finish_pushes(self, results: Sequence[PushResult]) -> int:
-        """Save attempts; answers how many were dropped because their lease had gone."""
+        """Save attempts in their order; answers how many were dropped because their lease had gone.
+
+        Each goes into the log and to its endpoint's health (domain.endpoint.after). Sent: done. Failed: again
+        at ``again_at``, or dead without one; but when the endpoint is failing or paused by now the push waits
+        with its old place in the queue (its send time is that of its creation) and no attempt used up. An
+        endpoint that comes to fail, and one that is healthy again, has all its heads due like that. Whatever
+        is done lets the next version go. A failed UPDATED with SUPERSEDE_AFTER attempts and all older ones
+        are superseded by the newest pending UPDATED of the shipment when there is a newer one.
+        """
+        ...
+
+    async def replay_pushes(self, account: int, chosen: Chosen, now: datetime) -> int:
+        """Make pushes that are done pending again, with their ids and bytes; answers how many.
+
+        Those that are pending already are left alone. The order of versions of a shipment holds among all
+        that is pending.
+        """
+        ...
+
+    async def push_log(self, account: int, chosen: Chosen, most: int) -> list[PushRecord]:
+        """The newest pushes, newest first, each with its attempts."""
+        ...
+
+    # the pull feed
+    async def feed(self, account: int, after: int, most: int) -> list[FeedItem]:
+        """Changes with a cursor above ``after``, ascending: ``most``, or fewer when they are large.
+
+        Cursors grow in the order of commits within an account: who has seen one will never find a lower one
+        later. They are above 0 and never used again.
+        """
+        ...
+
+    async def feed_ends(self, account: int) -> tuple[int, int]:
+        """The newest cursor that was forgotten (``prune``), and the newest that there is; 0 without one."""
+        ...
+
+
+class Answered(Protocol):
+    """An endpoint took a message. ``body_start``: at most the first 2 KiB of what it said."""
+
+    @property
+    def http_status(self) -> int: ...
+    @property
+    def ms(self) -> int: ...
+    @property
+    def body_start(self) -> bytes: ...
+
+
+class Sender(Protocol):
+    """Sends webhook messages to URLs given by users (net/push.py)."""
+
+    def check(self, url: str) -> None:
+        """Raises UrlRefused, with the reason, for a URL that would never be called."""
+        ...
+
+    async def send(self, url: str, body: bytes, headers: dict[str, str], total_s: float) -> Answered:
+        """One attempt. PushError for anything but a 2xx answer."""
         ...
 
 

@@ -40,6 +40,7 @@ from tests.store.samples import (
 )
 
 from parcelwire.domain.account import NewAccount
+from parcelwire.domain.endpoint import WIDTH_MAX
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane, take
@@ -436,9 +437,10 @@ async def test_a_change_is_saved_while_a_refresh_is_only_under_way(store: Store)
     assert await store.change([stop(shipment)], NOW) == [True]
 
 
-async def test_a_change_is_refused_when_the_phase_is_another_by_now(store: Store) -> None:
+async def test_a_change_is_refused_when_the_phase_is_another_by_now(place: Place, store: Store) -> None:
     account = await account_in(store)
     await receiver(store, account)
+    await place.widen()
     one, two = await tracked(store, account), await tracked(store, account)
     await store.change([stop(one)], NOW)
     assert await store.change([stop(one, at=NOW + HOUR), stop(two)], NOW + HOUR) == [False, True]
@@ -777,7 +779,7 @@ async def test_pruning_forgets_finished_pushes(store: Store) -> None:
     shipment, _ = await change_of(store, shipment, update(1), update(2))
     (job,) = await jobs_due(store)
     await store.finish_pushes([sent(job)])
-    assert await store.prune(NOW + SECOND) == 2  # one attempt to refresh, one push
+    assert await store.prune(NOW + SECOND) == 3  # one attempt to refresh, one push, one change
     assert [job.version for job in await jobs_due(store)] == [2]
 
 
@@ -808,7 +810,7 @@ async def test_a_retry_uses_the_keys_and_the_url_of_its_time(store: Store) -> No
     await store.set_endpoint(account.id, URL + "/2", "whsec_new", stopped_by_request=True)
     (again,) = await jobs_due(store)
     assert again == replace(
-        job, url=URL + "/2", sign_key="new key", secrets=("whsec_new",), attempts=1, lease=again.lease
+        job, url=URL + "/2", sign_key="new key", secrets=("whsec_new",), attempts=1, tries=1, lease=again.lease
     )
 
 
@@ -848,9 +850,10 @@ async def test_pushes_of_a_shipment_go_one_after_the_other(store: Store) -> None
     assert await store.pushes_due() is None
 
 
-async def test_shipments_do_not_wait_for_one_another(store: Store) -> None:
+async def test_shipments_do_not_wait_for_one_another(place: Place, store: Store) -> None:
     account = await account_in(store)
     await receiver(store, account)
+    await place.widen()
     shipments = [await tracked(store, account) for _ in range(3)]
     for shipment in shipments:
         await change_of(store, shipment, update(1), update(2))
@@ -867,7 +870,7 @@ async def test_the_next_push_goes_when_one_is_given_up(store: Store) -> None:
     await change_of(store, await tracked(store, account), update(1), update(2))
     (job,) = await jobs_due(store)
     assert await store.finish_pushes([failed(job, NOW + MINUTE)]) == 0
-    assert await store.pushes_due() == NOW + MINUTE
+    assert await store.pushes_due() == NOW  # it has waited since then
     (after,) = await jobs_due(store, NOW + MINUTE)
     assert after.version == 2
 
@@ -881,12 +884,13 @@ async def test_a_failed_push_waits_until_its_time(store: Store) -> None:
     assert await store.pushes_due() == NOW + HOUR
     assert await jobs_due(store, NOW + HOUR - SECOND) == []
     (again,) = await jobs_due(store, NOW + HOUR)
-    assert again == replace(job, attempts=1, lease=again.lease)
+    assert again == replace(job, attempts=1, tries=1, lease=again.lease)
 
 
-async def test_pushes_are_claimed_longest_due_first(store: Store) -> None:
+async def test_pushes_are_claimed_longest_due_first(place: Place, store: Store) -> None:
     account = await account_in(store)
     await receiver(store, account)
+    await place.widen()
     shipments = [await tracked(store, account) for _ in range(4)]
     for shipment, minutes in zip(shipments, (2, 4, 1, 3), strict=True):
         await change_of(store, shipment, update(1), at=NOW - MINUTE * minutes)
@@ -896,15 +900,17 @@ async def test_pushes_are_claimed_longest_due_first(store: Store) -> None:
     assert {job.shipment for job in second} == {shipments[0].id, shipments[2].id}
 
 
-async def test_concurrent_pushers_never_share_a_push(store: Store) -> None:
+async def test_concurrent_pushers_never_share_a_push(place: Place, store: Store) -> None:
+    """Nor take more places of an endpoint together than it has."""
     account = await account_in(store)
     await receiver(store, account)
+    await place.widen()
     for shipment in await store.register(account.id, [wanted() for _ in range(30)], NOW):
         assert isinstance(shipment, Shipment)
         await change_of(store, shipment, update(1), update(2))
     batches = await asyncio.gather(*(jobs_due(store, most=4) for _ in range(12)))
     ids = [job.id for batch in batches for job in batch]
-    assert len(ids) == len(set(ids)) == 30
+    assert len(ids) == len(set(ids)) == WIDTH_MAX
 
 
 async def test_a_push_whose_lease_ended_goes_again_and_the_late_result_is_dropped(store: Store) -> None:
@@ -980,9 +986,10 @@ async def test_an_end_of_tracking_is_not_superseded_by_what_follows(store: Store
     await fail_times(store, job, SUPERSEDE_AFTER)  # 1 is contained in 3
     (job,) = await jobs_due(store)
     assert (job.event, job.version) == (PushEvent.STOPPED, 2)
-    await fail_times(store, job, SUPERSEDE_AFTER + 1)
-    (job,) = await jobs_due(store, NOW + HOUR)
-    assert job.version == 2
+    for hour in range(SUPERSEDE_AFTER + 1):  # by now the endpoint is failing, and each is a probe
+        await store.finish_pushes([failed(job, NOW + HOUR * hour, NOW + HOUR * hour)])
+        (job,) = await jobs_due(store, NOW + HOUR * (hour + 1))
+        assert job.version == 2
     await store.finish_pushes([sent(job)])
     (job,) = await jobs_due(store)
     assert job.version == 3

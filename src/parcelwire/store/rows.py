@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 
+from parcelwire.domain.endpoint import EndpointState, Health, Wants
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.merge import History
+from parcelwire.domain.push import PushEvent
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
-from parcelwire.domain.status import SubStatus
+from parcelwire.domain.status import Status, SubStatus
 from parcelwire.domain.timeline import Marks
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,6 +27,9 @@ MUTABLE = SHIPMENT[3:7] + SHIPMENT[8:27]  # what a change may write: all but ide
 LANE = (
     "name", "revision", "stamp", "day", "used", "fails", "refusals", "throttles", "blocked_until",
     "blocked_why",
+)  # fmt: skip
+HEALTH = (
+    "state", "since", "why", "fails", "first_failed", "several", "probes", "probe_at", "width", "taken",
 )  # fmt: skip
 
 _wish_encoder = msgspec.json.Encoder()
@@ -117,3 +122,33 @@ def lane_values(lane: Lane) -> tuple[Any, ...]:
         lane.used, lane.fails, lane.refusals, lane.throttles, micros_or_none(lane.blocked_until),
         lane.blocked_why,
     )  # fmt: skip
+
+
+def health_of(row: Sequence[Any]) -> Health:
+    """The health of an endpoint from the columns HEALTH."""
+    return Health(
+        EndpointState(row[0]), moment_or_none(row[1]), row[2], row[3], row[4], bool(row[5]), row[6],
+        moment_or_none(row[7]), row[8], row[9],
+    )  # fmt: skip
+
+
+def health_values(health: Health) -> tuple[Any, ...]:
+    """The values of the columns HEALTH."""
+    h = health
+    return (
+        h.state.value, micros_or_none(h.since), h.why, h.fails, h.first_failed, h.several, h.probes,
+        micros_or_none(h.probe_at), h.width, h.taken,
+    )  # fmt: skip
+
+
+def wants_of(events: str, statuses: str) -> Wants:
+    """What an endpoint wants to hear, from its two columns."""
+    return Wants(
+        tuple(PushEvent(name) for name in events.split(",") if name),
+        tuple(Status(name) for name in statuses.split(",") if name),
+    )
+
+
+def wants_values(wants: Wants) -> tuple[str, str]:
+    """The columns of what an endpoint wants to hear."""
+    return ",".join(wants.events), ",".join(wants.statuses)

@@ -70,28 +70,32 @@ def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def steps() -> list[str]:
-    """The migrations, oldest first; the schema version counts those that a file has seen."""
+def steps() -> list[tuple[int, str]]:
+    """The migrations, oldest first: the number in the file name is the schema version that it makes."""
     folder = resources.files("parcelwire.store").joinpath("migrations/sqlite")
-    found = sorted(
-        (item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name
+    return sorted(
+        (int(item.name.partition("_")[0]), item.read_text(encoding="utf-8"))
+        for item in folder.iterdir()
+        if item.name.endswith(".sql")
     )
-    return [item.read_text(encoding="utf-8") for item in found]
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring the schema up to date, one transaction a step; a copy of an older file is kept beside it."""
     known = steps()
+    newest = max(version for version, _ in known)
     have = connection.execute("PRAGMA user_version").fetchone()[0]
-    if have > len(known):
+    if have > newest:
         raise ConfigError(
-            f"{path} was written by a newer parcelwire (schema {have}, this one knows {len(known)}): "
+            f"{path} was written by a newer parcelwire (schema {have}, this one knows {newest}): "
             "use the newer program, or restore the copy that it made before it changed the file"
         )
-    if 0 < have < len(known):
+    if 0 < have < newest:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copyfile(path, path.with_name(f"{path.name}.schema-{have}"))
-    for version, script in enumerate(known[have:], have + 1):
+    for version, script in known:
+        if version <= have:
+            continue
         try:
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {version};\nCOMMIT;")
         except sqlite3.Error as error:
@@ -113,6 +117,7 @@ def release_leases(connection: sqlite3.Connection) -> None:
         WHERE lease IS NOT NULL"""
     )
     connection.execute(
-        "UPDATE push SET lease = NULL, send_at = 0 WHERE lease IS NOT NULL AND state = 'pending'"
-    )
+        "UPDATE endpoint SET due_at = 0 WHERE id IN (SELECT endpoint FROM push WHERE lease IS NOT NULL)"
+    )  # not later than its next push; the next claim sets it right
+    connection.execute("UPDATE push SET lease = NULL, send_at = created_at WHERE lease IS NOT NULL")
     connection.execute("COMMIT")

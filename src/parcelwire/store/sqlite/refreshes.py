@@ -28,7 +28,6 @@ SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM
 """
 _PRUNE = (
     "DELETE FROM refresh_log WHERE at < ?",
-    "DELETE FROM push WHERE created_at < ? AND state IN ('sent', 'superseded')",
     """DELETE FROM raw_reply WHERE at < ? AND hash NOT IN (
       SELECT raw FROM source_report WHERE raw IS NOT NULL UNION
       SELECT raw FROM refresh_log WHERE raw IS NOT NULL
@@ -90,7 +89,8 @@ def complete(c: sqlite3.Connection, instance: str, result: Refreshed) -> bool:
 
 def prune(c: sqlite3.Connection, before: datetime) -> int:
     """Forget what is older than ``before`` and not referred to; answers how many rows."""
-    return sum(c.execute(statement, (micros(before),)).rowcount for statement in _PRUNE)
+    forgotten = sum(c.execute(statement, (micros(before),)).rowcount for statement in _PRUNE)
+    return forgotten + pushes.prune(c, before)
 
 
 def _with_histories(c: sqlite3.Connection, shipments: Sequence[Shipment]) -> list[Due]:

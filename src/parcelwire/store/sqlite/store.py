@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
+from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.endpoint import Endpoint, NewEndpoint, Signal, Turn
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.merge import earlier
-from parcelwire.domain.push import PushJob, PushResult
+from parcelwire.domain.push import Chosen, FeedItem, PushJob, PushRecord, PushResult
 from parcelwire.domain.shipment import Shipment
 from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Wanted
 from parcelwire.store.rows import (
@@ -27,10 +28,10 @@ from parcelwire.store.rows import (
     moment,
     shipment_of,
 )
-from parcelwire.store.sqlite import file, pushes, quota, refreshes, registrations
+from parcelwire.store.sqlite import endpoints, feed, file, pushes, quota, refreshes, registrations
 from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
-from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, secret_place, sign_key_place
+from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, sign_key_place
 
 READERS = 2  # reading connections; a read is a few hundred microseconds
 
@@ -63,6 +64,7 @@ class SqliteStore:
     def __init__(self, path: Path, vault: Vault) -> None:
         self._vault = vault
         self._hints: list[Callable[[], None]] = []
+        self._turned: list[Callable[[Turn], None]] = []
         self._closed = False
         with ExitStack() as opened:
             self._lock = file.FileLock(path)
@@ -82,6 +84,9 @@ class SqliteStore:
 
     def on_work(self, hint: Callable[[], None]) -> None:
         self._hints.append(hint)
+
+    def on_turn(self, tell: Callable[[Turn], None]) -> None:
+        self._turned.append(tell)
 
     async def close(self) -> None:
         self._closed = True
@@ -153,34 +158,48 @@ class SqliteStore:
         )
 
     async def endpoint(self, account: int) -> Endpoint | None:
-        def work(c: _Connection) -> Endpoint | None:
-            row = c.execute(
-                "SELECT id, account, url, secret, stopped_by_request FROM endpoint WHERE account = ?",
-                (account,),
-            ).fetchone()
-            if row is None:
-                return None
-            secret = self._vault.open(row[3], secret_place(row[0]))
-            return Endpoint(row[0], row[1], row[2], secret, bool(row[4]))
+        found = await self._endpoints("account = ? AND by_setting", account)
+        return found[0] if found else None
 
-        return await self._read(work)
+    async def endpoints(self, account: int) -> list[Endpoint]:
+        return await self._endpoints("account = ?", account)
+
+    async def _endpoints(self, condition: str, account: int) -> list[Endpoint]:
+        rows = await self._read(
+            lambda c: c.execute(f"{endpoints.SELECT} WHERE {condition} ORDER BY id", (account,)).fetchall()
+        )
+        return [endpoints.endpoint_of(self._vault, row) for row in rows]
 
     async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
-        def work(c: _Connection) -> None:
-            row = c.execute("SELECT id FROM endpoint WHERE account = ?", (account,)).fetchone()
-            if row is None:
-                row = c.execute(
-                    """INSERT INTO endpoint (account, url, secret, stopped_by_request)
-                    VALUES (?, ?, x'', 1) RETURNING id""",
-                    (account, url),
-                ).fetchone()
-            sealed = self._vault.seal(secret, secret_place(row[0]))
-            c.execute(
-                "UPDATE endpoint SET url = ?, secret = ?, stopped_by_request = ? WHERE id = ?",
-                (url, sealed, stopped_by_request, row[0]),
-            )
+        new = NewEndpoint(url, secret, stopped_by_request=stopped_by_request)
+        await self._write(lambda c: endpoints.set_by_setting(c, self._vault, account, new))
 
-        await self._write(work)
+    async def add_endpoint(self, account: int, new: NewEndpoint) -> Endpoint:
+        return await self._write(lambda c: endpoints.add(c, self._vault, account, new))
+
+    async def remove_endpoint(self, account: int, endpoint: int) -> bool:
+        def work(c: _Connection) -> bool:
+            deleted = c.execute("DELETE FROM endpoint WHERE id = ? AND account = ?", (endpoint, account))
+            return bool(deleted.rowcount)
+
+        return await self._write(work)
+
+    async def steer_endpoint(self, account: int, endpoint: int, signal: Signal, now: datetime) -> bool:
+        there, turns = await self._write(
+            lambda c: endpoints.steer(c, account, endpoint, signal, now), hint=True
+        )
+        self._tell(turns)
+        return there
+
+    async def rotate_secret(self, account: int, endpoint: int, secret: str, both_until: datetime) -> bool:
+        return await self._write(
+            lambda c: endpoints.rotate(c, self._vault, account, endpoint, secret, both_until)
+        )
+
+    def _tell(self, turns: Sequence[Turn]) -> None:
+        for turn in turns:
+            for call in self._turned:
+                call(turn)
 
     async def set_sign_key(self, account: int, sign_key: str) -> None:
         sealed = self._sealed_key(account, sign_key)
@@ -308,9 +327,7 @@ class SqliteStore:
 
     async def pushes_due(self) -> datetime | None:
         def work(c: _Connection) -> datetime | None:
-            at = c.execute(
-                "SELECT min(send_at) FROM push WHERE state = 'pending' AND send_at IS NOT NULL"
-            ).fetchone()[0]
+            at = c.execute("SELECT min(due_at) FROM endpoint WHERE due_at IS NOT NULL").fetchone()[0]
             return None if at is None else moment(at)
 
         return await self._read(work)
@@ -319,7 +336,23 @@ class SqliteStore:
         return await self._write(lambda c: pushes.claim(c, self._vault, most, now, until, lease))
 
     async def finish_pushes(self, results: Sequence[PushResult]) -> int:
-        return await self._write(lambda c: sum(not pushes.finish(c, result) for result in results), hint=True)
+        dropped, turns = await self._write(lambda c: pushes.finish(c, results), hint=True)
+        self._tell(turns)
+        return dropped
+
+    async def replay_pushes(self, account: int, chosen: Chosen, now: datetime) -> int:
+        return await self._write(lambda c: pushes.replay(c, account, chosen, now), hint=True)
+
+    async def push_log(self, account: int, chosen: Chosen, most: int) -> list[PushRecord]:
+        return await self._read(lambda c: pushes.records(c, account, chosen, most))
+
+    # --- the pull feed ---
+
+    async def feed(self, account: int, after: int, most: int) -> list[FeedItem]:
+        return await self._read(lambda c: feed.items(c, account, after, most))
+
+    async def feed_ends(self, account: int) -> tuple[int, int]:
+        return await self._read(lambda c: feed.ends(c, account))
 
 
 def _account(row: Sequence[Any]) -> Account:
