@@ -54,6 +54,7 @@ class Taken:
 
     http_status: int = 200
     ms: int = 1
+    body_start: bytes = b"ok"
 
 
 @dataclass
@@ -62,6 +63,9 @@ class Sink:
 
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     failing: int = 0
+
+    def check(self, url: str) -> None:
+        """Every URL will do."""
 
     async def send(self, url: str, body: bytes, headers: dict[str, str], total_s: float) -> Taken:
         if self.failing:
@@ -91,12 +95,14 @@ class World:
         self.context = Context(
             store=store,
             fetcher=self._asker,
+            sender=self.sink,
             clock=clock,
             zone_of=zone_of,
             routes=Routes({"sandbox": carriers()["sandbox"]}),
             directory=shipped(),
             book="reference",
             new_id=lambda: f"id-{next(ids)}",
+            new_secret=lambda: SECRET,
             together=lambda jobs: asyncio.gather(*jobs),
             once=self._flights,
             paces={"sandbox": Pace(day=step, every=step)},
@@ -104,7 +110,7 @@ class World:
         telemetry = Telemetry()
         self.refresher = Refresher(self.context, telemetry)
         policy = PushPolicy(schedule=(5, 30, 120), timeout_s=10)
-        self.pusher = Pusher(self.context, self.sink, policy, lambda: 0.5, telemetry)
+        self.pusher = Pusher(self.context, policy, lambda: 0.5, telemetry)
 
     @classmethod
     async def open(cls, folder: Path, step: timedelta = STEP) -> "World":

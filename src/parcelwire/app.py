@@ -19,6 +19,7 @@ from parcelwire.api.server import Api
 from parcelwire.carriers import carriers
 from parcelwire.config import CARRIER, PREFIX, CarrierSettings, Settings, load
 from parcelwire.domain.account import Account
+from parcelwire.domain.endpoint import SECRETS_OVERLAP
 from parcelwire.domain.errors import ConfigError, UrlRefused
 from parcelwire.domain.schedule import Pace
 from parcelwire.flows.context import Context, Routes
@@ -33,7 +34,7 @@ from parcelwire.net.clock import SystemClock
 from parcelwire.net.egress import check_url
 from parcelwire.net.flights import Flights
 from parcelwire.net.push import PushSender
-from parcelwire.ports import Carrier, Clock, Store
+from parcelwire.ports import Carrier, Clock, Sender, Store
 from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
@@ -90,19 +91,23 @@ def asker_of(settings: Settings, clock: Clock) -> Asker:
     )
 
 
-def context_of(settings: Settings, store: Store, asker: Asker, flights: Flights, clock: Clock) -> Context:
+def context_of(
+    settings: Settings, store: Store, asker: Asker, sender: Sender, flights: Flights, clock: Clock
+) -> Context:
     """Ports and decisions for the use cases."""
     step = timedelta(seconds=settings.sandbox_step)
     every = timedelta(seconds=settings.refresh_seconds) if settings.refresh_seconds else None
     return Context(
         store=store,
         fetcher=asker,
+        sender=sender,
         clock=clock,
         zone_of=zone_of,
         routes=routes_of(settings),
         directory=shipped(),
         book=settings.code_book,
         new_id=lambda: secrets.token_hex(16),
+        new_secret=lambda: new_secret(secrets.token_bytes(32)),
         together=lambda jobs: asyncio.gather(*jobs),
         once=flights,
         pace=Pace(every=every),
@@ -171,7 +176,9 @@ class Service:
         self._asker = asker_of(settings, self._clock)
         self._flights = Flights()
         self._sender = PushSender(self._clock, settings.egress_allow)
-        self.context = context_of(settings, self._store, self._asker, self._flights, self._clock)
+        self.context = context_of(
+            settings, self._store, self._asker, self._sender, self._flights, self._clock
+        )
         try:
             await self._prepare_account()
             await self._reroute()
@@ -186,6 +193,7 @@ class Service:
         """Take no more work, finish what is under way, close the store."""
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
+                self._feed.close()
                 await self._runner.cleanup()
                 for task in self._tasks:
                     task.cancel()
@@ -214,14 +222,23 @@ class Service:
             self.first_start = FirstStart(None if settings.first_key else login_key, account)
         if settings.webhook_url:
             self._check_webhook(settings.webhook_url)
-            endpoint = await store.endpoint(account.id)
-            secret = settings.webhook_secret or (endpoint and endpoint.secret)
+            await self._set_endpoint(account, settings.webhook_url)
+
+    async def _set_endpoint(self, account: Account, url: str) -> None:
+        """The endpoint of the setting. Another secret than before is a rotation: both sign for a while."""
+        store, given = self._store, self.settings.webhook_secret
+        endpoint = await store.endpoint(account.id)
+        if endpoint is None:
+            secret = given or self.context.new_secret()
+            await store.set_endpoint(account.id, url, secret, stopped_by_request=True)
+            return
+        if endpoint.url != url:
             await store.set_endpoint(
-                account.id,
-                settings.webhook_url,
-                secret or new_secret(secrets.token_bytes(32)),
-                stopped_by_request=True,
+                account.id, url, endpoint.secret, stopped_by_request=endpoint.stopped_by_request
             )
+        if given and given != endpoint.secret:
+            both_until = self._clock.now() + SECRETS_OVERLAP
+            await store.rotate_secret(account.id, endpoint.id, given, both_until)
 
     def _check_webhook(self, url: str) -> None:
         try:
@@ -244,6 +261,8 @@ class Service:
         token = secrets.token_hex(32)
         owner = OwnerEntrance(self.context, token)
         api = Api(self.context, self.settings.rate_limit, owner.handle)
+        self._feed = api.feed
+        self._store.on_work(self._feed.wake)
         self._runner = web.ServerRunner(web.Server(api.handle, access_log=None))
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
@@ -266,10 +285,11 @@ class Service:
         telemetry = Telemetry(masked=not self.settings.log_numbers)
         policy = PushPolicy(self.settings.push_schedule, self.settings.push_timeout)
         refresher = Refresher(self.context, telemetry)
-        pusher = Pusher(self.context, self._sender, policy, random.random, telemetry)
+        pusher = Pusher(self.context, policy, random.random, telemetry)
         janitor = Janitor(self.context, telemetry)
         self._store.on_work(refresher.wake)
         self._store.on_work(pusher.wake)
+        self._store.on_turn(telemetry.endpoint_turned)
         self._tasks = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor)]
 
 

@@ -12,7 +12,7 @@ from parcelwire.domain.exchange import Access, Conversation, Exchange, Query, Re
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import History
-from parcelwire.domain.push import Chosen, FeedItem, NewPush, PushJob, PushRecord, PushResult
+from parcelwire.domain.push import Chosen, FeedItem, NewPush, PushJob, PushRecord, PushResult, PushState
 from parcelwire.domain.report import Address
 from parcelwire.domain.shipment import Shipment, Wish
 
@@ -213,6 +213,10 @@ class Store(Protocol):
         ...
 
     async def set_sign_key(self, account: int, sign_key: str) -> None: ...
+    async def sign_key(self, account: int) -> str:
+        """The key of the ``sign`` header."""
+        ...
+
     async def usage(self, account: int, now: datetime) -> Usage: ...
     async def charge(self, account: int, charges: Sequence[Charge], now: datetime) -> list[bool]:
         """Charge in the order given; False where the quota does not suffice."""
@@ -330,6 +334,10 @@ class Store(Protocol):
         Those that are pending already are left alone. The order of versions of a shipment holds among all
         that is pending.
         """
+        ...
+
+    async def push_counts(self, account: int) -> dict[int, dict[PushState, int]]:
+        """By endpoint: how many pushes are pending, how many dead."""
         ...
 
     async def push_log(self, account: int, chosen: Chosen, most: int) -> list[PushRecord]:

@@ -810,7 +810,13 @@ async def test_a_retry_uses_the_keys_and_the_url_of_its_time(store: Store) -> No
     await store.set_endpoint(account.id, URL + "/2", "whsec_new", stopped_by_request=True)
     (again,) = await jobs_due(store)
     assert again == replace(
-        job, url=URL + "/2", sign_key="new key", secrets=("whsec_new",), attempts=1, tries=1, lease=again.lease
+        job,
+        url=URL + "/2",
+        sign_key="new key",
+        secrets=("whsec_new",),
+        attempts=1,
+        tries=1,
+        lease=again.lease,
     )
 
 

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from parcelwire import __version__
+from parcelwire.api.feed import Feed
 from parcelwire.api.keys import Keys
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import CallerError, StoreUnavailable
@@ -45,16 +46,18 @@ ENDPOINTS: dict[str, Endpoint] = {
 
 
 class Api:
-    """One handler for all requests. ``owner`` answers what is below /owner/ (api/owner.py)."""
+    """One handler for all requests. ``owner`` answers what is below /owner/ (api/owner.py), ``feed`` what is
+    below /api/."""
 
     def __init__(self, context: Context, rate: float, owner: Owner) -> None:
         self._context = context
         self._keys = Keys(context, rate)
+        self.feed = Feed(context, self._keys)
         self._rate = rate
         self._owner = owner
         self._log = structlog.get_logger("parcelwire")
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         try:
             return await self._answer(request)
@@ -69,7 +72,7 @@ class Api:
             self._log.exception("request_failed", path=request.path, error=type(error).__name__)
             return _failed(CallerError("internal"))
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
         if path == "/healthz":
             return web.json_response({"status": "ok", "version": __version__})
@@ -78,6 +81,8 @@ class Api:
             return web.json_response({"status": "ready"})
         if path.startswith("/owner/"):
             return await self._owner(request)
+        if path.startswith("/api/"):
+            return await self.feed.handle(request)
         endpoint = self._endpoint(request.method, path)
         if endpoint is None:
             raise CallerError("not_found")

@@ -10,6 +10,7 @@ from parcelwire.cli.demo import demo
 from parcelwire.cli.detect import detect_command
 from parcelwire.cli.serve import serve
 from parcelwire.cli.track import track
+from parcelwire.cli.webhooks import webhooks_app
 
 app = typer.Typer(
     name="parcelwire",
@@ -42,6 +43,7 @@ app.command("detect")(detect_command)
 app.command()(owner.explain)
 app.add_typer(owner.accounts_app, name="accounts")
 app.add_typer(owner.sandbox_app, name="sandbox")
+app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(config_app, name="config")
 
 

@@ -61,18 +61,21 @@ async def _through_service(
 async def _here(settings: Any, verb: str, values: dict[str, str]) -> dict[str, Any]:
     """On the file; a process that holds it is named in the error."""
     from parcelwire.app import asker_of, context_of, open_store
-    from parcelwire.flows.manage import VERBS, OwnerError
+    from parcelwire.flows.manage import OwnerError
+    from parcelwire.flows.verbs import VERBS
     from parcelwire.net.clock import SystemClock
     from parcelwire.net.flights import Flights
+    from parcelwire.net.push import PushSender
 
     store, clock = await open_store(settings), SystemClock()
-    asker = asker_of(settings, clock)
+    asker, sender = asker_of(settings, clock), PushSender(clock, settings.egress_allow)
     try:
-        return await VERBS[verb](context_of(settings, store, asker, Flights(), clock), values)
+        return await VERBS[verb](context_of(settings, store, asker, sender, Flights(), clock), values)
     except OwnerError as error:
         fail(str(error))
     finally:
         await asker.close()
+        await sender.close()
         await store.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from parcelwire.domain.schedule import NORMAL_PACE, Pace
 from parcelwire.domain.shipment import Shipment
-from parcelwire.ports import Carrier, Clock, Fetcher, Store, Zones
+from parcelwire.ports import Carrier, Clock, Fetcher, Sender, Store, Zones
 from parcelwire.wire.directory import Directory, Entry
 
 T = TypeVar("T")
@@ -44,12 +44,14 @@ class Context:
 
     store: Store
     fetcher: Fetcher
+    sender: Sender
     clock: Clock
     zone_of: Zones
     routes: Routes
     directory: Directory
     book: str  # reference or official: the codes that we answer when nobody gave one
     new_id: Callable[[], str]  # random, for leases and references
+    new_secret: Callable[[], str]  # random, for endpoints (whsec_...)
     together: Callable[[Sequence[Coroutine[Any, Any, None]]], Awaitable[object]]
     once: Once
     pace: Pace = NORMAL_PACE

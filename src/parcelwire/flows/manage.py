@@ -49,7 +49,7 @@ async def plan(context: Context, values: Mapping[str, str]) -> Answer:
     size = plan_size(values["plan"])
     if size is None:
         raise OwnerError("a plan is free, unlimited or a number of quota units a month")
-    account = await _account(context, values.get("account"))
+    account = await account_named(context, values.get("account"))
     await context.store.set_plan(account.id, values["plan"], size)
     return {"name": account.name, "plan": values["plan"], "quota_total": size}
 
@@ -84,7 +84,8 @@ async def advance(context: Context, values: Mapping[str, str]) -> Answer:
 VERBS: dict[str, Verb] = {"accounts": accounts, "plan": plan, "explain": explain, "advance": advance}
 
 
-async def _account(context: Context, name: str | None) -> Account:
+async def account_named(context: Context, name: str | None) -> Account:
+    """The account of this name; the first one without a name."""
     known = await context.store.accounts()
     account = next((item for item in known if name in (None, item.name)), None)
     if account is None:
@@ -112,14 +113,15 @@ def _explained(account: Account, shipment: Shipment) -> Answer:
         "lane": shipment.lane,
         "trouble": shipment.trouble,
         "version": shipment.version,
-        "next_refresh": _text(shipment.refresh_at),
+        "next_refresh": time_text(shipment.refresh_at),
         "stop_reason": shipment.stop_reason.value if shipment.stop_reason else None,
     }
 
 
 def _attempt(attempt: Attempt) -> Answer:
-    return {"at": _text(attempt.at), "outcome": attempt.outcome, "ms": attempt.ms, "why": attempt.text}
+    return {"at": time_text(attempt.at), "outcome": attempt.outcome, "ms": attempt.ms, "why": attempt.text}
 
 
-def _text(at: datetime | None) -> str | None:
+def time_text(at: datetime | None) -> str | None:
+    """As shown to the owner: ISO, UTC, whole seconds."""
     return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else None

@@ -59,6 +59,10 @@ class PushSender:
         for session in self._sessions.values():
             await session.close()
 
+    def check(self, url: str) -> None:
+        """UrlRefused, with the reason, for a URL that would never be called."""
+        check_url(url, self._allow)
+
     async def send(
         self, url: str, body: bytes, headers: Mapping[str, str], total_s: float = TOTAL_S
     ) -> PushReply:

@@ -288,6 +288,18 @@ def replay(c: sqlite3.Connection, account: int, chosen: Chosen, now: datetime) -
     return len(again)
 
 
+def counts(c: sqlite3.Connection, account: int) -> dict[int, dict[PushState, int]]:
+    """Pending and dead pushes by endpoint."""
+    found: dict[int, dict[PushState, int]] = {}
+    for endpoint, state, count in c.execute(
+        """SELECT endpoint, state, count(*) FROM push WHERE state IN ('pending', 'dead')
+        AND endpoint IN (SELECT id FROM endpoint WHERE account = ?) GROUP BY endpoint, state""",
+        (account,),
+    ):
+        found.setdefault(endpoint, {})[PushState(state)] = count
+    return found
+
+
 def records(c: sqlite3.Connection, account: int, chosen: Chosen, most: int) -> list[PushRecord]:
     """The newest pushes and their attempts."""
     where, values = _where(account, chosen)

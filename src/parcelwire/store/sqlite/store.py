@@ -14,7 +14,7 @@ from parcelwire.domain.endpoint import Endpoint, NewEndpoint, Signal, Turn
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.merge import earlier
-from parcelwire.domain.push import Chosen, FeedItem, PushJob, PushRecord, PushResult
+from parcelwire.domain.push import Chosen, FeedItem, PushJob, PushRecord, PushResult, PushState
 from parcelwire.domain.shipment import Shipment
 from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Wanted
 from parcelwire.store.rows import (
@@ -207,6 +207,12 @@ class SqliteStore:
             lambda c: c.execute("UPDATE account SET sign_key = ? WHERE id = ?", (sealed, account)).rowcount
         )
 
+    async def sign_key(self, account: int) -> str:
+        (sealed,) = await self._read(
+            lambda c: c.execute("SELECT sign_key FROM account WHERE id = ?", (account,)).fetchone()
+        )
+        return self._vault.open(sealed, sign_key_place(account))
+
     def _sealed_key(self, account: int, sign_key: str) -> bytes:
         return self._vault.seal(sign_key, sign_key_place(account))
 
@@ -342,6 +348,9 @@ class SqliteStore:
 
     async def replay_pushes(self, account: int, chosen: Chosen, now: datetime) -> int:
         return await self._write(lambda c: pushes.replay(c, account, chosen, now), hint=True)
+
+    async def push_counts(self, account: int) -> dict[int, dict[PushState, int]]:
+        return await self._read(lambda c: pushes.counts(c, account))
 
     async def push_log(self, account: int, chosen: Chosen, most: int) -> list[PushRecord]:
         return await self._read(lambda c: pushes.records(c, account, chosen, most))

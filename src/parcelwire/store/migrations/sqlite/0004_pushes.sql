@@ -94,5 +94,6 @@ DROP TABLE attempt_before;
 
 CREATE INDEX push_due ON push (endpoint, send_at) WHERE state = 'pending' AND send_at IS NOT NULL;
 CREATE INDEX push_leased ON push (endpoint, send_at) WHERE lease IS NOT NULL;
+CREATE INDEX push_open ON push (endpoint, state) WHERE state IN ('pending', 'dead');
 CREATE INDEX push_change ON push (change);
 CREATE INDEX push_done ON push (done_at) WHERE done_at IS NOT NULL;
