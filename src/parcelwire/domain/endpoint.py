@@ -20,7 +20,11 @@ from parcelwire.domain.status import Status
 BREAKS_AFTER = 5  # failures in a row, over at least two events
 # Seconds from one probe to the next; the last repeats. Half a minute less than the promised 15, so that
 # everything that waited is told within 15 minutes after the endpoint is back.
-PROBES_S: tuple[float, ...] = (5, 15, 60, 300, 870)
+# The quick ones are only for failures that all came within BURST: a busy endpoint that refuses every third
+# push has five in a row every few seconds, and must not stand still for 5 s each time.
+QUICK_S: tuple[float, ...] = (0.25, 1)
+PROBES_S: tuple[float, ...] = (*QUICK_S, 5, 15, 60, 300, 870)
+BURST = timedelta(seconds=5)
 PAUSED_AFTER = timedelta(days=5)  # of failing
 WIDTH_MAX = 20  # pushes under way to one endpoint
 SECRETS_OVERLAP = timedelta(hours=24)  # after a rotation both secrets sign
@@ -78,8 +82,9 @@ class Health:
     why: str | None = None  # of failing and paused
     fails: int = 0  # in a row
     first_failed: str | None = None  # the push that failed first of these
+    first_failed_at: datetime | None = None
     several: bool = False  # whether these failures were of more than one event
-    probes: int = 0  # that failed since it is failing
+    probes: int = 0  # place in PROBES_S, which goes on counting
     probe_at: datetime | None = None  # failing: no probe before
     width: int = 1  # pushes that may be under way
     taken: int = 0  # successes of this round; ``width`` of them make it one wider
@@ -166,7 +171,7 @@ def after(health: Health, outcome: Outcome, now: datetime) -> Health:
     if state is not health.state:
         return _entered(health, state, outcome, now)
     if state is EndpointState.HEALTHY:
-        return _better(health) if signal is Signal.TAKEN else _worse(health, outcome)
+        return _better(health) if signal is Signal.TAKEN else _worse(health, outcome, now)
     if state is EndpointState.FAILING and outcome.probe:
         wait = PROBES_S[min(health.probes + 1, len(PROBES_S) - 1)]
         return replace(
@@ -195,7 +200,7 @@ def _read(health: Health, outcome: Outcome, now: datetime) -> Signal:
     if outcome.signal is not Signal.FAILED:
         return outcome.signal
     if health.state is EndpointState.HEALTHY:
-        worse = _worse(health, outcome)
+        worse = _worse(health, outcome, now)
         return Signal.BROKE if worse.fails >= BREAKS_AFTER and worse.several else Signal.FAILED
     if health.state is EndpointState.FAILING and health.since and now - health.since >= PAUSED_AFTER:
         return Signal.LASTED
@@ -205,7 +210,10 @@ def _read(health: Health, outcome: Outcome, now: datetime) -> Signal:
 def _entered(health: Health, state: EndpointState, outcome: Outcome, now: datetime) -> Health:
     if state is EndpointState.FAILING:
         why = f"{health.fails + 1} failures in a row, the last: {outcome.detail}"
-        return Health(state, now, why, fails=health.fails + 1, probe_at=_probe_at(outcome, now, PROBES_S[0]))
+        burst = health.first_failed_at is not None and now - health.first_failed_at < BURST
+        probes = 0 if burst else len(QUICK_S)
+        probe_at = _probe_at(outcome, now, PROBES_S[probes])
+        return Health(state, now, why, fails=health.fails + 1, probes=probes, probe_at=probe_at)
     if state is EndpointState.PAUSED:
         why = "the endpoint answered 410 Gone"
         if outcome.signal is not Signal.GONE:
@@ -220,15 +228,18 @@ def _better(health: Health) -> Health:
     taken, width = health.taken + 1, health.width
     if taken >= width and width < WIDTH_MAX:
         taken, width = 0, width + 1
-    return replace(health, fails=0, first_failed=None, several=False, width=width, taken=taken)
+    return replace(
+        health, fails=0, first_failed=None, first_failed_at=None, several=False, width=width, taken=taken
+    )
 
 
-def _worse(health: Health, outcome: Outcome) -> Health:
+def _worse(health: Health, outcome: Outcome, now: datetime) -> Health:
     first = health.first_failed or outcome.push
     return replace(
         health,
         fails=health.fails + 1,
         first_failed=first,
+        first_failed_at=health.first_failed_at or now,
         several=health.several or outcome.push != first,
         width=max(1, health.width // 2),
         taken=0,

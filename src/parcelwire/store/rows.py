@@ -29,7 +29,8 @@ LANE = (
     "blocked_why",
 )  # fmt: skip
 HEALTH = (
-    "state", "since", "why", "fails", "first_failed", "several", "probes", "probe_at", "width", "taken",
+    "state", "since", "why", "fails", "first_failed", "first_failed_at", "several", "probes", "probe_at",
+    "width", "taken",
 )  # fmt: skip
 
 _wish_encoder = msgspec.json.Encoder()
@@ -126,18 +127,19 @@ def lane_values(lane: Lane) -> tuple[Any, ...]:
 
 def health_of(row: Sequence[Any]) -> Health:
     """The health of an endpoint from the columns HEALTH."""
+    at = moment_or_none
     return Health(
-        EndpointState(row[0]), moment_or_none(row[1]), row[2], row[3], row[4], bool(row[5]), row[6],
-        moment_or_none(row[7]), row[8], row[9],
+        EndpointState(row[0]), at(row[1]), row[2], row[3], row[4], at(row[5]), bool(row[6]), row[7],
+        at(row[8]), row[9], row[10],
     )  # fmt: skip
 
 
 def health_values(health: Health) -> tuple[Any, ...]:
     """The values of the columns HEALTH."""
-    h = health
+    h, at = health, micros_or_none
     return (
-        h.state.value, micros_or_none(h.since), h.why, h.fails, h.first_failed, h.several, h.probes,
-        micros_or_none(h.probe_at), h.width, h.taken,
+        h.state.value, at(h.since), h.why, h.fails, h.first_failed, at(h.first_failed_at), h.several,
+        h.probes, at(h.probe_at), h.width, h.taken,
     )  # fmt: skip
 
 

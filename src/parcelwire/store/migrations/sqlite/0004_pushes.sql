@@ -36,6 +36,7 @@ CREATE TABLE endpoint (
   why TEXT,
   fails INTEGER NOT NULL DEFAULT 0,
   first_failed TEXT,
+  first_failed_at INTEGER,
   several INTEGER NOT NULL DEFAULT 0,
   probes INTEGER NOT NULL DEFAULT 0,
   probe_at INTEGER,
