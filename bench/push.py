@@ -167,8 +167,10 @@ class Service:
         """Push until nothing waits."""
         began, cpu = time.perf_counter(), time.process_time()
         running = asyncio.create_task(self.pusher.run())
-        while await self.store.pushes_due() is not None:
+        for _ in range(100_000):
             await asyncio.sleep(0.02)
+            if await self.store.pushes_due() is None:
+                break
         spent = _spent(cpu, began, count)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

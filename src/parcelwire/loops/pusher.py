@@ -15,9 +15,11 @@ from parcelwire.loops.telemetry import Telemetry
 from parcelwire.loops.wait import wait
 
 IDLE_S = 1.0  # look again at the latest after this
+BUSY_S = 0.25  # the same while attempts are under way
 # Attempts under way. One endpoint has at most 20 of these places, one at which nothing was taken yet or that
 # failed lately has one: a few hundred endpoints may hang at the same time before others have to wait.
 PUSHES_MAX = 512
+GATHER_S = 0.003  # while attempts are under way: those that end together share a commit
 LEASE_SPARE_S = 30.0  # a lease outlives the longest attempt by this
 ERROR_PAUSE_S = 5.0
 LONGEST_S = 30.0  # an attempt, for whatever endpoint
@@ -49,6 +51,8 @@ class Pusher:
             while True:
                 turn = asyncio.ensure_future(self._round())
                 await wait(self._context.clock, self._hint, await asyncio.shield(turn))
+                if self._sending:
+                    await self._context.clock.sleep(GATHER_S)
         finally:
             await asyncio.gather(*(turn,) if turn else (), return_exceptions=True)
             await asyncio.gather(*self._sending, return_exceptions=True)
@@ -66,24 +70,21 @@ class Pusher:
     async def _round(self) -> float:
         """Save what has ended and start what is due; answers seconds to wait."""
         try:
+            # In this order in one commit: what is saved makes room, and lets next versions go.
             saved, jobs = await asyncio.gather(self._save(), self._claim(), return_exceptions=True)
             if isinstance(jobs, BaseException):
                 raise jobs
             for job in jobs:
-                task = asyncio.create_task(self._send(job))
-                self._sending.add(task)
-                task.add_done_callback(self._sending.discard)
+                self._sending.add(asyncio.create_task(self._send(job)))
             if saved is not None:
                 raise saved
-            if jobs:
-                return 0.0
+            if self._sending:
+                return BUSY_S  # mostly an end of an attempt comes before
             due_at = await self._context.store.pushes_due()
         except Exception as error:  # noqa: BLE001  the loop survives; claimed pushes are due again after their lease
             self._telemetry.turn_failed("push", error)
             return ERROR_PAUSE_S
-        if due_at is None or len(self._sending) >= PUSHES_MAX:
-            return IDLE_S
-        return min(IDLE_S, (due_at - self._context.clock.now()).total_seconds())
+        return IDLE_S if due_at is None else min(IDLE_S, (due_at - self._context.clock.now()).total_seconds())
 
     async def _claim(self) -> list[PushJob]:
         free = PUSHES_MAX - len(self._sending)
@@ -105,10 +106,14 @@ class Pusher:
             self._telemetry.pushes_dropped(dropped)
 
     async def _send(self, job: PushJob) -> None:
+        """One attempt, from the beginning of its task to its place among the results."""
         try:
             result = await send(self._context, self._policy, job, self._chance())
         except Exception as error:  # noqa: BLE001  this push is due again after its lease
             self._telemetry.turn_failed(f"push {job.id}", error)
-            return
-        self._ended.append(result)
-        self._hint.set()
+        else:
+            self._ended.append(result)
+        task = asyncio.current_task()
+        if task in self._sending:  # not in tick, which waits for all
+            self._sending.remove(task)
+            self._hint.set()

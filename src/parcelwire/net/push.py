@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache, partial
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -17,10 +18,9 @@ from parcelwire.net.egress import AddressRefused, Guard, GuardedResolver, Networ
 from parcelwire.ports import Clock
 
 TOTAL_S = 10.0
-PUSH_LIMITS = ReplyLimits(
-    connect_s=3, silence_s=TOTAL_S * 3, total_s=TOTAL_S
-)  # an endpoint may have up to 30 s
+PUSH_LIMITS = ReplyLimits(connect_s=3, silence_s=None, total_s=TOTAL_S)
 KEEP_ALIVE_S = 4.0  # below the 5 s after which Node.js closes: a message must not meet a closing connection
+URLS_KNOWN = 1024
 BODY_READ_MAX = 64 * 1024  # read so that the connection can be used again
 BODY_KEPT = 2 * 1024
 RETRY_AFTER_S = (1.0, 86_400.0)
@@ -54,6 +54,8 @@ class PushSender:
         self._resolver = resolver
         self._tls = tls
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        # Only the text is judged here, for networks that stay the same; addresses are at every connect.
+        self._target = lru_cache(URLS_KNOWN)(partial(check_url, allow=self._allow))
 
     async def close(self) -> None:
         for session in self._sessions.values():
@@ -61,7 +63,7 @@ class PushSender:
 
     def check(self, url: str) -> None:
         """UrlRefused, with the reason, for a URL that would never be called."""
-        check_url(url, self._allow)
+        self._target(url)
 
     async def send(
         self, url: str, body: bytes, headers: Mapping[str, str], total_s: float = TOTAL_S
@@ -69,7 +71,7 @@ class PushSender:
         """One attempt. It succeeds with the head of a 2xx answer; raises PushError for everything else."""
         began = self._clock.monotonic()
         try:
-            target = check_url(url, self._allow)
+            target = self._target(url)
         except UrlRefused as refused:
             raise PushError(f"URL refused: {refused}") from refused
         status, retry_after, start = await self._post(target, body, headers, total_s)

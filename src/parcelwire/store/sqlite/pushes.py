@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from parcelwire.domain.endpoint import (
     Endpoint,
@@ -41,19 +41,22 @@ UPDATE endpoint SET due_at = max(?1, coalesce(probe_at, 0))
 WHERE id = ?2 AND state <> 'paused' AND (due_at IS NULL OR due_at > max(?1, coalesce(probe_at, 0)))
 """
 _TAKE = """
-UPDATE push SET lease = ?, send_at = ? WHERE id IN (
-  SELECT id FROM push WHERE endpoint = ? AND state = 'pending' AND send_at IS NOT NULL AND send_at <= ?
+UPDATE push SET lease = ?, send_at = ? WHERE seq IN (
+  SELECT seq FROM push WHERE endpoint = ? AND state = 'pending' AND send_at IS NOT NULL AND send_at <= ?
   ORDER BY send_at {direction} LIMIT ?
 ) RETURNING id, shipment, version, change, event, attempts, tries
 """
 _OLDEST, _NEWEST = _TAKE.format(direction="ASC"), _TAKE.format(direction="DESC")
 _FINISH = """
 UPDATE push SET state = ?, send_at = coalesce(?, iif(?, created_at, NULL)), lease = NULL, attempts = ?,
-  tries = ?, done_at = ? WHERE id = ? AND lease = ?
+  tries = ?, done_at = ? WHERE seq = ?
+"""
+_LOG_ATTEMPT = """
+INSERT INTO push_attempt (push, n, at, http_status, ms, detail, body_start) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _ACTIVATE_NEXT = """
-UPDATE push SET send_at = created_at WHERE id = (
-  SELECT id FROM push WHERE endpoint = ? AND shipment = ? AND state = 'pending' ORDER BY version LIMIT 1
+UPDATE push SET send_at = created_at WHERE seq = (
+  SELECT seq FROM push WHERE endpoint = ? AND shipment = ? AND state = 'pending' ORDER BY version LIMIT 1
 ) AND send_at IS NULL
 """
 _LOG = """
@@ -182,39 +185,34 @@ def _jobs(
 
 def finish(c: sqlite3.Connection, results: Sequence[PushResult]) -> tuple[int, list[Turn]]:
     """Keep attempts; answers how many were dropped, and which endpoints came into another state."""
+    if not results:
+        return 0, []
+    held = {
+        (identity, lease): seq
+        for identity, lease, seq in c.execute(
+            """SELECT id, lease, seq FROM push WHERE id IN (SELECT value FROM json_each(?))
+            AND lease IS NOT NULL""",
+            (json.dumps([result.job.id for result in results]),),
+        )
+    }
     known = endpoints.healths(c, {result.job.endpoint for result in results})
     healths = {endpoint: health for endpoint, (_, health) in known.items()}
-    dropped = 0
-    log = []
+    kept: list[tuple[int, PushResult, Settled]] = []
     for result in results:
         job = result.job
-        health = healths.get(job.endpoint)
-        held = health and c.execute("SELECT 1 FROM push WHERE id = ? AND lease = ?", (job.id, job.lease))
-        if not health or not held or not held.fetchone():
-            dropped += 1
-            continue
-        healths[job.endpoint] = after(health, _outcome(result), result.ended_at)
-        _finish(c, result, healths[job.endpoint])
-        log.append(
-            (
-                job.id, job.attempts + 1, micros(result.at), result.http_status, result.ms, result.detail,
-                result.body_start,
-            )
-        )  # fmt: skip
-    c.executemany(
-        """INSERT INTO push_attempt (push, n, at, http_status, ms, detail, body_start)
-        VALUES (?, ?, ?, ?, ?, ?, ?)""",
-        log,
-    )
+        seq = held.pop((job.id, job.lease), None)
+        if seq is not None:
+            healths[job.endpoint] = after(healths[job.endpoint], _outcome(result), result.ended_at)
+            kept.append((seq, result, _settled(result, healths[job.endpoint])))
+    _write(c, kept)
     turns = []
     for endpoint, (account, before) in known.items():
         if healths[endpoint] is not before:
             turn = Turn(endpoint, account, before.state, healths[endpoint])
             endpoints.save(c, turn)
             turns.append(turn)
-    if results:
-        endpoints.plan(c, known, max(result.ended_at for result in results))
-    return dropped, [turn for turn in turns if turn.health.state is not turn.before]
+    endpoints.plan(c, known, max(result.ended_at for result in results))
+    return len(results) - len(kept), [turn for turn in turns if turn.health.state is not turn.before]
 
 
 def _outcome(result: PushResult) -> Outcome:
@@ -222,27 +220,53 @@ def _outcome(result: PushResult) -> Outcome:
     return Outcome(signal, result.job.id, result.detail, result.job.probe, result.not_before)
 
 
-def _finish(c: sqlite3.Connection, result: PushResult, health: Health) -> None:
-    """One attempt that still holds its lease."""
-    job = result.job
-    waits = not result.sent and health.state is not EndpointState.HEALTHY
-    if waits:
-        state, again_at, tries = PushState.PENDING, None, job.tries
-    else:
-        again_at, tries = result.again_at, job.tries + 1
-        state = PushState.SENT if result.sent else PushState.PENDING if again_at else PushState.DEAD
-    done = state is not PushState.PENDING
-    c.execute(
-        _FINISH,
-        (
-            state.value, micros_or_none(again_at), waits, job.attempts + 1, tries,
-            micros(result.ended_at) if done else None, job.id, job.lease,
-        ),
-    )  # fmt: skip
-    if not done and job.event is PushEvent.UPDATED and job.attempts + 1 >= SUPERSEDE_AFTER:
-        done = _supersede(c, job, result.ended_at)
-    if done:
-        c.execute(_ACTIVATE_NEXT, (job.endpoint, job.shipment))
+class Settled(NamedTuple):
+    """What becomes of a push after an attempt. ``queued``: in the queue as it came into it."""
+
+    state: PushState
+    again_at: datetime | None
+    queued: bool
+    tries: int
+
+
+def _settled(result: PushResult, health: Health) -> Settled:
+    tries = result.job.tries
+    if result.sent:
+        return Settled(PushState.SENT, None, queued=False, tries=tries + 1)
+    if health.state is not EndpointState.HEALTHY:
+        return Settled(PushState.PENDING, None, queued=True, tries=tries)
+    state = PushState.PENDING if result.again_at else PushState.DEAD
+    return Settled(state, result.again_at, queued=False, tries=tries + 1)
+
+
+def _write(c: sqlite3.Connection, kept: Sequence[tuple[int, PushResult, Settled]]) -> None:
+    """Pushes, their log, and the next versions that may go now."""
+    rows, log, done = [], [], []
+    for seq, result, settled in kept:
+        job, attempt = result.job, result.job.attempts + 1
+        ended = settled.state is not PushState.PENDING
+        rows.append(
+            (
+                settled.state.value, micros_or_none(settled.again_at), settled.queued, attempt, settled.tries,
+                micros(result.ended_at) if ended else None, seq,
+            )
+        )  # fmt: skip
+        log.append(
+            (
+                seq, attempt, micros(result.at), result.http_status, result.ms, result.detail,
+                result.body_start,
+            )
+        )  # fmt: skip
+        if ended:
+            done.append((job.endpoint, job.shipment))
+    c.executemany(_FINISH, rows)
+    c.executemany(_LOG_ATTEMPT, log)
+    for _, result, settled in kept:
+        job = result.job
+        old = settled.state is PushState.PENDING and job.attempts + 1 >= SUPERSEDE_AFTER
+        if old and job.event is PushEvent.UPDATED and _supersede(c, job, result.ended_at):
+            done.append((job.endpoint, job.shipment))
+    c.executemany(_ACTIVATE_NEXT, done)
 
 
 def _supersede(c: sqlite3.Connection, job: PushJob, now: datetime) -> bool:
@@ -266,8 +290,8 @@ def replay(c: sqlite3.Connection, account: int, chosen: Chosen, now: datetime) -
     """What is done and chosen is pending again."""
     where, values = _where(account, chosen)
     again = c.execute(
-        f"""UPDATE push SET state = 'pending', send_at = NULL, done_at = NULL, tries = 0 WHERE id IN (
-          SELECT p.id FROM push p JOIN change c ON c.id = p.change JOIN shipment s ON s.id = p.shipment
+        f"""UPDATE push SET state = 'pending', send_at = NULL, done_at = NULL, tries = 0 WHERE seq IN (
+          SELECT p.seq FROM push p JOIN change c ON c.id = p.change JOIN shipment s ON s.id = p.shipment
           WHERE {where} AND p.state <> 'pending'
         ) RETURNING endpoint, shipment""",
         values,
@@ -292,11 +316,14 @@ def counts(c: sqlite3.Connection, account: int) -> dict[int, dict[PushState, int
     """Pending and dead pushes by endpoint."""
     found: dict[int, dict[PushState, int]] = {}
     for endpoint, state, count in c.execute(
-        """SELECT endpoint, state, count(*) FROM push WHERE state IN ('pending', 'dead')
-        AND endpoint IN (SELECT id FROM endpoint WHERE account = ?) GROUP BY endpoint, state""",
+        """SELECT e.id, 'pending', (SELECT count(*) FROM push WHERE endpoint = e.id AND state = 'pending')
+          FROM endpoint e WHERE e.account = ?1
+        UNION ALL SELECT e.id, 'dead', (SELECT count(*) FROM push WHERE endpoint = e.id AND state = 'dead')
+          FROM endpoint e WHERE e.account = ?1""",
         (account,),
     ):
-        found.setdefault(endpoint, {})[PushState(state)] = count
+        if count:
+            found.setdefault(endpoint, {})[PushState(state)] = count
     return found
 
 
@@ -306,8 +333,9 @@ def records(c: sqlite3.Connection, account: int, chosen: Chosen, most: int) -> l
     rows = c.execute(_LOG.format(where=where), (*values, most)).fetchall()
     attempts: dict[str, list[Try]] = {}
     for push, n, at, http_status, ms, detail, start in c.execute(
-        """SELECT push, n, at, http_status, ms, detail, body_start FROM push_attempt
-        WHERE push IN (SELECT value FROM json_each(?)) ORDER BY push, n""",
+        """SELECT p.id, a.n, a.at, a.http_status, a.ms, a.detail, a.body_start
+        FROM push_attempt a JOIN push p ON p.seq = a.push
+        WHERE p.id IN (SELECT value FROM json_each(?)) ORDER BY a.push, a.n""",
         (json.dumps([row[0] for row in rows]),),
     ):
         attempts.setdefault(push, []).append(Try(n, moment(at), http_status, ms, detail, start))
@@ -340,7 +368,10 @@ def _where(account: int, chosen: Chosen) -> tuple[str, list[Any]]:
 
 def prune(c: sqlite3.Connection, before: datetime) -> int:
     """Forget what was done earlier, and the changes that nothing refers to any more; answers how many."""
-    pushes = c.execute("DELETE FROM push WHERE done_at < ?", (micros(before),)).rowcount
+    pushes = c.execute(
+        """DELETE FROM push WHERE change <= (SELECT max(id) FROM change WHERE at < ?1) AND done_at < ?1""",
+        (micros(before),),
+    ).rowcount
     changes = c.execute(
         """DELETE FROM change WHERE at < ? AND NOT EXISTS (SELECT 1 FROM push WHERE push.change = change.id)
         RETURNING account, id""",

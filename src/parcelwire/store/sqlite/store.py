@@ -342,7 +342,7 @@ class SqliteStore:
         return await self._write(lambda c: pushes.claim(c, self._vault, most, now, until, lease))
 
     async def finish_pushes(self, results: Sequence[PushResult]) -> int:
-        dropped, turns = await self._write(lambda c: pushes.finish(c, results), hint=True)
+        dropped, turns = await self._write(lambda c: pushes.finish(c, results))
         self._tell(turns)
         return dropped
 

@@ -56,7 +56,8 @@ INSERT INTO change (account, shipment, version, at, event, body)
 
 ALTER TABLE push RENAME TO push_before;
 CREATE TABLE push (
-  id TEXT PRIMARY KEY,
+  seq INTEGER PRIMARY KEY,                 -- attempts lie side by side in the order of pushes
+  id TEXT NOT NULL UNIQUE,
   endpoint INTEGER NOT NULL REFERENCES endpoint (id) ON DELETE CASCADE,
   shipment INTEGER NOT NULL,
   version INTEGER NOT NULL,
@@ -81,7 +82,7 @@ CREATE TABLE attempt_before AS SELECT * FROM push_attempt;
 DROP TABLE push_attempt;
 DROP TABLE push_before;
 CREATE TABLE push_attempt (
-  push TEXT NOT NULL REFERENCES push (id) ON DELETE CASCADE,
+  push INTEGER NOT NULL REFERENCES push (seq) ON DELETE CASCADE,
   n INTEGER NOT NULL,
   at INTEGER NOT NULL,
   http_status INTEGER,
@@ -90,11 +91,11 @@ CREATE TABLE push_attempt (
   body_start BLOB NOT NULL,                -- at most the first 2 KiB of what the endpoint said
   PRIMARY KEY (push, n)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO push_attempt SELECT push, n, at, http_status, ms, detail, x'' FROM attempt_before;
+INSERT INTO push_attempt SELECT p.seq, a.n, a.at, a.http_status, a.ms, a.detail, x''
+  FROM attempt_before a JOIN push p ON p.id = a.push;
 DROP TABLE attempt_before;
 
-CREATE INDEX push_due ON push (endpoint, send_at) WHERE state = 'pending' AND send_at IS NOT NULL;
+CREATE INDEX push_due ON push (endpoint, send_at) WHERE state = 'pending';
 CREATE INDEX push_leased ON push (endpoint, send_at) WHERE lease IS NOT NULL;
-CREATE INDEX push_open ON push (endpoint, state) WHERE state IN ('pending', 'dead');
+CREATE INDEX push_dead ON push (endpoint) WHERE state = 'dead';
 CREATE INDEX push_change ON push (change);
-CREATE INDEX push_done ON push (done_at) WHERE done_at IS NOT NULL;
