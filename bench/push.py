@@ -10,6 +10,7 @@ time, nothing kept. Both take turns; the figures are medians over the rounds.
 
 import argparse
 import asyncio
+import gc
 import json
 import multiprocessing
 import os
@@ -187,6 +188,7 @@ async def measure(url: str, pushes: int, rounds: int, endpoints: int) -> dict[st
             Path(folder) / "push.db", Vault(bytes(MASTER_BYTES), secrets.token_bytes)
         )
         service = Service(store)
+        gc.freeze()  # as "parcelwire serve" does; for both
         await service.prepare(url, endpoints)
         for turn in range(rounds + 1):
             await service.queue(messages)

@@ -1,6 +1,7 @@
 """``parcelwire serve``: one process, everything in it."""
 
 import asyncio
+import gc
 import signal
 
 import typer
@@ -24,6 +25,7 @@ async def _serve() -> None:
 
     service = Service(settings_from(os.environ))
     await service.start()
+    gc.freeze()  # what is there now stays: the collector need not walk through it again and again
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):

@@ -48,16 +48,20 @@ UPDATE push SET lease = ?, send_at = ? WHERE seq IN (
 """
 _OLDEST, _NEWEST = _TAKE.format(direction="ASC"), _TAKE.format(direction="DESC")
 _FINISH = """
-UPDATE push SET state = ?, send_at = coalesce(?, iif(?, created_at, NULL)), lease = NULL, attempts = ?,
-  tries = ?, done_at = ? WHERE seq = ?
+WITH r AS (SELECT value->>0 AS seq, value->>1 AS state, value->>2 AS again_at, value->>3 AS queued,
+  value->>4 AS attempts, value->>5 AS tries, value->>6 AS done_at FROM json_each(?))
+UPDATE push SET state = r.state, send_at = coalesce(r.again_at, iif(r.queued, created_at, NULL)),
+  lease = NULL, attempts = r.attempts, tries = r.tries, done_at = r.done_at
+FROM r WHERE push.seq = r.seq
 """
-_LOG_ATTEMPT = """
-INSERT INTO push_attempt (push, n, at, http_status, ms, detail, body_start) VALUES (?, ?, ?, ?, ?, ?, ?)
-"""
+_LOG_ATTEMPTS = "INSERT INTO push_attempt (push, n, at, http_status, ms, detail, body_start) VALUES "
 _ACTIVATE_NEXT = """
-UPDATE push SET send_at = created_at WHERE seq = (
-  SELECT seq FROM push WHERE endpoint = ? AND shipment = ? AND state = 'pending' ORDER BY version LIMIT 1
-) AND send_at IS NULL
+UPDATE push SET send_at = created_at WHERE send_at IS NULL AND seq IN (
+  SELECT (
+    SELECT p.seq FROM push p WHERE p.endpoint = value->>0 AND p.shipment = value->>1 AND p.state = 'pending'
+    ORDER BY p.version LIMIT 1
+  ) FROM json_each(?)
+)
 """
 _LOG = """
 SELECT p.id, p.endpoint, s.number, s.carrier, p.event, p.version, p.state, p.created_at, p.send_at, p.attempts
@@ -241,32 +245,34 @@ def _settled(result: PushResult, health: Health) -> Settled:
 
 def _write(c: sqlite3.Connection, kept: Sequence[tuple[int, PushResult, Settled]]) -> None:
     """Pushes, their log, and the next versions that may go now."""
-    rows, log, done = [], [], []
+    rows: list[tuple[Any, ...]] = []
+    log: list[Any] = []
+    done: list[tuple[int, int]] = []
     for seq, result, settled in kept:
         job, attempt = result.job, result.job.attempts + 1
         ended = settled.state is not PushState.PENDING
         rows.append(
             (
-                settled.state.value, micros_or_none(settled.again_at), settled.queued, attempt, settled.tries,
-                micros(result.ended_at) if ended else None, seq,
+                seq, settled.state.value, micros_or_none(settled.again_at), settled.queued, attempt,
+                settled.tries, micros(result.ended_at) if ended else None,
             )
         )  # fmt: skip
-        log.append(
-            (
-                seq, attempt, micros(result.at), result.http_status, result.ms, result.detail,
-                result.body_start,
-            )
+        log += (
+            seq, attempt, micros(result.at), result.http_status, result.ms, result.detail, result.body_start,
         )  # fmt: skip
         if ended:
             done.append((job.endpoint, job.shipment))
-    c.executemany(_FINISH, rows)
-    c.executemany(_LOG_ATTEMPT, log)
+    if not rows:
+        return
+    # One step each: a statement a row would hand the interpreter to and fro with the event loop every time.
+    c.execute(_FINISH, (json.dumps(rows),))
+    c.execute(_LOG_ATTEMPTS + ", ".join([f"({', '.join('?' * 7)})"] * len(rows)), log)
     for _, result, settled in kept:
         job = result.job
         old = settled.state is PushState.PENDING and job.attempts + 1 >= SUPERSEDE_AFTER
         if old and job.event is PushEvent.UPDATED and _supersede(c, job, result.ended_at):
             done.append((job.endpoint, job.shipment))
-    c.executemany(_ACTIVATE_NEXT, done)
+    c.execute(_ACTIVATE_NEXT, (json.dumps(done),))
 
 
 def _supersede(c: sqlite3.Connection, job: PushJob, now: datetime) -> bool:
@@ -307,7 +313,7 @@ def replay(c: sqlite3.Connection, account: int, chosen: Chosen, now: datetime) -
                 "UPDATE push SET send_at = NULL WHERE endpoint = ? AND shipment = ? AND send_at IS NOT NULL",
                 (endpoint, shipment),
             )
-            c.execute(_ACTIVATE_NEXT, (endpoint, shipment))
+            c.execute(_ACTIVATE_NEXT, (json.dumps([(endpoint, shipment)]),))
     endpoints.plan(c, {endpoint for endpoint, _ in again}, now)
     return len(again)
 
