@@ -328,6 +328,12 @@ class Store(Protocol):
         """
         ...
 
+    async def exchange_pushes(
+        self, results: Sequence[PushResult], most: int, now: datetime, until: datetime, lease: str
+    ) -> tuple[int, list[PushJob]]:
+        """``finish_pushes``, then ``claim_pushes``, in one transaction; both answers."""
+        ...
+
     async def replay_pushes(self, account: int, chosen: Chosen, now: datetime) -> int:
         """Make pushes that are done pending again, with their ids and bytes; answers how many.
 

@@ -20,10 +20,12 @@ class PushPolicy:
     timeout_s: float
 
 
-async def claim(context: Context, most: int, lease: timedelta) -> list[PushJob]:
-    """Due pushes, leased."""
+async def exchange(
+    context: Context, results: Sequence[PushResult], most: int, lease: timedelta
+) -> tuple[int, list[PushJob]]:
+    """Save attempts, and get due pushes, leased. Answers also how many results were dropped."""
     now = context.clock.now()
-    return await context.store.claim_pushes(most, now, now + lease, context.new_id())
+    return await context.store.exchange_pushes(results, most, now, now + lease, context.new_id())
 
 
 async def send(context: Context, policy: PushPolicy, job: PushJob, chance: float) -> PushResult:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from parcelwire.domain.push import PushJob, PushResult
 from parcelwire.flows.context import Context
-from parcelwire.flows.push import PushPolicy, claim, send
+from parcelwire.flows.push import PushPolicy, exchange, send
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.loops.wait import wait
 
@@ -56,28 +56,21 @@ class Pusher:
         finally:
             await asyncio.gather(*(turn,) if turn else (), return_exceptions=True)
             await asyncio.gather(*self._sending, return_exceptions=True)
-            await self._save()
+            await self._exchange(0)
 
     async def tick(self) -> int:
         """Send what is due now; answers how many attempts were made."""
         count = 0
-        while jobs := await claim(self._context, PUSHES_MAX, self._lease):
+        while jobs := await self._exchange(PUSHES_MAX):
             count += len(jobs)
             await asyncio.gather(*(self._send(job) for job in jobs))
-            await self._save()
         return count
 
     async def _round(self) -> float:
         """Save what has ended and start what is due; answers seconds to wait."""
         try:
-            # In this order in one commit: what is saved makes room, and lets next versions go.
-            saved, jobs = await asyncio.gather(self._save(), self._claim(), return_exceptions=True)
-            if isinstance(jobs, BaseException):
-                raise jobs
-            for job in jobs:
+            for job in await self._exchange(PUSHES_MAX - len(self._sending)):
                 self._sending.add(asyncio.create_task(self._send(job)))
-            if saved is not None:
-                raise saved
             if self._sending:
                 return BUSY_S  # mostly an end of an attempt comes before
             due_at = await self._context.store.pushes_due()
@@ -86,17 +79,11 @@ class Pusher:
             return ERROR_PAUSE_S
         return IDLE_S if due_at is None else min(IDLE_S, (due_at - self._context.clock.now()).total_seconds())
 
-    async def _claim(self) -> list[PushJob]:
-        free = PUSHES_MAX - len(self._sending)
-        return await claim(self._context, free, self._lease) if free else []
-
-    async def _save(self) -> None:
-        """Results that cannot be saved now are saved with the next ones."""
+    async def _exchange(self, most: int) -> list[PushJob]:
+        """Due pushes for results, in one commit. Results that cannot be saved now are saved later."""
         results, self._ended = self._ended, []
-        if not results:
-            return
         try:
-            dropped = await self._context.store.finish_pushes(results)
+            dropped, jobs = await exchange(self._context, results, most, self._lease)
         except BaseException:
             self._ended = results + self._ended
             raise
@@ -104,6 +91,7 @@ class Pusher:
             self._telemetry.pushed(result)
         if dropped:
             self._telemetry.pushes_dropped(dropped)
+        return jobs
 
     async def _send(self, job: PushJob) -> None:
         """One attempt, from the beginning of its task to its place among the results."""

@@ -40,6 +40,10 @@ _HINT = """
 UPDATE endpoint SET due_at = max(?1, coalesce(probe_at, 0))
 WHERE id = ?2 AND state <> 'paused' AND (due_at IS NULL OR due_at > max(?1, coalesce(probe_at, 0)))
 """
+_DUE = f"""
+SELECT {", ".join(f"e.{name}" for name in endpoints.ENDPOINT)}, a.sign_key
+FROM endpoint e JOIN account a ON a.id = e.account WHERE e.due_at <= ? ORDER BY e.due_at LIMIT ?
+"""
 _TAKE = """
 UPDATE push SET lease = ?, send_at = ? WHERE seq IN (
   SELECT seq FROM push WHERE endpoint = ? AND state = 'pending' AND send_at IS NOT NULL AND send_at <= ?
@@ -124,12 +128,7 @@ def claim(
     c: sqlite3.Connection, vault: Vault, most: int, now: datetime, until: datetime, lease: str
 ) -> list[PushJob]:
     """Due pushes of the endpoints that have waited longest, as many as each has room for."""
-    columns = ", ".join(f"e.{name}" for name in endpoints.ENDPOINT)
-    due = c.execute(
-        f"""SELECT {columns}, a.sign_key FROM endpoint e JOIN account a ON a.id = e.account
-        WHERE e.due_at <= ? ORDER BY e.due_at LIMIT ?""",
-        (micros(now), most),
-    ).fetchall()
+    due = c.execute(_DUE, (micros(now), most)).fetchall()
     jobs: list[PushJob] = []
     looked_at = []
     for row in due:

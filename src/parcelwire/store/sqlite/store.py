@@ -346,6 +346,16 @@ class SqliteStore:
         self._tell(turns)
         return dropped
 
+    async def exchange_pushes(
+        self, results: Sequence[PushResult], most: int, now: datetime, until: datetime, lease: str
+    ) -> tuple[int, list[PushJob]]:
+        def work(c: _Connection) -> tuple[int, list[Turn], list[PushJob]]:
+            return *pushes.finish(c, results), pushes.claim(c, self._vault, most, now, until, lease)
+
+        dropped, turns, jobs = await self._write(work)
+        self._tell(turns)
+        return dropped, jobs
+
     async def replay_pushes(self, account: int, chosen: Chosen, now: datetime) -> int:
         return await self._write(lambda c: pushes.replay(c, account, chosen, now), hint=True)
 
