@@ -1,6 +1,5 @@
 """Sends one signed webhook message to a URL given by a user."""
 
-import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -92,12 +91,9 @@ class PushSender:
         start = bytearray()
         status, retry_after = 0, ""
         try:
-            async with (
-                asyncio.timeout(total_s),
-                self._session(target.plain).post(
-                    target.url, data=body, headers=given, allow_redirects=False
-                ) as response,
-            ):
+            async with self._session(target.plain).post(
+                target.url, data=body, headers=given, allow_redirects=False, timeout=_timeout(total_s)
+            ) as response:
                 status, retry_after = response.status, response.headers.get("Retry-After", "")
                 await _read_start(response, start)
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
@@ -119,6 +115,14 @@ class PushSender:
             )
             self._sessions[plain] = open_session(connector, PUSH_LIMITS)
         return self._sessions[plain]
+
+
+@lru_cache(URLS_KNOWN)
+def _timeout(total_s: float) -> aiohttp.ClientTimeout:
+    """Exact: the library rounds long ones up to whole seconds unless told not to."""
+    return aiohttp.ClientTimeout(
+        total=total_s, connect=PUSH_LIMITS.connect_s, ceil_threshold=2 * total_s + 60
+    )
 
 
 async def _read_start(response: aiohttp.ClientResponse, start: bytearray) -> None:
