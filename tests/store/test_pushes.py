@@ -293,6 +293,19 @@ async def drain(store: Store, now: datetime) -> list[int]:
     return told
 
 
+async def test_an_exchange_saves_first_and_claims_what_that_lets_go(store: Store) -> None:
+    """The next version of a shipment comes with the answer to the one before."""
+    account = await account_in(store)
+    await add(store, account)
+    await shipments_with(store, account, 1, versions=2)
+    dropped, (one,) = await store.exchange_pushes([], 9, NOW, NOW + MINUTE, "a")
+    assert (dropped, one.version) == (0, 1)
+    dropped, (two,) = await store.exchange_pushes([sent(one), sent(one)], 9, NOW, NOW + MINUTE, "b")
+    assert (dropped, two.version) == (1, 2)
+    assert await store.exchange_pushes([sent(two)], 0, NOW, NOW + MINUTE, "c") == (0, [])
+    assert await store.pushes_due() is None
+
+
 # --- replay and log ---------------------------------------------------------------------------------------
 
 

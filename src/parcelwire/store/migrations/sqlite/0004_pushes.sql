@@ -99,3 +99,5 @@ CREATE INDEX push_due ON push (endpoint, send_at) WHERE state = 'pending';
 CREATE INDEX push_leased ON push (endpoint, send_at) WHERE lease IS NOT NULL;
 CREATE INDEX push_dead ON push (endpoint) WHERE state = 'dead';
 CREATE INDEX push_change ON push (change);
+
+UPDATE endpoint SET due_at = 0 WHERE id IN (SELECT endpoint FROM push WHERE state = 'pending');
