@@ -30,8 +30,9 @@ from parcelwire.domain.errors import PushError
 from parcelwire.domain.push import SCHEDULE, NewPush, PushEvent
 from parcelwire.domain.shipment import Shipment, Wish
 from parcelwire.domain.status import SubStatus
-from parcelwire.flows.context import Context, Routes
+from parcelwire.flows.context import Context
 from parcelwire.flows.push import PushPolicy
+from parcelwire.flows.routes import Routes
 from parcelwire.loops.pusher import Pusher
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.net.ask import Asker

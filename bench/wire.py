@@ -32,17 +32,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import uvloop
 from aiohttp import web
 
 from parcelwire.app import Service, settings_from
-from parcelwire.cli.output import set_up_logs
+from parcelwire.cli.output import run, set_up_logs
 from parcelwire.domain.numbers import fx12
 from parcelwire.domain.report import Address, Estimate, Event, Report
 from parcelwire.domain.shipment import Shipment, Wish
@@ -50,11 +49,13 @@ from parcelwire.domain.status import SubStatus
 from parcelwire.domain.times import exact
 from parcelwire.flows.context import Context
 from parcelwire.flows.refresh import outcome
+from parcelwire.flows.routes import Said
 from parcelwire.ports import Wanted
 
 ITEMS = 40  # the most that a call takes
 SEEDED = 10 * ITEMS  # shipments with a full timeline: requests go round over them
 CARRIER, CODE = "fedex", 100003
+PERIOD = "2026-01"  # of the quota, as the rows floor writes it
 KEY = "BENCH0123456789ABCDEF"
 
 
@@ -95,7 +96,7 @@ def item(operation: Operation, number: str) -> dict[str, Any]:
     return given | {"carrier": CODE} if operation is REGISTER else given
 
 
-def wish(number: str) -> dict[str, str]:
+def wish(number: str) -> dict[str, Any]:
     """What a shop gives with a number."""
     return {"tag": f"order {number[-6:]}", "lang": "en", "order_no": f"A-{number[-8:]}"}
 
@@ -169,7 +170,7 @@ class Client:
 def answer_cpu(pipe: Connection) -> None:
     """Tell the CPU seconds of this process whenever they are asked for, until the pipe is closed."""
 
-    def run() -> None:
+    def tell() -> None:
         try:
             while True:
                 pipe.recv()
@@ -177,14 +178,13 @@ def answer_cpu(pipe: Connection) -> None:
         except EOFError:
             os._exit(0)
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=tell, daemon=True).start()
 
 
 def run_service(pipe: Connection, folder: str) -> None:
     """The whole service."""
     set_up_logs(quiet=True)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(pipe, Path(folder)))
+    run(_serve(pipe, Path(folder)))
 
 
 async def _serve(pipe: Connection, folder: Path) -> None:
@@ -224,7 +224,7 @@ async def seed(context: Context) -> None:
             due = await context.store.claim_one(shipment.id, now + context.lease, context.new_id())
             assert due is not None
             said = report(shipment.number, now)
-            results.append(outcome(context, source, due, said, lane=CARRIER, ms=200, raw=None))
+            results.append(outcome(context, source, due, Said(said, 200), CARRIER, context.pace))
         assert await context.store.complete(results) == 0
 
 
@@ -286,8 +286,7 @@ def run_http(pipe: Connection, answers: dict[str, bytes]) -> None:
         answer_cpu(pipe)
         await asyncio.Event().wait()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve())
+    run(serve())
 
 
 def run_rows(pipe: Connection, file: str) -> None:
@@ -315,8 +314,11 @@ class Rows:
       registered_at, changed_at, refresh_at, lane) VALUES (?, 1, ?, ?, ?, 2, 'tracking', ?, ?, ?, ?, ?, ?)"""
     _ENTRY = """INSERT INTO quota_entry (account, period, at, kind, amount, reference)
       VALUES (1, ?, ?, ?, 1, ?)"""
-    _COUNT = """UPDATE account SET quota_used = quota_used + ?, registered_today = registered_today + ?
-      WHERE id = 1"""
+    _USED = """INSERT INTO quota_used (account, period, units) VALUES (1, ?, ?)
+      ON CONFLICT DO UPDATE SET units = units + excluded.units"""
+    _TODAY = "UPDATE account SET registered_today = registered_today + ? WHERE id = 1"
+    _USAGE = """SELECT a.quota_total, q.units, a.registered_today FROM account a
+      LEFT JOIN quota_used q ON q.account = a.id AND q.period = ? WHERE a.id = 1"""
     _READ = f"""SELECT s.*, d.template, d.estimate, d.sources FROM shipment s
       LEFT JOIN document d ON d.shipment = s.id
       WHERE s.account = 1 AND s.number IN ({", ".join("?" * ITEMS)})"""
@@ -333,7 +335,7 @@ class Rows:
         now, execute = time.time_ns() // 1000, self._connection.execute
         ids = range(self._last + 1, self._last + 1 + len(batch))
         execute("BEGIN IMMEDIATE")
-        execute("SELECT quota_total, quota_used, period FROM account WHERE id = 1").fetchone()
+        execute(self._USAGE, (PERIOD,)).fetchone()
         self._connection.executemany(
             self._INSERT,
             [
@@ -341,8 +343,9 @@ class Rows:
                 for key, number in zip(ids, batch, strict=True)
             ],
         )
-        self._connection.executemany(self._ENTRY, [("2026-01", now, "register", str(n)) for n in ids])
-        execute(self._COUNT, (len(batch), len(batch)))
+        self._connection.executemany(self._ENTRY, [(PERIOD, now, "register", str(n)) for n in ids])
+        execute(self._USED, (PERIOD, len(batch)))
+        execute(self._TODAY, (len(batch),))
         execute("COMMIT")
         self._last = ids[-1]
 
@@ -357,11 +360,11 @@ class Rows:
         references = range(self._references, self._references + len(batch))
         self._references += len(batch)
         execute("BEGIN IMMEDIATE")
-        execute("SELECT quota_total, quota_used, period FROM account WHERE id = 1").fetchone()
+        execute(self._USAGE, (PERIOD,)).fetchone()
         self._connection.executemany(
-            self._ENTRY, [("2026-01", now, "realtime", f"{now:016x}{n:016x}") for n in references]
+            self._ENTRY, [(PERIOD, now, "realtime", f"{now:016x}{n:016x}") for n in references]
         )
-        execute(self._COUNT, (len(batch), 0))
+        execute(self._USED, (PERIOD, len(batch)))
         execute("COMMIT")
 
 
@@ -451,7 +454,7 @@ def check(operation: Operation, batches: Sequence[Sequence[str]], answers: Seque
 Figures = dict[str, dict[str, list[float]]]
 
 
-def run(rounds: int, requests: int) -> tuple[Figures, dict[str, int]]:
+def measured(rounds: int, requests: int) -> tuple[Figures, dict[str, int]]:
     """Microseconds an item by operation and subject, a value a round; and the sizes of the answers."""
     figures: Figures = {op.name: {subject: [] for subject in SUBJECTS} for op in OPERATIONS}
     with tempfile.TemporaryDirectory(prefix="parcelwire-bench-") as folder, opened(folder, requests) as bench:
@@ -504,10 +507,14 @@ def machine() -> str:
     if cpuinfo.exists():
         names = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
         cpu = names[0] if names else cpu
+    try:
+        loop = f"uvloop {version('uvloop')}"
+    except PackageNotFoundError:
+        loop = "asyncio's own loop"
     return (
         f"{cpu}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; {platform.system()} "
         f"{platform.release()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
-        f"uvloop {version('uvloop')}"
+        f"{loop}"
     )
 
 
@@ -519,7 +526,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=50, help="of a subject in a round")
     given = parser.parse_args()
     before = machine()
-    figures, sizes = run(given.rounds, given.requests)
+    figures, sizes = measured(given.rounds, given.requests)
     rows = summary(figures)
     if given.json:
         about = {"machine": before, "rounds": given.rounds, "requests": given.requests, "items": ITEMS}

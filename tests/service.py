@@ -3,36 +3,44 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from parcelwire.api.server import ENDPOINTS
 from parcelwire.carriers import carriers
 from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.errors import PushError
 from parcelwire.domain.schedule import Pace
 from parcelwire.domain.shipment import Shipment
-from parcelwire.flows.context import Context, Routes
+from parcelwire.flows.context import Context
 from parcelwire.flows.push import PushPolicy
 from parcelwire.flows.read import track_info
 from parcelwire.flows.register import register
+from parcelwire.flows.routes import Routes
+from parcelwire.loops.inbox import Inbox
 from parcelwire.loops.pusher import Pusher
 from parcelwire.loops.refresher import Refresher
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.net.ask import Asker
 from parcelwire.net.clock import ManualClock
-from parcelwire.net.flights import Flights
+from parcelwire.net.flights import Flights, together
+from parcelwire.ports import StandIn
 from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
 from parcelwire.wire.directory import shipped
+from parcelwire.wire.versions import VERSIONS
 from parcelwire.zones import zone_of
+
+T = TypeVar("T")
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 STEP = timedelta(seconds=2)
 ENDPOINT = "https://shop.example/hook"
+TOKEN = "token-of-the-test"
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
@@ -83,13 +91,26 @@ class Sink:
 class World:
     """Make it with ``await World.open(folder)``; ``await close()`` at the end."""
 
-    def __init__(self, store: SqliteStore, clock: WatchedClock, step: timedelta) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        clock: WatchedClock,
+        step: timedelta,
+        routes: Routes | None = None,
+        sources: Sequence[StandIn] = (),
+    ) -> None:
         self.store = store
         self.clock = clock
         self.step = step
         self.sink = Sink()
         self.account: Account
-        self._asker = Asker(self.clock, {}, {}, {"sandbox": SandboxStandIn(step.total_seconds())})
+        stand_ins: dict[str, StandIn] = {source.slug: source for source in sources}
+        self._asker = Asker(
+            self.clock,
+            {slug: dict.fromkeys(carriers()[slug].secrets, TOKEN) for slug in stand_ins},
+            {slug: f"inprocess:{slug}" for slug in stand_ins},
+            {"sandbox": SandboxStandIn(step.total_seconds())} | stand_ins,
+        )
         self._flights = Flights()
         ids = itertools.count(1)
         self.context = Context(
@@ -98,27 +119,38 @@ class World:
             sender=self.sink,
             clock=clock,
             zone_of=zone_of,
-            routes=Routes({"sandbox": carriers()["sandbox"]}),
+            routes=routes or Routes({"sandbox": carriers()["sandbox"]}),
             directory=shipped(),
             book="reference",
             new_id=lambda: f"id-{next(ids)}",
             new_secret=lambda: SECRET,
-            together=lambda jobs: asyncio.gather(*jobs),
+            together=together,
             once=self._flights,
             paces={"sandbox": Pace(day=step, every=step)},
         )
         telemetry = Telemetry()
         self.refresher = Refresher(self.context, telemetry)
         policy = PushPolicy(schedule=(5, 30, 120), timeout_s=10)
+        self.inbox = Inbox(self.context, telemetry)
         self.pusher = Pusher(self.context, policy, lambda: 0.5, telemetry)
 
     @classmethod
-    async def open(cls, folder: Path, step: timedelta = STEP) -> "World":
-        """An empty service with one account and its endpoint."""
+    async def open(
+        cls,
+        folder: Path,
+        step: timedelta = STEP,
+        *,
+        routes: Routes | None = None,
+        sources: Sequence[StandIn] = (),
+        clock: WatchedClock | None = None,
+    ) -> "World":
+        """The service on the file in a folder, with one account and its endpoint when there is none yet."""
         nonces = itertools.count()
         vault = Vault(bytes(MASTER_BYTES), lambda count: next(nonces).to_bytes(count, "big"))
-        world = cls(await SqliteStore.open(folder / "parcelwire.db", vault), WatchedClock(NOON), step)
-        world.account = await world.open_account("shop")
+        store = await SqliteStore.open(folder / "parcelwire.db", vault)
+        world = cls(store, clock or WatchedClock(NOON), step, routes, sources)
+        known = await store.accounts()
+        world.account = known[0] if known else await world.open_account("shop")
         return world
 
     async def close(self) -> None:
@@ -126,12 +158,29 @@ class World:
         await self._asker.close()
         await self.store.close()
 
-    async def open_account(self, name: str) -> Account:
+    async def open_account(self, name: str, *, endpoint: bool = True) -> Account:
         """One more account, with an endpoint of its own."""
         new = NewAccount(name, "unlimited", 1_000_000, f"key-of-{name}", f"sign-key-of-{name}")
         account = await self.store.open_account(new, self.clock.now())
-        await self.store.set_endpoint(account.id, f"{ENDPOINT}/{name}", SECRET, stopped_by_request=True)
+        if endpoint:
+            await self.give_endpoint(account)
         return account
+
+    async def give_endpoint(self, account: Account) -> None:
+        """Somewhere to push to."""
+        await self.store.set_endpoint(
+            account.id, f"{ENDPOINT}/{account.name}", SECRET, stopped_by_request=True
+        )
+
+    async def call(
+        self, endpoint: str, body: object = None, *, version: str = "v2.2", account: Account | None = None
+    ) -> dict[str, Any]:
+        """The envelope of a processed call. CallerError when the whole call is at fault."""
+        flow = ENDPOINTS[endpoint.lower()]
+        given = b"" if body is None else json.dumps(body).encode()
+        answer = await flow(self.context, account or self.account, given, VERSIONS[version])
+        envelope: dict[str, Any] = json.loads(answer)
+        return envelope
 
     async def register(self, *numbers: str, account: Account | None = None) -> dict[str, Any]:
         """``data`` of the answer to a registration, in calls of at most 40."""
@@ -158,14 +207,18 @@ class World:
 
     async def turn(self) -> None:
         """Refresh and push all that is due; time passes only while a carrier lets us wait."""
-        turn = asyncio.create_task(self._turn())
-        while not turn.done():
+        await self.passing(self._turn())
+
+    async def passing(self, work: Coroutine[Any, Any, T]) -> T:
+        """The answer of ``work``; time passes whenever it waits."""
+        task = asyncio.create_task(work)
+        while not task.done():
             nap = asyncio.create_task(self.clock.naps.get())
-            await asyncio.wait((turn, nap), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((task, nap), return_when=asyncio.FIRST_COMPLETED)
             if nap.done():
                 await self.clock.advance(nap.result())
             nap.cancel()
-        await turn
+        return await task
 
     async def steps(self, count: int) -> None:
         """``count`` turns, one at the beginning of each step."""
@@ -174,6 +227,7 @@ class World:
             await self.clock.advance(self.step.total_seconds())
 
     async def _turn(self) -> None:
+        await self.inbox.tick()
         await self.refresher.tick()
         await self.pusher.tick()
 

@@ -2,18 +2,20 @@
 
 import asyncio
 import json
+import logging
 import os
 import random
 import secrets
+import socket
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
+from parcelwire.api.inbound import InboundEntrance
 from parcelwire.api.owner import OwnerEntrance
 from parcelwire.api.server import Api
 from parcelwire.carriers import carriers
@@ -21,10 +23,14 @@ from parcelwire.config import CARRIER, PREFIX, CarrierSettings, Settings, load
 from parcelwire.domain.account import Account
 from parcelwire.domain.endpoint import SECRETS_OVERLAP
 from parcelwire.domain.errors import ConfigError, UrlRefused
+from parcelwire.domain.limits import Reach
 from parcelwire.domain.schedule import Pace
-from parcelwire.flows.context import Context, Routes
+from parcelwire.flows.context import Context
+from parcelwire.flows.inbound import Door
 from parcelwire.flows.manage import open_first_account
 from parcelwire.flows.push import PushPolicy
+from parcelwire.flows.routes import NO_SOURCE, Routes, Upstream
+from parcelwire.loops.inbox import Inbox
 from parcelwire.loops.janitor import Janitor
 from parcelwire.loops.pusher import Pusher
 from parcelwire.loops.refresher import Refresher
@@ -32,19 +38,24 @@ from parcelwire.loops.telemetry import Telemetry
 from parcelwire.net.ask import Asker
 from parcelwire.net.clock import SystemClock
 from parcelwire.net.egress import check_url
-from parcelwire.net.flights import Flights
+from parcelwire.net.flights import Flights, together
 from parcelwire.net.push import PushSender
 from parcelwire.ports import Carrier, Clock, Sender, Store
 from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
 from parcelwire.wire.directory import shipped
-from parcelwire.wire.signature import new_secret
+from parcelwire.wire.signature import new_secret, verify
 from parcelwire.zones import zone_of
 
 KNOWN_SLUGS = ("usps", "fedex", "ups", "dhl", "china_post", "seventeentrack", "sandbox")
 SANDBOX = "sandbox"
-STOP_S = 10.0  # a stop takes no longer, whatever hangs
+SEVENTEENTRACK = "seventeentrack"
+# A stop takes ten seconds at most, whatever hangs: callers, carriers and pushes under way end together.
+STOP_S = 7.0
+STOP_LATE_S = 1.0
+STOP_CALLS_S = 3.0  # the server waits for as long, then cancels, then waits again
+BACKLOG = 128  # connections that may wait
 SERVICE_FILE = "service.json"
 KEY_FILE = "secret.key"
 
@@ -55,6 +66,7 @@ class FirstStart:
 
     login_key: str | None = field(repr=False)
     account: Account
+    webhook_secret: str | None = field(default=None, repr=False)  # made up because none was given
 
 
 def settings_from(environ: Mapping[str, str]) -> Settings:
@@ -62,23 +74,57 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
     return load(environ, {*KNOWN_SLUGS, *carriers()})
 
 
+def lacking(settings: Settings, carrier: Carrier) -> tuple[str, ...]:
+    """The settings that a carrier needs and does not have."""
+    given = settings.carriers.get(carrier.slug, CarrierSettings())
+    return tuple(
+        f"{PREFIX}{CARRIER}{carrier.slug}_{name}".upper()
+        for name in carrier.secrets
+        if not given.secrets.get(name)
+    )
+
+
 def routes_of(settings: Settings) -> Routes:
     """Which carrier file answers for which carrier, and what is missing where none does."""
     sources: dict[str, Carrier] = {}
     missing: dict[str, tuple[str, ...]] = {}
     for carrier in carriers().values():
-        given = settings.carriers.get(carrier.slug, CarrierSettings())
-        lacking = tuple(
-            f"{PREFIX}{CARRIER}{carrier.slug}_{name}".upper()
-            for name in carrier.secrets
-            if not given.secrets.get(name)
-        )
+        if carrier.reach is Reach.BOUGHT:
+            continue
+        names = lacking(settings, carrier)
         for slug in carrier.serves:
-            if lacking:
-                missing.setdefault(slug, lacking)
+            if names:
+                missing.setdefault(slug, names)
             else:
                 sources.setdefault(slug, carrier)
-    return Routes(sources, {slug: names for slug, names in missing.items() if slug not in sources})
+    return Routes(
+        sources,
+        {slug: names for slug, names in missing.items() if slug not in sources},
+        _upstream_of(settings),
+        f"{PREFIX}{CARRIER}{SEVENTEENTRACK}_token".upper(),
+    )
+
+
+def _upstream_of(settings: Settings) -> Upstream | None:
+    """17TRACK, when its token is there. ConfigError for a limit that is none."""
+    given = settings.carriers.get(SEVENTEENTRACK, CarrierSettings()).secrets
+    if not given.get("token"):
+        return None
+    cap, real_time = given.get("cap"), given.get("realtime", "0")
+    prefix = f"{PREFIX}{CARRIER}{SEVENTEENTRACK}_".upper()
+    if cap is not None and not (cap.isascii() and cap.isdigit()):
+        raise ConfigError(f"{prefix}CAP: {cap!r} is not valid: quota units a month are expected")
+    if real_time not in ("0", "1"):
+        raise ConfigError(f"{prefix}REALTIME: {real_time!r} is not valid: 1 or 0 is expected")
+    return Upstream(carriers()[SEVENTEENTRACK], None if cap is None else int(cap), real_time == "1")
+
+
+def doors_of(settings: Settings) -> dict[str, Door]:
+    """How pushes of an upstream prove that they are genuine."""
+    token = settings.carriers.get(SEVENTEENTRACK, CarrierSettings()).secrets.get("token")
+    if not token:
+        return {}
+    return {SEVENTEENTRACK: lambda headers, body: verify(headers, body, key=token)}
 
 
 def asker_of(settings: Settings, clock: Clock) -> Asker:
@@ -108,7 +154,7 @@ def context_of(
         book=settings.code_book,
         new_id=lambda: secrets.token_hex(16),
         new_secret=lambda: new_secret(secrets.token_bytes(32)),
-        together=lambda jobs: asyncio.gather(*jobs),
+        together=together,
         once=flights,
         pace=Pace(every=every),
         paces={SANDBOX: Pace(day=step, every=every or step)},
@@ -172,18 +218,27 @@ class Service:
         settings = self.settings
         for name in settings.unknown:
             self._log.warning("unknown_setting", name=name)
-        self._store = await open_store(settings)
+        # What the operator may have got wrong comes first: the first start shows its key only once.
+        if settings.webhook_url:
+            _check_webhook(settings.webhook_url, settings)
+        self._door = await asyncio.to_thread(_bind, *settings.listen)
+        try:
+            self._store = await open_store(settings)
+        except BaseException:
+            self._door.close()
+            raise
         self._asker = asker_of(settings, self._clock)
         self._flights = Flights()
         self._sender = PushSender(self._clock, settings.egress_allow)
-        self.context = context_of(
-            settings, self._store, self._asker, self._sender, self._flights, self._clock
-        )
         try:
+            self.context = context_of(
+                settings, self._store, self._asker, self._sender, self._flights, self._clock
+            )
             await self._prepare_account()
             await self._reroute()
             await self._listen()
         except BaseException:
+            self._door.close()
             await self._close()
             raise
         self._start_loops()
@@ -191,13 +246,15 @@ class Service:
 
     async def stop(self) -> None:
         """Take no more work, finish what is under way, close the store."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S):
-                self._feed.close()
-                await self._runner.cleanup()
-                for task in self._tasks:
-                    task.cancel()
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._feed.close()
+        for task in self._tasks:
+            task.cancel()
+        callers = asyncio.create_task(self._runner.cleanup())
+        _, late = await asyncio.wait([callers, *self._tasks], timeout=STOP_S)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=STOP_LATE_S)
         self._service_file.unlink(missing_ok=True)
         await self._close()
         self._log.info("stopped")
@@ -221,7 +278,6 @@ class Service:
             account = await open_first_account(self.context, settings.first_plan, login_key, sign_key)
             self.first_start = FirstStart(None if settings.first_key else login_key, account)
         if settings.webhook_url:
-            self._check_webhook(settings.webhook_url)
             await self._set_endpoint(account, settings.webhook_url)
 
     async def _set_endpoint(self, account: Account, url: str) -> None:
@@ -230,6 +286,8 @@ class Service:
         endpoint = await store.endpoint(account.id)
         if endpoint is None:
             secret = given or self.context.new_secret()
+            if given is None and self.first_start is not None:
+                self.first_start = replace(self.first_start, webhook_secret=secret)
             await store.set_endpoint(account.id, url, secret, stopped_by_request=True)
             return
         if endpoint.url != url:
@@ -240,40 +298,29 @@ class Service:
             both_until = self._clock.now() + SECRETS_OVERLAP
             await store.rotate_secret(account.id, endpoint.id, given, both_until)
 
-    def _check_webhook(self, url: str) -> None:
-        try:
-            check_url(url, self.settings.egress_allow)
-        except UrlRefused as error:
-            raise ConfigError(
-                f"PARCELWIRE_WEBHOOK_URL: {error} (PARCELWIRE_EGRESS_ALLOW can allow a network)"
-            ) from None
-
     async def _reroute(self) -> None:
-        """Credentials came or went since the last start: shipments move to the lane that now answers."""
+        """Credentials came or went since the last start: who is asked is decided anew for each shipment."""
         routes, now = self.context.routes, self._clock.now()
-        for carrier in {*routes.sources, *routes.missing} - {SANDBOX}:
-            moved = await self._store.reroute(carrier, routes.lane(carrier, ""), now)
-            if moved:
-                self._log.info("rerouted", carrier=carrier, lane=routes.lane(carrier, ""), shipments=moved)
+        for carrier, lane in await self._store.routed():
+            if routes.keeps(carrier, lane):
+                continue
+            # What waits without a source goes where a new number would; the rest is decided one by one.
+            target = routes.lane(carrier, "") if lane == NO_SOURCE else NO_SOURCE
+            moved = await self._store.reroute(carrier, target, now, only=lane)
+            self._log.info("rerouted", carrier=carrier, lane=lane, shipments=moved)
 
     async def _listen(self) -> None:
-        host, port = self.settings.listen
         token = secrets.token_hex(32)
         owner = OwnerEntrance(self.context, token)
-        api = Api(self.context, self.settings.rate_limit, owner.handle)
+        inbound = InboundEntrance(self.context, doors_of(self.settings))
+        api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle)
         self._feed = api.feed
         self._store.on_work(self._feed.wake)
-        self._runner = web.ServerRunner(web.Server(api.handle, access_log=None))
+        self._runner = web.ServerRunner(
+            web.Server(api.handle, access_log=None, logger=_quiet()), shutdown_timeout=STOP_CALLS_S
+        )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise ConfigError(
-                f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}. Give another address in "
-                "PARCELWIRE_LISTEN (port 0 takes any free one)"
-            ) from None
+        await web.SockSite(self._runner, self._door).start()
         bound = self._runner.addresses[0]
         self.url = f"http://{_shown_host(bound[0])}:{bound[1]}"
         self._service_file = self.settings.data / SERVICE_FILE
@@ -287,10 +334,44 @@ class Service:
         refresher = Refresher(self.context, telemetry)
         pusher = Pusher(self.context, policy, random.random, telemetry)
         janitor = Janitor(self.context, telemetry)
+        inbox = Inbox(self.context, telemetry)
         self._store.on_work(refresher.wake)
         self._store.on_work(pusher.wake)
         self._store.on_turn(telemetry.endpoint_turned)
-        self._tasks = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor)]
+        self._store.on_work(inbox.wake)
+        self._tasks = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor, inbox)]
+
+
+def _quiet() -> logging.Logger:
+    """For the HTTP library: it would write what callers send, headers with their keys included."""
+    logger = logging.getLogger("parcelwire.http")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger
+
+
+def _check_webhook(url: str, settings: Settings) -> None:
+    try:
+        check_url(url, settings.egress_allow)
+    except UrlRefused as error:
+        raise ConfigError(
+            f"PARCELWIRE_WEBHOOK_URL: {error} (PARCELWIRE_EGRESS_ALLOW can allow a network)"
+        ) from None
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """The listening socket; callers wait in its queue until the service is ready."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        door = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {why}. Give another address in PARCELWIRE_LISTEN (port 0 takes "
+            "any free one)"
+        ) from None
+    door.setblocking(False)
+    return door
 
 
 def _shown_host(host: str) -> str:

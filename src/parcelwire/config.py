@@ -287,6 +287,14 @@ TEST_ONLY = Setting(
 CARRIER_PATTERNS: tuple[tuple[str, str], ...] = (
     ("PARCELWIRE_CARRIER_<SLUG>_URL", "Base URL of a carrier's API, for a sandbox or a stand-in."),
     ("PARCELWIRE_CARRIER_<SLUG>_<SECRET>", "A credential of a carrier; the carriers page names them."),
+    (
+        "PARCELWIRE_CARRIER_SEVENTEENTRACK_CAP",
+        "The most quota units that 17TRACK as an upstream may cost in a month; no limit of ours without it.",
+    ),
+    (
+        "PARCELWIRE_CARRIER_SEVENTEENTRACK_REALTIME",
+        "1 buys real-time answers there (10 units each) where account and carrier allow it.",
+    ),
 )
 
 
@@ -361,11 +369,13 @@ def _given(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     texts: dict[str, str] = {}
     origins: dict[str, str] = {}
     config = environ.get(CONFIG_FILE.name)
+    if config is None and CONFIG_FILE.name + FILE in environ:
+        config = _file(CONFIG_FILE.name + FILE, environ[CONFIG_FILE.name + FILE])
     if config:
         for name, text in _toml(_path(config)).items():
             texts[name], origins[name] = text, config
     for name, text in environ.items():
-        if not name.startswith(PREFIX) or name == CONFIG_FILE.name:
+        if not name.startswith(PREFIX) or name.removesuffix(FILE) == CONFIG_FILE.name:
             continue
         if name.endswith(FILE):
             target = name.removesuffix(FILE)
@@ -390,7 +400,10 @@ def _toml(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{CONFIG_FILE.name}: cannot read {path}: {error}") from None
     texts: dict[str, str] = {}
-    for slug, values in tables.pop("carrier", {}).items():
+    carriers = tables.pop("carrier", {})
+    if not isinstance(carriers, dict) or not all(isinstance(values, dict) for values in carriers.values()):
+        raise ConfigError(f"{path}: a carrier is a table of its own, for example [carrier.dhl]")
+    for slug, values in carriers.items():
         for key, value in values.items():
             texts[f"{PREFIX}{CARRIER}{slug}_{key}".upper()] = str(value)
     for key, value in tables.items():

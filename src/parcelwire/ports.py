@@ -3,18 +3,30 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
 from typing import Protocol
 
 from parcelwire.domain.account import Account, NewAccount, Usage
-from parcelwire.domain.endpoint import Endpoint, NewEndpoint, Signal, Turn
+from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError
-from parcelwire.domain.exchange import Access, Conversation, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.lane import Lane
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.exchange import (
+    Access,
+    Answers,
+    Conversation,
+    Exchange,
+    Query,
+    Reply,
+    Request,
+    TokenExchange,
+)
+from parcelwire.domain.lane import Grant, Lane
+from parcelwire.domain.limits import Limits, Reach
+from parcelwire.domain.listing import Filter, Order, PushStanding
 from parcelwire.domain.merge import History
 from parcelwire.domain.push import Chosen, FeedItem, NewPush, PushJob, PushRecord, PushResult, PushState
 from parcelwire.domain.report import Address
 from parcelwire.domain.shipment import Shipment, Wish
+from parcelwire.domain.status import SubStatus
 
 
 class Clock(Protocol):
@@ -66,6 +78,11 @@ class Carrier(Protocol):
     @property
     def limits(self) -> Limits: ...
 
+    @property
+    def reach(self) -> Reach:
+        """Whose parcels it sees: decides who is asked (flows/routes.py)."""
+        ...
+
     def lane(self, number: str) -> str:
         """The lane that a number belongs to; nearly always just the slug."""
         ...
@@ -76,6 +93,10 @@ class Carrier(Protocol):
 
     def track(self, queries: Sequence[Query], access: Access) -> Exchange:
         """Ask about up to ``batch`` numbers. Raises CarrierError when the whole call failed."""
+        ...
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        """What one reply to ``track`` says. Raises CarrierError when the whole call failed."""
         ...
 
 
@@ -126,6 +147,17 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One call that may be made, and the shipments that it is for.
+
+    ``grant`` is None when nothing is due; when it is a refusal nothing was claimed.
+    """
+
+    grant: Grant | None = None
+    due: tuple[Due, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One refresh for the log: what ``explain`` shows."""
 
@@ -142,10 +174,11 @@ class Refreshed:
 
     shipment: Shipment  # as it is after the refresh
     attempt: Attempt
-    history: History | None = None  # None: the source said nothing about the number
+    histories: tuple[History, ...] = ()  # those that changed; none: nothing was said about the number
     document: Document | None = None  # None: as before
     pushes: tuple[NewPush, ...] = ()
     raw: Reply | None = None  # the carrier's reply, kept as it came
+    given_up: str | None = None  # why another source is asked from now on; ``shipment.lane`` is its lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,26 +191,123 @@ class Changed:
     before: Shipment
     shipment: Shipment
     pushes: tuple[NewPush, ...] = ()
+    forgets: bool = False  # all that its sources have said: another carrier is asked from now on
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One row of the list. ``push_at``: the last attempt; ``push_code``: its HTTP status, None: no answer."""
+
+    shipment: Shipment
+    document: Document | None
+    push: PushStanding = PushStanding.NOT_PUSHED
+    push_code: int | None = None
+    push_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of the list, and how many rows all pages have together."""
+
+    total: int
+    rows: list[Listed]
+
+
+Pair = tuple[str, str]  # number and carrier: what an upstream registers once for all accounts
+
+
+@dataclass(frozen=True, slots=True)
+class BoughtNumber:
+    """What is known of a pair at an upstream. ``buyer``: the shipment that it was registered for."""
+
+    pair: Pair
+    buyer: int | None
+    registered_at: datetime | None  # None: not, not confirmed, or no longer
+    bought_at: datetime | None  # when it was registered last
+    given_up: str | None  # why the carrier's own source is no longer asked
+    stopped_at: datetime | None  # the upstream told us that it stopped tracking
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The ledger of an upstream in one month. Units of quota; ``fresh`` counts questions."""
+
+    registered: int
+    real_time: int
+    begun: int  # registrations whose outcome is not known yet: they count against the cap
+    shared: int  # registrations that were not bought, because another shipment had bought them
+    fresh: int  # questions that were answered with what another shipment had been told
+    known: int  # numbers registered there, of all months
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a source has told about a shipment."""
+
+    shipment: Shipment
+    histories: tuple[History, ...]
+
+
+class InboxState(StrEnum):
+    """Of a verified push."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    UNKNOWN = "unknown"  # about a number that nobody has registered
+    PARKED = "parked"  # it cannot be read: for the operator
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A verified push that waits to be processed."""
+
+    id: int
+    source: str
+    at: datetime
+    body: bytes
 
 
 class Store(Protocol):
-    """State on disk. Every method that writes is one transaction: it happened whole or not at all."""
+    """State on disk. Every method that writes is one transaction: it happened whole or not at all, and it is
+    durable when it is answered.
+
+    Any method raises StoreUnavailable when the database does not work now. Methods may run at the same time,
+    in many processes. Time comes as an argument; the store never looks at a clock. tests/store/
+    test_conformance.py says the same in tests that every implementation passes.
+    """
 
     def on_work(self, hint: Callable[[], None]) -> None:
-        """Call ``hint`` when something may have become due (a hint only; the due times are the truth)."""
+        """Call ``hint`` when something may have become due (a hint only; the due times are the truth).
+
+        Every hint that was given is called, in the event loop, after the commit.
+        """
         ...
 
-    def on_turn(self, tell: Callable[[Turn], None]) -> None:
+    def on_turn(self, tell: Callable[[EndpointTurn], None]) -> None:
         """Call ``tell`` after each commit in which an endpoint came into another state."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Finish what is under way; later calls raise StoreUnavailable."""
+        ...
 
     # accounts and quota
-    async def accounts(self) -> list[Account]: ...
-    async def open_account(self, new: NewAccount, now: datetime) -> Account: ...
-    async def account_of_key(self, login_key: str) -> Account | None: ...
-    async def set_plan(self, account: int, plan: str, quota_total: int) -> None: ...
+    async def accounts(self) -> list[Account]:
+        """In the order in which they were opened."""
+        ...
+
+    async def open_account(self, new: NewAccount, now: datetime) -> Account:
+        """A new account with its login key. Names and login keys must be new."""
+        ...
+
+    async def account_of_key(self, login_key: str) -> Account | None:
+        """Whose key it is, enabled or not; None for nobody's."""
+        ...
+
+    async def set_plan(self, account: int, plan: str, quota_total: int) -> None:
+        """Another plan, at once; what is used stays used."""
+        ...
+
     async def endpoint(self, account: int) -> Endpoint | None:
         """The webhook receiver that ``set_endpoint`` made; an account has at most one of these."""
         ...
@@ -212,77 +342,152 @@ class Store(Protocol):
         """A new secret; the one before signs too until ``both_until``. False: no endpoint of this id."""
         ...
 
-    async def set_sign_key(self, account: int, sign_key: str) -> None: ...
+    async def set_sign_key(self, account: int, sign_key: str) -> None:
+        """Another signing key, for waiting pushes too."""
+        ...
+
     async def sign_key(self, account: int) -> str:
         """The key of the ``sign`` header."""
         ...
 
-    async def usage(self, account: int, now: datetime) -> Usage: ...
+    async def usage(self, account: int, now: datetime) -> Usage:
+        """Quota of the period (month, UTC) and registrations of the day (UTC) that ``now`` belongs to.
+
+        ``used`` is the sum of the period's ledger, always.
+        """
+        ...
+
     async def charge(self, account: int, charges: Sequence[Charge], now: datetime) -> list[bool]:
-        """Charge in the order given; False where the quota does not suffice."""
+        """Charge in the order given; False where the quota does not suffice. One that is refused takes
+        nothing from those behind it."""
         ...
 
     async def settle(self, account: int, reference: str, amount: int, now: datetime) -> None:
-        """Keep ``amount`` of what is held under ``reference`` and give the rest back."""
+        """Keep ``amount`` of what is held under ``reference`` and give the rest back, to the period in which
+        it was charged. Nothing happens when nothing is held (any more)."""
         ...
 
     async def release_holds(self, before: datetime, now: datetime) -> int:
-        """Give back what calls that died left held. Answers how many."""
+        """Give back whatever has been held since earlier than ``before``: its call died. Answers how many."""
         ...
 
     # registrations
     async def register(
         self, account: int, wanted: Sequence[Wanted], now: datetime
     ) -> list[Shipment | CallerError]:
-        """Insert and charge in the order given; the quota's last units go to the first items."""
+        """Insert and charge in the order given: an answer for each, quota's last units to the first items.
+
+        New ones, and looked up ones that become registrations, cost one unit each and are due now.
+        CallerError ``registered`` (whatever became of it, in this call too), ``daily_limit`` or ``quota``
+        cost nothing. A promoted shipment keeps ``since`` and all that is known of it, and loses its lease.
+        """
         ...
 
     async def look_up(self, account: int, wanted: Wanted, now: datetime) -> Shipment:
-        """The shipment of (number, carrier); made in phase looked_up when there is none."""
+        """The shipment of (number, carrier) as it is; made in phase looked_up when there is none. Free."""
         ...
 
     async def find(self, account: int, numbers: Sequence[str]) -> list[tuple[Shipment, Document | None]]:
-        """All shipments of the account with these numbers, in order of registration."""
+        """All shipments of the account with these numbers, whatever their phase, each once, oldest first.
+
+        The document is None until a source has said something.
+        """
         ...
 
     async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
         """Which changes were saved, in their order; False: the shipment was another by now, read it again.
 
-        A saved change ends the lease: the result of a refresh that is under way will be dropped.
+        Each stands for itself. A saved change ends the lease: the result of a refresh that is under way will
+        be dropped. Its pushes are due at ``now``.
         """
+        ...
+
+    async def list_page(self, account: int, wanted: Filter, order: Order, skip: int, most: int) -> ListPage:
+        """At most ``most`` registrations after the first ``skip``."""
+        ...
+
+    async def delete(self, account: int, shipments: Sequence[int]) -> list[bool]:
+        """Remove registrations with all that is known of them; which there were."""
+        ...
+
+    async def remove_old(self, before: datetime, most: int) -> int:
+        """Delete what was stopped, or only looked up, before a time: at most ``most``; answers how many."""
         ...
 
     # refreshing
     async def lanes(self) -> dict[str, datetime]:
-        """Lanes that have something to refresh, and when first."""
+        """Queues (lanes and their side queues) that have something to refresh, and when first. A leased
+        shipment counts with the end of its lease."""
         ...
 
-    async def lane(self, name: str) -> Lane: ...
+    async def census(self, lane: str) -> dict[SubStatus | None, int]:
+        """How many shipments of a lane (side queues too) are refreshed by schedule, by sub-status."""
+        ...
+
+    async def take_turn(
+        self,
+        queue: str,
+        most: int,
+        limits: Limits,
+        now: datetime,
+        until: datetime,
+        lease: str,
+        ahead: timedelta = timedelta(),
+    ) -> Turn:
+        """Take a call from a queue's lane and claim up to ``most`` shipments for it, as in ``claim``.
+
+        Both or nothing. Once something is due, the call is filled up with shipments that will be due within
+        ``ahead`` and have waited for three quarters of their interval.
+        """
+        ...
+
+    async def lane(self, name: str) -> Lane:
+        """As saved last; ``Lane(name)`` before that."""
+        ...
+
     async def save_lane(self, lane: Lane, revision: int) -> bool:
-        """Compare and set: False when the lane is no longer at ``revision``."""
+        """Compare and set: False when the lane is no longer at ``revision`` (0: was never saved)."""
         ...
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
-        """Due shipments of a lane, leased until ``until``.
+        """Shipments of a lane that are due at ``now``, those first that have been longest; in any order.
 
+        They are leased: nobody else gets them until ``until``, which is also their new ``refresh_at``.
         Of shipments with the same number only one: answers of a conversation are told apart by number.
         """
         ...
 
     async def claim_one(self, shipment: int, until: datetime, lease: str) -> Due | None:
-        """One shipment whether due or not; a lease that somebody else holds is taken over."""
+        """One shipment, whatever its phase and schedule; None when there is none with this id.
+
+        A lease that somebody else holds is taken over: their result will be dropped. Without a schedule
+        (``refresh_at`` None) it gets none.
+        """
         ...
 
     async def complete(self, results: Sequence[Refreshed]) -> int:
-        """Save results; answers how many were dropped because their lease had gone."""
+        """Save results, all in one transaction; answers how many were dropped because their lease had gone.
+
+        A lease is good for one result, also after its end while nobody else has claimed. A dropped result
+        leaves no trace. Its pushes are due at ``attempt.at``.
+        """
         ...
 
-    async def reroute(self, carrier: str, lane: str, now: datetime) -> int:
-        """Move the shipments of a carrier to another lane; moved ones are due now."""
+    async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
+        """Move the shipments of a carrier that are in another lane (in lane ``only``) to this one; answers
+        how many.
+
+        Moved ones lose their lease and, if they have a schedule, are due now. Those in a side queue of this
+        lane stay there.
+        """
+        ...
+
+    async def routed(self) -> list[tuple[str, str]]:
+        """Every carrier with each lane that its shipments are in."""
         ...
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
-        """The newest refreshes of a shipment."""
+        """The newest refreshes of a shipment, newest first."""
         ...
 
     async def prune(self, before: datetime) -> int:
@@ -293,7 +498,68 @@ class Store(Protocol):
         ...
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
-        """Let a sandbox journey, with all that is known of it, be older by ``by``, and due now."""
+        """Let a sandbox journey, with all that is known of it, be older by ``by``, and due now (if it has a
+        schedule). A refresh that is under way is dropped."""
+        ...
+
+    # what is bought at an upstream (``source``: its slug); shared by all accounts
+    async def bought(self, source: str, numbers: Sequence[str]) -> list[BoughtNumber]:
+        """What is known of numbers there."""
+        ...
+
+    async def reserve(
+        self, source: str, wanted: Sequence[tuple[Pair, int]], cap: int | None, now: datetime
+    ) -> set[Pair]:
+        """The pairs that may be registered now without spending more than ``cap`` a month; with each pair its
+        buyer. A pair that was begun before costs nothing more."""
+        ...
+
+    async def settle_reserved(
+        self, source: str, registered: Sequence[Pair], refused: Sequence[Pair], now: datetime
+    ) -> None:
+        """What became of reserved pairs; the registered ones are entered into the ledger."""
+        ...
+
+    async def forget_bought(self, source: str, pairs: Sequence[Pair]) -> None:
+        """The upstream no longer has these registrations."""
+        ...
+
+    async def upstream_stopped(self, source: str, pair: Pair, now: datetime) -> None:
+        """The upstream told us that it stopped tracking a pair."""
+        ...
+
+    async def spend(self, source: str, amount: int, reference: str, cap: int | None, now: datetime) -> bool:
+        """Units for a real-time question, if ``cap`` allows; a negative amount gives back."""
+        ...
+
+    async def saved(self, source: str, kind: str, entries: Sequence[tuple[int, str]], now: datetime) -> None:
+        """Ledger entries of ``kind`` shared or fresh, each an amount with a reference that counts once."""
+        ...
+
+    async def spent(self, source: str, now: datetime) -> Spent:
+        """The ledger of this month."""
+        ...
+
+    async def told(self, source: str, numbers: Sequence[str], since: datetime) -> list[Told]:
+        """What it has told about numbers since then, whatever the account; the newest first."""
+        ...
+
+    async def shipments_of(self, number: str) -> list[Shipment]:
+        """The shipments with a number, of all accounts."""
+        ...
+
+    # pushes to us
+    async def keep_inbound(self, source: str, body: bytes, now: datetime) -> bool:
+        """Put a verified push into the inbox; False when the same bytes are there already."""
+        ...
+
+    async def inbox_waiting(self, after: int, most: int) -> list[Inbound]:
+        """The oldest waiting pushes with an id above ``after``."""
+        ...
+
+    async def finish_inbound(self, inbound: int, state: InboxState, detail: str) -> None: ...
+    async def inbox(self) -> dict[InboxState, int]:
+        """How many pushes there are in each state."""
         ...
 
     # pushing
@@ -305,6 +571,14 @@ class Store(Protocol):
     #   healthy  heads whose time has come, oldest first, while fewer than ``width`` are under way;
     #   failing  from ``probe_at`` on one head, whatever its time, while none is under way;
     #   paused   nothing.
+    async def replay(self, account: int, shipments: Sequence[int], now: datetime) -> list[bool]:
+        """Send the newest push of each shipment again to every endpoint that had it, id and bytes as they
+        were; False where none is kept.
+
+        One that has not been sent yet is due now.
+        """
+        ...
+
     async def pushes_due(self) -> datetime | None:
         """Not later than when the next push is due; None: nothing waits. It may be too early, never late."""
         ...

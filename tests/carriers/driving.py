@@ -69,8 +69,8 @@ def outcome(carrier: Carrier, answer: Report | CarrierError, zone_of: ZoneOf) ->
         return Outcome(Status.NOT_FOUND, SubStatus.NOT_FOUND_INVALID_CODE, 0, None, None)
     if isinstance(answer, CarrierError):
         raise answer
-    history = merge.add(None, carrier.slug, settle(answer, zone_of, NOW), NOW)
-    line = timeline.assemble([history], NOW)
+    histories = merge.extend([], carrier.slug, settle(answer, zone_of, NOW), NOW)
+    line = timeline.assemble(histories, NOW)
     delivered = line.milestones.get(Stage.DELIVERED)
     return Outcome(
         line.sub_status.status,

@@ -27,6 +27,11 @@ def everything_in(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
 
 
+def modes_in(folder: Path) -> dict[str, int]:
+    """What others may do with each file."""
+    return {file.name: file.stat().st_mode & 0o077 for file in folder.iterdir()}
+
+
 async def test_a_taken_port_is_named_with_the_setting_that_moves_it(tmp_path: Path) -> None:
     async with serve(environment(tmp_path / "one")) as child:
         address = child.url.removeprefix("http://")
@@ -158,3 +163,23 @@ async def test_track_asks_once_without_a_server_and_keeps_nothing(tmp_path: Path
     code, _, err = await run(environ, "track", "SANDBOXAUTH")
     assert code == 1
     assert "Traceback" not in err
+
+
+async def test_a_first_start_that_fails_leaves_the_key_for_the_next_one(tmp_path: Path) -> None:
+    """The key is shown once: so a wrong webhook or a taken port must come before it is made."""
+    environ = environment(tmp_path)
+    del environ["PARCELWIRE_FIRST_KEY"]
+    async with serve(environment(tmp_path / "other")) as other:
+        taken = other.url.removeprefix("http://")
+        assert (await run(environ | {"PARCELWIRE_LISTEN": taken}, "serve"))[0] == 2
+    assert (await run(environ | {"PARCELWIRE_WEBHOOK_URL": "https://10.0.0.1/hook"}, "serve"))[0] == 2
+    async with serve(environ) as child:
+        assert child.process.stdout is not None
+        lines = [(await child.process.stdout.readline()).decode() for _ in range(2)]
+    assert "shown only now" in lines[1]
+
+
+async def test_the_database_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    async with serve(environment(tmp_path)):
+        modes = modes_in(tmp_path)
+    assert {name: mode for name, mode in modes.items() if mode and not name.endswith(".lock")} == {}

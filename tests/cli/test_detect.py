@@ -6,11 +6,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from parcelwire.cli.detect import detect_command
+from parcelwire.cli.detect import detect
 from parcelwire.domain.rules import RULES
 
 app = typer.Typer()
-app.command("detect")(detect_command)
+app.command()(detect)
 runner = CliRunner()
 
 

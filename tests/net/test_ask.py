@@ -26,7 +26,7 @@ from parcelwire.domain.exchange import (
     Token,
     TokenExchange,
 )
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.net.ask import CONVERSATION_S, REQUESTS_MAX, Asker
 from parcelwire.net.client import REPLY_LIMITS, ReplyLimits
 from parcelwire.net.clock import ManualClock, SystemClock
@@ -51,6 +51,7 @@ class Acme:
     secrets = ("client", "password")
     batch = 40
     limits = Limits()
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:
         return self.slug
@@ -65,6 +66,9 @@ class Acme:
         reply = yield Request("GET", "/track", {"authorization": access.token})
         if reply.status == 401:
             raise Refused("HTTP 401", stale_token=True)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
         return unknown(*[query.number for query in queries])
 
 

@@ -27,7 +27,9 @@ async def register_for_ever(child: Child, accepted: list[str], made: list[int]) 
         await asyncio.sleep(0.05)
 
 
-async def test_nothing_accepted_is_lost_and_no_id_has_two_bodies(tmp_path: Path) -> None:
+async def test_nothing_accepted_is_lost_and_no_id_has_two_bodies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     chance = random.Random(20261124)
     accepted: list[str] = []
     made = [1]
@@ -54,11 +56,12 @@ async def test_nothing_accepted_is_lost_and_no_id_has_two_bodies(tmp_path: Path)
             assert await child.end(signal.SIGTERM) == 0
     two_bodies = [push for push, bodies in sink.bodies.items() if len(bodies) > 1]
     undelivered = [number for number in accepted if "Delivered_Other" not in sink.told.get(number, ())]
-    print(
-        f"\n  kill -9 x {KILLS}: {len(accepted)} accepted, missing {len(missing)}, not followed to the end "
-        f"{len(undelivered)}; {len(sink.bodies)} pushes, ids with two bodies {len(two_bodies)}, "
-        f"forged {sink.forged}; quota {used} of at most {made[0] - 1} tried"
-    )
+    with capsys.disabled():
+        print(
+            f"\n  kill -9 x {KILLS}: {len(accepted)} accepted, missing {len(missing)}, not followed to the "
+            f"end {len(undelivered)}; {len(sink.bodies)} pushes, ids with two bodies {len(two_bodies)}, "
+            f"forged {sink.forged}; quota {used} of at most {made[0] - 1} tried"
+        )
     assert accepted
     assert missing == []
     assert undelivered == []

@@ -114,7 +114,7 @@ def refreshed(
         refresh_at=at + again,
         version=max([shipment.version, *(push.version for push in pushes)]),
     )
-    return Refreshed(after, replace(attempt(at), ms=ms), told, document, pushes, raw)
+    return Refreshed(after, replace(attempt(at), ms=ms), (told,) if told else (), document, pushes, raw)
 
 
 async def change_of(

@@ -39,7 +39,7 @@ from tests.store.samples import (
     wanted,
 )
 
-from parcelwire.domain.account import NewAccount
+from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.endpoint import WIDTH_MAX
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import Reply
@@ -49,7 +49,7 @@ from parcelwire.domain.push import SUPERSEDE_AFTER, PushEvent
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Marks
-from parcelwire.ports import Changed, Charge, Document, Refreshed, Store
+from parcelwire.ports import Changed, Charge, Document, Refreshed, Store, Turn
 
 DOCUMENT = Document(b'{"a":[1,2]}', b"null", ("ups", "usps"))
 MAY, JUNE = "2026-05", "2026-06"
@@ -241,14 +241,14 @@ async def test_concurrent_registrations_never_overdraw(place: Place, store: Stor
 
 async def test_what_was_looked_up_is_registered_with_what_is_known(place: Place, store: Store) -> None:
     account = await account_in(store)
-    item = wanted(code=100002, wish=Wish(tag="a"))
+    item = wanted(code=100002, origin=1, wish=Wish(tag="a"), lane="ups:2")
     looked_up = await store.look_up(account.id, wanted(item.number), NOW - DAY)
     await change_of(store, looked_up, at=NOW - DAY)
     known = await stored(store, looked_up)
     assert reasons(await store.register(account.id, [item, item], NOW)) == ["ok", "registered"]
     assert await stored(store, looked_up) == replace(
-        known, phase=Phase.TRACKING, code=100002, wish=Wish(tag="a"), registered_at=NOW, changed_at=NOW,
-        refresh_at=NOW,
+        known, phase=Phase.TRACKING, code=100002, origin=1, wish=Wish(tag="a"), lane="ups:2",
+        registered_at=NOW, changed_at=NOW, refresh_at=NOW,
     )  # fmt: skip
     assert await balanced(place, store, account.id) == 1
 
@@ -557,6 +557,18 @@ async def test_those_that_wait_longest_are_claimed_first(store: Store) -> None:
     assert ids == [{shipments[1].id, shipments[3].id}, {shipments[2].id, shipments[4].id}, {shipments[0].id}]
 
 
+async def test_of_one_number_one_shipment_is_claimed_at_a_time(store: Store) -> None:
+    account = await account_in(store)
+    other = await account_in(store, name="other", login_key="other")
+    name = number()
+    for owner in (account, other):
+        await store.register(owner.id, [wanted(name), wanted()], NOW)
+    first, second = await claimed(store), await claimed(store)
+    assert [due.shipment.number for due in first].count(name) == 1
+    assert len(first) == 3
+    assert [due.shipment.number for due in second] == [name]
+
+
 async def test_concurrent_claimers_share_out_what_is_due(store: Store) -> None:
     account = await account_in(store)
     await store.register(account.id, [wanted() for _ in range(50)], NOW)
@@ -622,7 +634,7 @@ async def test_a_refresh_is_kept_whole(store: Store) -> None:
         changed_at=NOW, trouble="malformed: ?", fails=2, refresh_at=NOW + DAY,
     )  # fmt: skip
     told = history("ups", "Delivered", "Out for delivery")
-    result = Refreshed(after, attempt(), told, DOCUMENT, (update(1),), Reply(200, {}, b"raw"))
+    result = Refreshed(after, attempt(), (told,), DOCUMENT, (update(1),), Reply(200, {}, b"raw"))
     assert await store.complete([result]) == 0
     assert await store.find(account.id, [shipment.number]) == [(replace(after, lease=None), DOCUMENT)]
     assert await store.attempts(shipment.id, 10) == [result.attempt]
@@ -709,6 +721,104 @@ async def test_the_newest_attempts_come_first(store: Store) -> None:
     assert len(await store.attempts(shipment.id, 10)) == 4
 
 
+# --- turns ------------------------------------------------------------------------------------------------
+
+
+async def turn(
+    store: Store, queue: str = "ups", *, most: int = 9, limits: Limits | None = None, now: datetime = NOW,
+    ahead: timedelta = timedelta(),
+) -> Turn:  # fmt: skip
+    """A turn with limits of one call a second."""
+    return await store.take_turn(queue, most, limits or Limits(per_s=1), now, now + LEASE, "turn", ahead)
+
+
+async def test_a_turn_takes_a_call_and_its_shipments(store: Store) -> None:
+    account = await account_in(store)
+    due = [await tracked(store, account) for _ in range(3)]
+    taken = await turn(store, most=2)
+    assert taken.grant is not None
+    assert taken.grant.granted
+    assert [item.shipment.id for item in taken.due] == [shipment.id for shipment in due[:2]]
+    assert all(item.shipment.lease == "turn" for item in taken.due)
+    assert await store.lane("ups") == taken.grant.lane
+    assert taken.grant.lane.used == 1
+
+
+async def test_a_turn_without_due_shipments_costs_no_call(store: Store) -> None:
+    account = await account_in(store)
+    await tracked(store, account, at=NOW + SECOND)
+    assert await turn(store) == Turn()
+    assert await store.lane("ups") == Lane("ups")
+
+
+async def test_a_refused_turn_claims_nothing(store: Store) -> None:
+    account = await account_in(store)
+    for _ in range(2):
+        await tracked(store, account)
+    assert (await turn(store, most=1)).due
+    refused = await turn(store, most=1)
+    assert refused.grant is not None
+    assert (refused.grant.granted, refused.grant.retry_at, refused.due) == (False, NOW + SECOND, ())
+    assert len(await claimed(store)) == 1
+
+
+async def test_side_queues_share_the_limits_of_their_lane(store: Store) -> None:
+    account = await account_in(store)
+    await tracked(store, account)
+    await tracked(store, account, lane="ups/4")
+    assert (await turn(store, "ups/4")).due
+    refused = await turn(store, "ups")
+    assert refused.grant is not None
+    assert not refused.grant.granted
+    assert await store.lane("ups/4") == Lane("ups/4")
+
+
+async def answered(store: Store, account: Account, at: datetime, again: timedelta) -> Shipment:
+    """A shipment that was asked about at ``at`` and is due ``again`` later."""
+    shipment = await tracked(store, account)
+    due = await store.claim_one(shipment.id, NOW + LEASE, "before")
+    assert due is not None
+    await store.complete([refreshed(due.shipment, at=at, again=again)])
+    return shipment
+
+
+async def test_a_call_takes_along_what_is_nearly_due(store: Store) -> None:
+    """Only what has waited three quarters of its interval, and never what is leased or further away than
+    ``ahead``; and only when something is due anyway."""
+    account = await account_in(store)
+    near = await answered(store, account, NOW - 45 * MINUTE, HOUR)
+    await answered(store, account, NOW - 10 * MINUTE, 20 * MINUTE)  # has waited half of it
+    await answered(store, account, NOW - 10 * HOUR, 10 * HOUR + 16 * MINUTE)  # too far away
+    leased = await answered(store, account, NOW - 45 * MINUTE, HOUR)
+    await store.claim_one(leased.id, NOW + MINUTE, "other")
+    assert await turn(store, ahead=15 * MINUTE) == Turn()
+    due = await tracked(store, account)
+    taken = await turn(store, ahead=15 * MINUTE)
+    assert {item.shipment.id for item in taken.due} == {near.id, due.id}
+
+
+async def test_a_census_counts_what_is_refreshed_by_schedule_in_all_queues_of_a_lane(store: Store) -> None:
+    account = await account_in(store)
+    await tracked(store, account)
+    await tracked(store, account, lane="ups/1")
+    await tracked(store, account, lane="ups:other")
+    await tracked(store, account, carrier="dhl")
+    await store.change([stop(await tracked(store, account))], NOW)
+    assert await store.census("ups") == {None: 2}
+    assert await store.census("ups:other") == {None: 1}
+    assert await store.census("gls") == {}
+
+
+async def test_a_shipment_in_a_side_queue_is_not_rerouted_home(store: Store) -> None:
+    """What is known about a poisonous number survives a restart."""
+    account = await account_in(store)
+    alone = await tracked(store, account, lane="ups/1", at=NOW + DAY)
+    other = await tracked(store, account, lane="none/1", at=NOW + DAY)
+    assert await store.reroute("ups", "ups", NOW) == 1
+    assert await stored(store, alone) == alone
+    assert (await stored(store, other)).lane == "ups"
+
+
 # --- reroute, rewind, prune -------------------------------------------------------------------------------
 
 
@@ -749,6 +859,17 @@ async def test_a_rewound_journey_began_earlier_and_is_due_now(store: Store) -> N
     looked_up = await store.look_up(account.id, wanted(), NOW)
     await store.rewind(looked_up.id, HOUR, NOW)
     assert (await stored(store, looked_up)).refresh_at is None
+
+
+async def test_what_is_known_of_a_rewound_journey_is_older_too(store: Store) -> None:
+    account = await account_in(store)
+    shipment = await tracked(store, account)
+    (due,) = await claimed(store)
+    await store.complete([refreshed(due.shipment, told=history("ups", "A", "B"))])
+    await store.rewind(shipment.id, MINUTE, NOW)
+    (due,) = await claimed(store)
+    (told,) = due.histories
+    assert [seen.event.order_at for seen in told.seen] == [NOW - MINUTE, NOW - HOUR - MINUTE]
 
 
 async def test_pruning_forgets_old_attempts_and_nothing_that_is_needed(store: Store) -> None:

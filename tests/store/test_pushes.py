@@ -29,9 +29,9 @@ from parcelwire.domain.endpoint import (
     WIDTH_MAX,
     Endpoint,
     EndpointState,
+    EndpointTurn,
     NewEndpoint,
     Signal,
-    Turn,
     Wants,
 )
 from parcelwire.domain.push import Chosen, PushEvent, PushJob, PushResult, PushState
@@ -180,7 +180,7 @@ async def test_a_failing_endpoint_gets_the_oldest_event_as_its_only_probe(store:
     """The others wait and use up no attempt; one success lets all of them go, oldest first."""
     account = await account_in(store)
     await add(store, account)
-    turns: list[Turn] = []
+    turns: list[EndpointTurn] = []
     store.on_turn(turns.append)
     early = NOW - HOUR
     oldest, *_ = await shipments_with(store, account, 2, at=early)

@@ -32,7 +32,14 @@ from parcelwire.store.rows import (
 TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 MAYBE = st.none() | TIMES
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-WISHES = st.builds(Wish, *(st.none() | TEXTS for _ in fields(Wish)))
+WISHES = st.builds(
+    Wish,
+    **{field.name: st.none() | TEXTS for field in fields(Wish)}
+    | {
+        "final_carrier": st.none() | st.integers(0, 2**31),
+        "more": st.none() | st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS) | st.dictionaries(TEXTS, TEXTS)),
+    },
+)
 COUNTS = st.integers(0, 2**62)
 SHIPMENTS = st.builds(
     Shipment,
@@ -42,6 +49,7 @@ SHIPMENTS = st.builds(
     sub_status=st.none() | st.sampled_from(SubStatus), descr=st.none() | TEXTS, digest=st.none() | TEXTS,
     marks=st.builds(Marks, MAYBE, MAYBE, MAYBE, MAYBE), asked_at=MAYBE, answered_at=MAYBE, changed_at=MAYBE,
     trouble=st.none() | TEXTS, fails=COUNTS, refresh_at=MAYBE, lane=TEXTS, lease=st.none() | TEXTS,
+    retracked=st.booleans(), carrier_changes=COUNTS,
 )  # fmt: skip
 LANES = st.builds(
     Lane, TEXTS, COUNTS, MAYBE, st.none() | st.dates(), COUNTS, COUNTS, COUNTS, COUNTS, MAYBE,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,13 @@ from tests.store.samples import (
     account_in,
     change_of,
     claimed,
+    fail_times,
     history,
     jobs_due,
     receiver,
     refreshed,
     sent,
+    stop,
     stored,
     tracked,
     update,
@@ -39,14 +42,16 @@ from tests.store.samples import (
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import ConfigError, StoreUnavailable
 from parcelwire.domain.exchange import Reply
-from parcelwire.domain.push import Chosen
+from parcelwire.domain.push import SUPERSEDE_AFTER, Chosen
 from parcelwire.domain.shipment import Phase
-from parcelwire.ports import Store
+from parcelwire.ports import Charge, Document, Store
 from parcelwire.store.rows import micros
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.sqlite.file import migrate, steps
 from parcelwire.store.vault import Vault, secret_place, sign_key_place
 
+DOCUMENT = Document(b"{}", b"null", ("ups",))
+RAW = Reply(200, {}, b"raw")
 ROOT = Path(__file__).parents[2]
 
 
@@ -81,18 +86,14 @@ async def test_no_secret_is_readable_in_any_file(file: SqlitePlace) -> None:
             assert secret[6:].encode() not in contents
 
 
-async def test_another_master_key_opens_no_secret_and_knows_no_login_key(file: SqlitePlace) -> None:
+async def test_another_master_key_is_refused_at_once(file: SqlitePlace) -> None:
+    """Else every caller would be told that its key is wrong."""
     store = await file.open()
-    account = await account_in(store)
-    await receiver(store, account)
+    await account_in(store)
     await file.close()
-    other = await SqliteStore.open(file.path, Vault(bytes(32), bytes))
-    try:
-        assert await other.account_of_key(LOGIN_KEY) is None
-        with pytest.raises(ConfigError, match="PARCELWIRE_SECRET_KEY"):
-            await other.endpoint(account.id)
-    finally:
-        await other.close()
+    with pytest.raises(ConfigError, match="PARCELWIRE_SECRET_KEY"):
+        await SqliteStore.open(file.path, Vault(bytes(32), bytes))
+    assert await (await file.open()).account_of_key(LOGIN_KEY) is not None
 
 
 async def test_a_secret_moved_to_another_row_does_not_open(file: SqlitePlace) -> None:
@@ -276,8 +277,8 @@ def test_the_steps_make_the_same_schema_at_once_or_one_by_one(
 OLD_PUSHES = """
 INSERT INTO account (id, name, plan, quota_total, sign_key) VALUES (1, 'main', 'free', 100, x'');
 INSERT INTO endpoint VALUES (7, 1, 'https://shop.example/hook', x'', 1);
-INSERT INTO shipment (id, account, number, carrier, code, origin, phase, since, wish, lane)
-  VALUES (3, 1, 'T1', 'ups', 100001, 2, 'tracking', :at, '{}', 'ups');
+INSERT INTO shipment (id, account, number, carrier, code, origin, phase, since, wish, registered_at, lane)
+  VALUES (3, 1, 'T1', 'ups', 100001, 2, 'tracking', :at, '{}', :at, 'ups');
 INSERT INTO push (id, account, shipment, endpoint, version, event, body, state, send_at, attempts, created_at)
 VALUES ('msg_one', 1, 3, 7, 1, 'TRACKING_UPDATED', x'01', 'sent', NULL, 2, :at),
   ('msg_two', 1, 3, 7, 2, 'TRACKING_UPDATED', x'02', 'pending', :at, 1, :at),
@@ -438,19 +439,22 @@ async def test_a_raw_reply_is_kept_once_and_as_long_as_something_refers_to_it(fi
     async def replies() -> list[tuple[int]]:
         return await file.rows("SELECT http_status FROM raw_reply ORDER BY http_status")
 
-    async def refresh(shipment_id: int, status: int, *, told: bool) -> None:
+    async def refresh(shipment_id: int, status: int, *, told: bool, at: datetime = NOW) -> None:
         due = await store.claim_one(shipment_id, NOW + LEASE, "x")
         assert due is not None
         raw = Reply(status, {}, b"the same body")
-        await store.complete([refreshed(due.shipment, told=history() if told else None, raw=raw)])
+        await store.complete([refreshed(due.shipment, at=at, told=history() if told else None, raw=raw)])
 
     await refresh(one.id, 200, told=True)
     await refresh(two.id, 200, told=True)
     await refresh(one.id, 503, told=False)
+    await refresh(one.id, 503, told=False, at=NOW + SECOND)
     assert await replies() == [(200,), (503,)]
     await store.prune(NOW)
     assert await replies() == [(200,), (503,)]
-    await store.prune(NOW + SECOND)  # the log goes, and with it what could not be read
+    await store.prune(NOW + SECOND)  # of the two attempts that 503 answered, one is still known
+    assert await replies() == [(200,), (503,)]
+    await store.prune(NOW + SECOND * 2)
     assert await replies() == [(200,)]
     await refresh(one.id, 201, told=True)
     await store.prune(NOW + HOUR)
@@ -458,3 +462,43 @@ async def test_a_raw_reply_is_kept_once_and_as_long_as_something_refers_to_it(fi
     await refresh(two.id, 201, told=True)
     await store.prune(NOW + HOUR)
     assert await replies() == [(201,)]
+
+
+# --- cost -------------------------------------------------------------------------------------------------
+
+
+async def test_no_statement_walks_through_a_table_that_grows(file: SqlitePlace) -> None:
+    """Except rerouting, once at the start. Read from SQLite's own plans of all statements that ran."""
+    store = await file.open()
+    seen: set[str] = set()
+    for connection in (store._writer._connection, *store._readers._connections):
+        connection.set_trace_callback(seen.add)
+    account = await account_in(store)
+    await receiver(store, account)
+    shipment = await tracked(store, account)
+    looked_up = await store.look_up(account.id, wanted(), NOW)
+    await store.register(account.id, [wanted(looked_up.number)], NOW)
+    (due, _) = await claimed(store)
+    results = [refreshed(due.shipment, update(1), update(2), told=history(), document=DOCUMENT, raw=RAW)]
+    await store.complete(results)
+    await fail_times(store, (await jobs_due(store))[0], SUPERSEDE_AFTER)
+    await change_of(store, await stored(store, shipment))
+    await store.change([stop(await stored(store, shipment))], NOW)
+    charge = Charge("reference", 10, held=True)
+    await store.charge(account.id, [charge], NOW)
+    await store.settle(account.id, charge.reference, 1, NOW)
+    await store.rewind(shipment.id, HOUR, NOW)
+    await store.attempts(shipment.id, 5)
+    await store.pushes_due()
+    await store.lanes()
+    await store.account_of_key(LOGIN_KEY)
+    await store.prune(NOW + DAY)
+    grow = (
+        "shipment|document|source_report|raw_reply|refresh_log|push|push_attempt|quota_entry|quota_used|s|d"
+    )
+    walks = re.compile(rf"SCAN ({grow})(?! USING (COVERING )?INDEX \w+_due)\b")
+    for sql in sorted(seen):
+        if sql.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
+            plan = [row[3] for row in await file.rows(f"EXPLAIN QUERY PLAN {sql}")]
+            assert not [line for line in plan if walks.match(line)], sql
+    assert len(seen) > 40

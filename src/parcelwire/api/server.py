@@ -12,49 +12,71 @@ from aiohttp import web
 
 from parcelwire import __version__
 from parcelwire.api.feed import Feed
+from parcelwire.api.inbound import PREFIX as INBOUND
 from parcelwire.api.keys import Keys
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import CallerError, StoreUnavailable
+from parcelwire.flows.amend import change_carrier, change_info, delete
 from parcelwire.flows.context import Context
+from parcelwire.flows.push import push_again
 from parcelwire.flows.read import quota, track_info
 from parcelwire.flows.realtime import real_time
 from parcelwire.flows.register import register
-from parcelwire.flows.stop import stop
+from parcelwire.flows.stop import retrack, stop
+from parcelwire.flows.tracklist import track_list
 from parcelwire.wire.v22 import failure
+from parcelwire.wire.versions import VERSIONS, Version
 
 BODY_MAX = 1024 * 1024  # 40 of the fullest items are about 100 KB
 BODY_S = 15.0  # to receive a body: a dripping socket holds nothing for longer
 RETRY_AFTER_S = 5  # told to callers while the database cannot write
 JSON = "application/json"
-PREFIX = "/track/v2.2/"
+PREFIX = "/track/"
 
-Endpoint = Callable[[Context, Account, bytes], Awaitable[bytes]]
-Owner = Callable[[web.BaseRequest], Awaitable[web.Response]]
+Endpoint = Callable[[Context, Account, bytes, Version], Awaitable[bytes]]
+Unversioned = Callable[[Context, Account, bytes], Awaitable[bytes]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
 
 async def _quota(context: Context, account: Account, _body: bytes) -> bytes:
     return await quota(context, account)
 
 
+def _alike(flow: Unversioned) -> Endpoint:
+    """An endpoint whose answer is the same in every version."""
+
+    async def answer(context: Context, account: Account, body: bytes, _version: Version) -> bytes:
+        return await flow(context, account, body)
+
+    return answer
+
+
 ENDPOINTS: dict[str, Endpoint] = {
-    "register": register,
+    "register": _alike(register),
     "gettrackinfo": track_info,
     "getrealtimetrackinfo": real_time,
-    "stoptrack": stop,
-    "getquota": _quota,
+    "gettracklist": track_list,
+    "stoptrack": _alike(stop),
+    "retrack": _alike(retrack),
+    "deletetrack": _alike(delete),
+    "changecarrier": _alike(change_carrier),
+    "changeinfo": _alike(change_info),
+    "getquota": _alike(_quota),
+    "push": _alike(push_again),
 }
 
 
 class Api:
-    """One handler for all requests. ``owner`` answers what is below /owner/ (api/owner.py), ``feed`` what is
-    below /api/."""
+    """One handler for all requests. ``owner`` answers what is below /owner/ (api/owner.py), ``inbound`` what
+    is below /inbound/ (api/inbound.py), ``feed`` what is below /api/ (api/feed.py)."""
 
-    def __init__(self, context: Context, rate: float, owner: Owner) -> None:
+    def __init__(self, context: Context, rate: float, owner: Handler, inbound: Handler) -> None:
         self._context = context
         self._keys = Keys(context, rate)
         self.feed = Feed(context, self._keys)
         self._rate = rate
         self._owner = owner
+        self._inbound = inbound
         self._log = structlog.get_logger("parcelwire")
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -83,24 +105,26 @@ class Api:
             return await self._owner(request)
         if path.startswith("/api/"):
             return await self.feed.handle(request)
-        endpoint = self._endpoint(request.method, path)
-        if endpoint is None:
-            raise CallerError("not_found")
+        if path.startswith(INBOUND):
+            return await self._inbound(request)
+        endpoint, version = _route(request.method, path)
         body = await read_body(request)
         login_key = request.headers.get("17token")
         account = await self._keys.account(login_key)
         wait_s = self._keys.wait_s(login_key or "")
         if wait_s:
             return _failed(CallerError("too_fast", limit=f"{self._rate:g}"), math.ceil(wait_s))
-        answer = await endpoint(self._context, account, body)
+        answer = await endpoint(self._context, account, body, version)
         return web.Response(body=answer, content_type=JSON)
 
-    def _endpoint(self, method: str, path: str) -> Endpoint | None:
-        """Case does not matter, and one slash at the end is allowed."""
-        lower = path.lower()
-        if method != "POST" or not lower.startswith(PREFIX):
-            return None
-        return ENDPOINTS.get(lower[len(PREFIX) :].removesuffix("/"))
+
+def _route(method: str, path: str) -> tuple[Endpoint, Version]:
+    """Case does not matter, and one slash at the end is allowed. CallerError: there is no such address."""
+    name, _, rest = path.lower().removeprefix(PREFIX).partition("/")
+    version, endpoint = VERSIONS.get(name), ENDPOINTS.get(rest.removesuffix("/"))
+    if method != "POST" or not path.lower().startswith(PREFIX) or version is None or endpoint is None:
+        raise CallerError("not_found")
+    return endpoint, version
 
 
 async def read_body(request: web.BaseRequest) -> bytes:

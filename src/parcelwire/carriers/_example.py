@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from parcelwire.carriers._reading import check_status, code_table, country, each, get, json_of, text
 from parcelwire.domain.errors import CarrierError, InvalidNumber, MalformedReply, UnknownNumber
-from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import Address, Event, Report, joined
 from parcelwire.domain.times import from_iso
 
@@ -31,6 +31,7 @@ class Example:
     secrets: Sequence[str] = ("key",)  # the setting PARCELWIRE_CARRIER_EXAMPLE_KEY
     batch = 1
     limits = Limits(per_s=1.0)
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002  (one key, one lane)
         return self.slug
@@ -43,6 +44,11 @@ class Example:
         (query,) = queries
         path = f"/parcels/{quote(query.number, safe='')}"
         reply = yield Request("GET", path, {"X-Key": access.secrets["key"]})
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        """What one reply says; ``parcelwire carriers parse`` asks for nothing else."""
+        (query,) = queries
         return {query.number: parse(reply, query.number)}
 
 

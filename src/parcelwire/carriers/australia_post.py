@@ -13,7 +13,7 @@ from parcelwire.carriers import _reading as read
 from parcelwire.domain import times
 from parcelwire.domain.errors import CarrierError, MalformedReply, UnknownNumber
 from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import NOWHERE, Address, Event, Report
 from parcelwire.domain.status import RANK, SubStatus
 
@@ -35,7 +35,8 @@ class AustraliaPost:
     base_url = "https://digitalapi.auspost.com.au"
     secrets = ("api_key", "password", "account_number")
     batch = 10
-    limits = Limits(per_s=10 / 60, burst=10)
+    limits = Limits(per_s=5 / 60, burst=5)  # 10 in any minute
+    reach = Reach.OWN
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug
@@ -52,7 +53,10 @@ class AustraliaPost:
             "Accept": "application/json",
         }
         reply = yield Request("GET", "/shipping/v1/track", headers, {"tracking_ids": ",".join(numbers)})
-        return parse(reply, numbers)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        return parse(reply, [query.number for query in queries])
 
 
 def parse(reply: Reply, numbers: Sequence[str]) -> Answers:

@@ -13,8 +13,8 @@ from urllib.parse import quote
 from parcelwire.carriers import _reading as read
 from parcelwire.domain import times
 from parcelwire.domain.errors import CarrierError, MalformedReply, Refused, Throttled, UnknownNumber
-from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
 
@@ -49,6 +49,7 @@ class CanadaPost:
     secrets = ("username", "password")
     batch = 1
     limits = Limits()  # throttled per minute; the number is not published
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug
@@ -65,6 +66,10 @@ class CanadaPost:
             "Accept-Language": "en-CA",
         }
         reply = yield Request("GET", f"/vis/track/pin/{quote(query.number, safe='')}/detail", headers)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        (query,) = queries
         return {query.number: parse(reply, query.number)}
 
 

@@ -27,8 +27,8 @@ from parcelwire.domain.errors import (
     Unavailable,
     UnknownNumber,
 )
-from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.merge import event_key
 from parcelwire.domain.report import NOWHERE, Address, Event, Report
 from parcelwire.domain.status import SubStatus
@@ -90,6 +90,7 @@ class ChinaPost:
     secrets = ("sender_no", "authorization", "sm4_key")
     batch = 1
     limits = Limits()  # by contract, not published
+    reach = Reach.OWN
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug
@@ -100,6 +101,10 @@ class ChinaPost:
     def track(self, queries: Sequence[Query], access: Access) -> Exchange:
         (query,) = queries
         reply = yield trace_request(query.number, access)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        (query,) = queries
         return {query.number: parse(reply, query.number)}
 
 

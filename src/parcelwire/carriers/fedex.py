@@ -48,7 +48,7 @@ from parcelwire.domain.exchange import (
     Token,
     TokenExchange,
 )  # fmt: skip
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.times import EARLIEST, from_iso, naive
@@ -118,6 +118,7 @@ class Fedex:
     batch = 30
     # 1,400 calls in any 10 s and 100,000 a day: 100 + 10 x 130 stays inside.
     limits = Limits(per_s=130.0, burst=100, per_day=100_000)
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002  (one project, one lane)
         return self.slug
@@ -149,6 +150,9 @@ class Fedex:
             },
             body=msgspec.json.encode(question(queries)),
         )
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
         return parse(reply, queries)
 
 

@@ -13,7 +13,7 @@ from parcelwire.carriers import _reading as read
 from parcelwire.domain import times
 from parcelwire.domain.errors import CarrierError, MalformedReply, Refused, UnknownNumber
 from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, Token, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import Address, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
 
@@ -30,6 +30,7 @@ class Gls:
     secrets = ("client_id", "client_secret")
     batch = 10
     limits = Limits(per_day=500)
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug
@@ -42,7 +43,10 @@ class Gls:
         path = TRACK_PATH + ",".join(quote(number, safe="") for number in numbers)
         headers = {"Authorization": f"Bearer {access.token}", "Accept": "application/json"}
         reply = yield Request("GET", path, headers)
-        return parse(reply, numbers)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        return parse(reply, [query.number for query in queries])
 
 
 def _token(secrets: Mapping[str, str]) -> TokenExchange:

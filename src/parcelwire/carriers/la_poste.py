@@ -20,7 +20,7 @@ from parcelwire.domain.errors import (
     UnknownNumber,
 )
 from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Report
 from parcelwire.domain.status import SubStatus
 
@@ -39,6 +39,7 @@ class LaPoste:
     secrets = ("api_key",)
     batch = 10
     limits = Limits()  # by the key's plan, shown in the portal only
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug
@@ -51,7 +52,10 @@ class LaPoste:
         path = "/suivi/v2/idships/" + ",".join(quote(number, safe="") for number in numbers)
         headers = {"X-Okapi-Key": access.secrets["api_key"], "Accept": "application/json"}
         reply = yield Request("GET", path, headers, {"lang": "en_GB"})
-        return parse(reply, numbers)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        return parse(reply, [query.number for query in queries])
 
 
 def parse(reply: Reply, numbers: Sequence[str]) -> Answers:

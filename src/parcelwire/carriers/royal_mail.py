@@ -10,8 +10,8 @@ from urllib.parse import quote
 from parcelwire.carriers import _reading as read
 from parcelwire.domain import times
 from parcelwire.domain.errors import CarrierError, MalformedReply, Throttled, Unavailable, UnknownNumber
-from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report
 
 _EVENTS = read.code_table("royal_mail.csv")["event"]
@@ -28,7 +28,9 @@ class RoyalMail:
     base_url = "https://api.royalmail.net"
     secrets = ("client_id", "client_secret")
     batch = 1
-    limits = Limits(per_day=50)  # plan "assessment"; production plans are by contract
+    # Plan "assessment": 50 a day, which may mean any 24 hours: 10 + 30 stays inside. Others are by contract.
+    limits = Limits(per_s=30 / 86_400, burst=10, per_day=50)
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         return self.slug
@@ -45,6 +47,10 @@ class RoyalMail:
             "Accept": "application/json",
         }
         reply = yield Request("GET", f"/mailpieces/v2/{quote(query.number, safe='')}/events", headers)
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        (query,) = queries
         return {query.number: parse(reply, query.number)}
 
 
@@ -147,7 +153,7 @@ def _estimate(node: object) -> Estimate | None:
     start = times.from_iso(read.get(node, "startOfEstimatedWindow"))
     end = times.from_iso(read.get(node, "endOfEstimatedWindow"))
     bounds = [moment if moment.date else date if date.date else None for moment in (start, end)]
-    return Estimate(*bounds) if any(bounds) else None
+    return Estimate(bounds[0], bounds[1]) if any(bounds) else None
 
 
 def _country(summary: object, key: str) -> Address:

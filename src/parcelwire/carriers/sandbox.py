@@ -13,7 +13,7 @@ import msgspec
 from parcelwire.carriers._reading import check_status, code_table, country, each, get, json_of, text
 from parcelwire.domain.errors import CarrierError, MalformedReply, UnknownNumber
 from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import Address, Event, Report, joined
 from parcelwire.domain.times import from_iso
 
@@ -31,6 +31,7 @@ class Sandbox:
     secrets = ()
     batch = 20
     limits = Limits()
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:
         """``sandbox``, or ``sandbox:<fault>``."""
@@ -50,6 +51,10 @@ class Sandbox:
             {"Content-Type": "application/json"},
             body=msgspec.json.encode({"shipments": shipments}),
         )
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        """See ports.Carrier."""
         return parse(reply, [query.number for query in queries])
 
 

@@ -27,8 +27,8 @@ from parcelwire.carriers._reading import (
     text,
 )
 from parcelwire.domain.errors import InvalidNumber, MalformedReply, Refused, Throttled, UnknownNumber
-from parcelwire.domain.exchange import Access, Exchange, Query, Reply, Request, Token, TokenExchange
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, Token, TokenExchange
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import (
     NOWHERE,
     UNKNOWN_TIME,
@@ -81,6 +81,7 @@ class Ups:
     batch = 1
     # UPS publishes no figures (429 with code 10429 is all); these are careful defaults of our own.
     limits = Limits(per_s=5, burst=5, per_day=250_000)
+    reach = Reach.ANY
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         """One lane: the limit is the credential's."""
@@ -121,6 +122,10 @@ class Ups:
             },
             query={"locale": "en_US", "returnSignature": "false", "returnMilestones": "false"},
         )
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
+        (query,) = queries
         try:
             return {query.number: parse(reply, query.number)}
         except (UnknownNumber, InvalidNumber, MalformedReply) as error:

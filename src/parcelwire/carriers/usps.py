@@ -47,7 +47,7 @@ from parcelwire.domain.exchange import (
     Token,
     TokenExchange,
 )
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report, joined
 from parcelwire.domain.status import Status, SubStatus
 from parcelwire.domain.times import day, exact, from_iso, local, naive
@@ -111,6 +111,7 @@ class Usps:
     secrets: Sequence[str] = ("client_id", "client_secret")
     batch = 35
     limits = Limits(per_s=1 / 60, burst=1, per_day=1440)  # 60 an hour; more only on request at USPS
+    reach = Reach.OWN
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         """One lane: the quota is the credential's."""
@@ -152,6 +153,9 @@ class Usps:
             },
             body=msgspec.json.encode([_item(query) for query in queries]),
         )
+        return self.parse(reply, queries)
+
+    def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
         return parse(reply, [query.number for query in queries])
 
 

@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from parcelwire.cli import owner
+from parcelwire.cli.carriers import carriers_app
 from parcelwire.cli.config import config_app
 from parcelwire.cli.demo import demo
-from parcelwire.cli.detect import detect_command
+from parcelwire.cli.detect import detect
 from parcelwire.cli.serve import serve
 from parcelwire.cli.track import track
 from parcelwire.cli.webhooks import webhooks_app
@@ -17,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: half the start time
     help="Self-hosted shipment tracking that speaks the 17TRACK v2.2 wire API.",
 )
 
@@ -39,11 +41,13 @@ def options(
 app.command()(serve)
 app.command()(demo)
 app.command()(track)
-app.command("detect")(detect_command)
+app.command()(detect)
 app.command()(owner.explain)
 app.add_typer(owner.accounts_app, name="accounts")
 app.add_typer(owner.sandbox_app, name="sandbox")
 app.add_typer(webhooks_app, name="webhooks")
+app.add_typer(owner.upstream_app, name="upstream")
+app.add_typer(carriers_app, name="carriers")
 app.add_typer(config_app, name="config")
 
 

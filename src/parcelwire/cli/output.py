@@ -1,6 +1,5 @@
 """How commands end and speak: 0 done, 1 failed, 2 wrong use or environment; errors go to standard error."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Coroutine
@@ -25,6 +24,8 @@ def say_json(value: object) -> None:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the cheapest event loop there is."""
+    import asyncio
+
     from parcelwire.domain.errors import ConfigError
 
     try:

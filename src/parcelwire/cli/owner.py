@@ -9,6 +9,7 @@ import typer
 from parcelwire.cli.output import WRONG_USE, fail, run, say_json
 
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts and their plans.")
+upstream_app = typer.Typer(no_args_is_help=True, help="17TRACK as a source for what we cannot ask.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Journeys of the sandbox carrier.")
 
 Json = Annotated[bool, typer.Option("--json", help="Stable JSON instead of text.")]
@@ -27,7 +28,7 @@ def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
         fail(str(error), WRONG_USE)
     running = settings.data / SERVICE_FILE
     if running.exists():
-        answer = run(_through_service(json.loads(running.read_text(encoding="utf-8")), verb, values))
+        answer = run(_through_service(running.read_text(encoding="utf-8"), verb, values))
         if answer is not None:
             return answer
     if not Path(settings.database).exists():
@@ -35,15 +36,15 @@ def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
     return run(_here(settings, verb, values))
 
 
-async def _through_service(
-    service: dict[str, Any], verb: str, values: dict[str, str]
-) -> dict[str, Any] | None:
-    """The running service's answer; None when none runs (it died and left its file)."""
+async def _through_service(text: str, verb: str, values: dict[str, str]) -> dict[str, Any] | None:
+    """The running service's answer; None when none runs: it died and left its file, and perhaps somebody else
+    has its port now."""
     import aiohttp
 
     from parcelwire.api.owner import HEADER, PREFIX
 
     try:
+        service = json.loads(text)
         async with (
             aiohttp.ClientSession() as session,
             session.post(
@@ -51,7 +52,7 @@ async def _through_service(
             ) as response,
         ):
             answer: dict[str, Any] = await response.json()
-    except aiohttp.ClientConnectionError:
+    except (aiohttp.ClientError, ValueError):
         return None
     if response.status == 400:
         fail(answer["error"])
@@ -109,7 +110,7 @@ def set_plan(
 @sandbox_app.command("advance")
 def advance(
     number: Annotated[str, typer.Argument(help="A registered sandbox number.")],
-    steps: Annotated[int, typer.Option(min=1, help="How many steps.")] = 1,
+    steps: Annotated[int, typer.Option(min=1, max=10_000, help="How many steps.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Move a sandbox journey on at once."""
@@ -120,10 +121,30 @@ def advance(
         typer.echo(f"{number}: advanced by {steps}")
 
 
+@upstream_app.command("quota")
+def upstream_quota(as_json: Json = False) -> None:
+    """Show what 17TRACK as an upstream has cost this month, and what was saved."""
+    answer = call("upstream", {})
+    if as_json:
+        say_json(answer)
+        return
+    spent, saved = answer["spent"], answer["saved"]
+    limit = f"of {answer['cap']}" if answer["cap"] is not None else "(no limit set)"
+    typer.echo(f"spent this month: {spent['total']} {limit} units")
+    typer.echo(f"  registrations {spent['registrations']}, begun {spent['registrations_begun']}")
+    typer.echo(f"  real-time questions {spent['real_time']}")
+    typer.echo(f"saved this month: {saved['registrations']} registrations, {saved['questions']} questions")
+    typer.echo(f"numbers registered there: {answer['numbers_registered']}")
+    typer.echo("pushes: " + ", ".join(f"{count} {state}" for state, count in answer["pushes"].items()))
+
+
 def explain(
     number: Annotated[str, typer.Argument(help="A registered tracking number.")], as_json: Json = False
 ) -> None:
-    """Show why a shipment stands where it stands: every refresh, its outcome, and the next one."""
+    """Show why a shipment stands where it stands.
+
+    Every refresh with its outcome, and when the next one is.
+    """
     answer = call("explain", {"number": number})
     if as_json:
         say_json(answer)
@@ -133,7 +154,15 @@ def explain(
         typer.echo(f"  {row['phase']}, {row['status'] or 'no status yet'}, version {row['version']}")
         if row["trouble"]:
             typer.echo(f"  trouble: {row['trouble']}")
+        typer.echo(f"  asks {row['source'] or 'nobody'}: {row['source_why']}")
+        if row["upstream_registered"]:
+            stopped = f", stopped there {row['upstream_stopped']}" if row["upstream_stopped"] else ""
+            typer.echo(f"  registered at 17TRACK {row['upstream_registered']}{stopped}")
         if row["next_refresh"]:
             typer.echo(f"  next refresh {row['next_refresh']} in lane {row['lane']}")
+        if row["lane_waits_until"]:
+            typer.echo(f"  the lane waits until {row['lane_waits_until']}: {row['lane_waits_why']}")
+        if row["stopped_at"]:
+            typer.echo(f"  stopped {row['stopped_at']}: {row['stop_reason']}")
         for item in row["refreshes"]:
             typer.echo(f"  {item['at']} {item['outcome']} ({item['ms']} ms): {item['why']}")

@@ -1,25 +1,30 @@
 """``parcelwire serve``: one process, everything in it."""
 
-import asyncio
-import gc
-import signal
+from typing import TYPE_CHECKING
 
 import typer
 
 from parcelwire.cli.output import run, set_up_logs
 
+if TYPE_CHECKING:
+    from parcelwire.app import Service
+
 
 def serve() -> None:
-    """Run the service: wire API, refresher and webhook pusher in one process.
+    """Run the service.
 
-    Needs no settings; the PARCELWIRE_* variables are described in docs/reference/settings.md.
+    Wire API, refresher and webhook pusher in one process. Needs no settings; the PARCELWIRE_* variables
+    are described in docs/reference/settings.md.
     """
     set_up_logs()
     run(_serve())
 
 
 async def _serve() -> None:
+    import asyncio
+    import gc
     import os
+    import signal
 
     from parcelwire.app import Service, settings_from
 
@@ -35,10 +40,7 @@ async def _serve() -> None:
     await service.stop()
 
 
-def _greet(service: object) -> None:
-    from parcelwire.app import Service
-
-    assert isinstance(service, Service)  # noqa: S101
+def _greet(service: "Service") -> None:
     first = service.first_start
     typer.echo(f"parcelwire listens on {service.url}")
     if first is None:
@@ -46,6 +48,8 @@ def _greet(service: object) -> None:
     typer.echo(f"data folder: {service.settings.data}")
     if first.login_key:
         typer.echo(f"login key (17token), shown only now: {first.login_key}")
+    if first.webhook_secret:
+        typer.echo(f"secret of webhook-signature, shown only now: {first.webhook_secret}")
     typer.echo(
         f"plan: {first.account.plan}, {first.account.quota_total} quota units a month; "
         "change it with: parcelwire accounts plan unlimited"

@@ -14,7 +14,10 @@ def track(
     carrier: Annotated[int, typer.Option(help="Its carrier code; detected without it.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="The wire's own item (track_info).")] = False,
 ) -> None:
-    """Ask the carrier about one number, once, without a server and without storing anything."""
+    """Ask the carrier about one number, once.
+
+    Needs no server and stores nothing.
+    """
     from parcelwire.cli.output import set_up_logs
 
     set_up_logs(quiet=True)

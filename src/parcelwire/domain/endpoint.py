@@ -155,7 +155,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class EndpointTurn:
     """An endpoint came into another state: for the log, the metrics and the operator."""
 
     endpoint: int

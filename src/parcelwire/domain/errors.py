@@ -8,7 +8,12 @@ ParcelwireError
 |  |- Throttled         wait ``retry_after_s``; not a failure
 |  |- Unavailable       timeout, 5xx, broken connection: back off, counts for the breaker
 |  |- Refused           401/403: the credential is not accepted; pause it, tell the operator
-|  `- MalformedReply    we cannot read the answer: kept, counted, never NotFound
+|  |- MalformedReply    we cannot read the answer: kept, counted, never NotFound
+|  |- NotYet            an upstream has the number and nothing to tell yet: ask again soon
+|  |- QuotaSpent        what may be spent at an upstream is spent: nothing was bought
+|  |- NotTaken          an upstream does not take the number as it is: nothing was bought
+|  |- NotRegistered     an upstream has no registration of the number (any more)
+|  `- NotRealTime       an upstream cannot ask this carrier at once: ask it the ordinary way
 |- MissingCredential no source is configured for this carrier; names the setting
 |- UrlRefused        a URL given by a user is one that we do not call
 |- StoreUnavailable  the database does not work now; nothing of the transaction happened
@@ -88,18 +93,50 @@ class MalformedReply(CarrierError):
     outcome = "malformed"
 
 
-class MissingCredential(ParcelwireError):
-    """No source is configured for this carrier. ``settings`` names what would make one."""
+class NotYet(CarrierError):
+    """An upstream has the number, and its first question to the carrier is not answered yet."""
 
-    def __init__(self, carrier: str, settings: tuple[str, ...]) -> None:
-        super().__init__(carrier, settings)
+    outcome = "not_yet"
+
+
+class QuotaSpent(CarrierError):
+    """The quota at an upstream, or the limit that the operator set for it, is spent. Nothing was bought."""
+
+    outcome = "quota_spent"
+
+
+class NotTaken(CarrierError):
+    """An upstream does not register the number as it is: carrier or parameter are missing or not its own."""
+
+    outcome = "not_taken"
+
+
+class NotRegistered(CarrierError):
+    """An upstream says that it has no registration of a number that we know as registered there."""
+
+    outcome = "not_registered"
+
+
+class NotRealTime(CarrierError):
+    """An upstream cannot ask this carrier at once, or not for this account. Nothing was bought."""
+
+    outcome = "no_realtime"
+
+
+class MissingCredential(ParcelwireError):
+    """No source is configured for this carrier. ``settings`` make one together, ``upstream`` does alone."""
+
+    def __init__(self, carrier: str, settings: tuple[str, ...], upstream: str = "") -> None:
+        super().__init__(carrier, settings, upstream)
         self.carrier = carrier
         self.settings = settings
+        self.upstream = upstream
 
     def __str__(self) -> str:
-        if not self.settings:
+        if not (self.settings or self.upstream):
             return f"no source for carrier {self.carrier}: configure a 17TRACK upstream token"
-        return f"no source for carrier {self.carrier}: set {' and '.join(self.settings)}"
+        ways = [" and ".join(self.settings), f"{self.upstream} (17TRACK)" if self.upstream else ""]
+        return f"no source for carrier {self.carrier}: set {', or '.join(filter(None, ways))}"
 
 
 class UrlRefused(ParcelwireError):

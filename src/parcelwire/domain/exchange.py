@@ -24,6 +24,9 @@ class Query:
         datetime  # aware UTC: when the journey was registered. Carriers reuse numbers: bounds the ship date
     )
     param: str | None = None  # postal code, phone ... as the caller gave it
+    code: int = 0  # 17TRACK's code of the carrier, for an upstream; 0: not known
+    known: bool = True  # False: an upstream has to register the number first
+    instant: bool = False  # an upstream is to ask the carrier now, at its higher price
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,25 @@ writer win (compare and set on ``revision``), so that limits are exact over proc
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from math import ceil
 
-from parcelwire.domain.errors import CarrierError, Refused, Throttled, Unavailable
+from parcelwire.domain.errors import (
+    CarrierError,
+    InvalidNumber,
+    MalformedReply,
+    Refused,
+    Throttled,
+    Unavailable,
+    UnknownNumber,
+)
 from parcelwire.domain.limits import Limits
 
 THROTTLED_FIRST_S = 30.0  # a 429 without Retry-After; doubles up to BLOCK_MAX_S
 BREAKER_FIRST_S = 30.0
 BLOCK_MAX_S = 900.0
+RETRY_AFTER_MAX_S = 86_400.0  # what a carrier may ask for; it is often wrong beyond a day
 BREAKER_AFTER = 5  # failures in a row
+CLOCK_BACK = timedelta(minutes=10)  # a stamp further ahead than it can be: the clock was set back
 REFUSED_AFTER = 3  # refused credentials in a row: stop before the carrier locks the account out
 
 
@@ -50,14 +61,15 @@ def take(lane: Lane, limits: Limits, now: datetime, *, urgent: bool = False) -> 
         return Grant(lane, False, lane.blocked_until, lane.blocked_why)
     used = lane.used if lane.day == now.date() else 0
     if limits.per_day is not None:
-        budget = limits.per_day if urgent else int(limits.per_day * (1 - limits.reserved))
+        budget = limits.per_day if urgent else limits.per_day - round(limits.per_day * limits.reserved)
         if used >= budget:
             midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), now.tzinfo)
             return Grant(lane, False, midnight, f"daily budget of {budget} calls is used up")
     stamp = lane.stamp
     if limits.per_s is not None:
-        gap = timedelta(seconds=1 / limits.per_s)
-        full = max(stamp, now) if stamp else now
+        gap = _gap(limits.per_s)
+        honest = stamp is not None and stamp <= now + gap * limits.burst + CLOCK_BACK
+        full = max(stamp, now) if stamp and honest else now
         earliest = full - gap * (limits.burst - 1)
         if earliest > now:
             return Grant(lane, False, earliest, f"rate of {limits.per_s:g} calls/s")
@@ -72,13 +84,15 @@ def charge(lane: Lane, limits: Limits, calls: int, now: datetime) -> Lane:
         return lane
     stamp = lane.stamp
     if limits.per_s is not None:
-        stamp = (max(stamp, now) if stamp else now) + timedelta(seconds=calls / limits.per_s)
+        stamp = (max(stamp, now) if stamp else now) + calls * _gap(limits.per_s)
     return replace(lane, revision=lane.revision + 1, stamp=stamp, used=lane.used + calls)
 
 
 def settle(lane: Lane, error: CarrierError | None, now: datetime) -> Lane:
     """The lane after a conversation: ``error`` when all of it failed."""
-    if error is None:
+    if error is None or isinstance(error, UnknownNumber | InvalidNumber):  # it answered
+        if lane.blocked_until is not None and now < lane.blocked_until:
+            return lane  # asked before the block: no reason to end it
         if not (lane.fails or lane.refusals or lane.throttles or lane.blocked_until):
             return lane
         return replace(
@@ -90,23 +104,29 @@ def settle(lane: Lane, error: CarrierError | None, now: datetime) -> Lane:
             blocked_until=None,
             blocked_why=None,
         )
-    after = replace(lane, revision=lane.revision + 1)
+    revision = lane.revision + 1
     if isinstance(error, Throttled):
-        wait = error.retry_after_s or min(BLOCK_MAX_S, THROTTLED_FIRST_S * 2 ** min(lane.throttles, 10))
-        return _block(
-            replace(after, throttles=lane.throttles + 1), wait, f"carrier asks to wait: {error}", now
-        )
+        asked = min(error.retry_after_s or 0, RETRY_AFTER_MAX_S)
+        wait = asked or min(BLOCK_MAX_S, THROTTLED_FIRST_S * 2 ** min(lane.throttles, 10))
+        after = replace(lane, revision=revision, throttles=lane.throttles + 1)
+        return _block(after, wait, f"carrier asks to wait: {error}", now)
     if isinstance(error, Refused):
-        after = replace(after, refusals=lane.refusals + 1)
+        after = replace(lane, revision=revision, refusals=lane.refusals + 1)
         if after.refusals >= REFUSED_AFTER:
             return _block(after, BLOCK_MAX_S, f"credential refused {after.refusals} times: {error}", now)
         return after
-    if isinstance(error, Unavailable):
-        after = replace(after, fails=lane.fails + 1)
+    if isinstance(error, Unavailable | MalformedReply):  # a page in their stead is an outage, too
+        after = replace(lane, revision=revision, fails=lane.fails + 1)
         if after.fails >= BREAKER_AFTER:
             wait = min(BLOCK_MAX_S, BREAKER_FIRST_S * 2 ** min(after.fails - BREAKER_AFTER, 10))
             return _block(after, wait, f"breaker open after {after.fails} failures: {error}", now)
-    return after
+        return after
+    return lane
+
+
+def _gap(per_s: float) -> timedelta:
+    """From one call to the next, rounded up: never faster than the limit."""
+    return timedelta(microseconds=ceil(1_000_000 / per_s))
 
 
 def _block(lane: Lane, seconds: float, why: str, now: datetime) -> Lane:

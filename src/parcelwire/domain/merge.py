@@ -6,21 +6,22 @@ moved by a few minutes in a later answer) hides the scan that it corrects, and a
 takes back (Report.voided) is hidden for good; the old one stays stored.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
 from parcelwire.domain import times
-from parcelwire.domain.report import Event, Report
+from parcelwire.domain.report import EVENTS_MAX, Event, Report
 
 CORRECTION_MAX = timedelta(minutes=5)
 
-# Facts of the whole shipment: the newest answer that has one decides. The rest of a report (events, the
-# carrier's current status ...) is the newest answer's alone.
+# Facts of the whole shipment: the newest answer that has one decides. The carrier's current status is that of
+# the newest answer that said where the shipment stands. The rest of a report is the newest answer's alone.
 _FACTS = (
     "delivered", "estimate", "origin", "destination", "service", "weight_raw", "weight_kg", "pieces",
     "dimensions", "customer_number", "reference_number", "local_number", "local_carrier", "lang",
 )  # fmt: skip
+_STANDING = ("current", "current_authoritative", "current_reason")
 _EMPTY = {item.name: item.default for item in fields(Report) if item.name in _FACTS}
 
 EventKey = tuple[str, str, str, str]
@@ -37,7 +38,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one source (slug of a carrier file) has said about one shipment, over all its answers."""
+    """What one source has said about one shipment, over all its answers.
+
+    ``source`` is the slug of a carrier file, for a carrier behind an upstream with its code: ``slug/code``.
+    """
 
     source: str
     asked_at: datetime  # of the newest answer that held a report
@@ -55,7 +59,7 @@ def begin(source: str, report: Report, asked_at: datetime) -> History:
 
 def merge(one: History, two: History) -> History:
     """Both histories of the same source as one."""
-    new, old = (one, two) if _recency(one) >= _recency(two) else (two, one)
+    new, old = (one, two) if _is_newer(one, two) else (two, one)
     seen = {event_key(item.event): item for item in new.seen}
     for item in old.seen:
         key = event_key(item.event)
@@ -69,6 +73,19 @@ def add(history: History | None, source: str, report: Report, asked_at: datetime
     """The history with one more answer. A report without events and status adds nothing but its facts."""
     latest = begin(source, report, asked_at)
     return latest if history is None else merge(history, latest)
+
+
+def unchanged(history: History, report: Report) -> bool:
+    """Whether a settled report says exactly what is known: no new event, none missing, the same facts."""
+    seen = history.seen
+    return (
+        len(seen) == len(report.events)
+        and not history.older
+        and all(
+            item.last is None and item.event == event for item, event in zip(seen, report.events, strict=True)
+        )
+        and replace(report, events=()) == history.report
+    )
 
 
 def earlier(history: History, by: timedelta) -> History:
@@ -87,6 +104,20 @@ def earlier(history: History, by: timedelta) -> History:
     return replace(history, seen=seen)
 
 
+def extend(histories: Iterable[History], source: str, report: Report, now: datetime) -> list[History]:
+    """The histories that one answer changes: one, or one for each carrier that an upstream speaks for.
+
+    An upstream says when it learned what it tells: an answer that comes late cannot pass for the newest.
+    """
+    known = {history.source: history for history in histories}
+    changed: dict[str, History] = {}
+    for part in (replace(report, further=()), *report.further):
+        name = f"{source}/{part.behind.code}" if part.behind else source
+        at = min(part.as_of or now, now)
+        changed[name] = add(changed.get(name) or known.get(name), name, part, at)
+    return list(changed.values())
+
+
 def event_key(event: Event) -> EventKey:
     """Identity of an event: its time as given, code, text without case and spacing, place."""
     moment = event.time
@@ -100,6 +131,9 @@ def event_key(event: Event) -> EventKey:
 def visible(history: History) -> Iterator[Event]:
     """The events to show, newest first: all but those that a later answer corrected or took back."""
     voided = frozenset(history.report.voided)
+    if not voided and all(item.last is None for item in history.seen):  # the newest answer holds all of them
+        yield from (item.event for item in history.seen)
+        return
     by_scan: dict[tuple[str, str, str], list[Seen]] = {}
     for item in history.seen:
         by_scan.setdefault(_scan(item.event), []).append(item)
@@ -157,14 +191,28 @@ def _facts(new: History, old: History) -> tuple[Report, dict[str, datetime]]:
             when_new = when_old
         if (has_new or has_old) and when_new != new.asked_at:
             older[name] = when_new
+    said, said_old = _said(new), _said(old)
+    if said_old is not None and (said is None or said_old > said):
+        changes.update((name, getattr(old.report, name)) for name in _STANDING)
+        said = said_old
+    if said is not None and said != new.asked_at:
+        older["current"] = said
     changes["returning"] = new.report.returning or old.report.returning
     changes["voided"] = tuple(sorted({*new.report.voided, *old.report.voided}))
     return replace(new.report, **changes), older  # type: ignore[arg-type]
 
 
-def _recency(history: History) -> tuple[datetime, str]:
+def _said(history: History) -> datetime | None:
+    """When the source last said where the shipment stands, with events or with a current status."""
+    spoke = history.report.current is not None or any(item.last is None for item in history.seen)
+    return history.older.get("current", history.asked_at if spoke else None)
+
+
+def _is_newer(one: History, two: History) -> bool:
+    if one.asked_at != two.asked_at:
+        return one.asked_at > two.asked_at
     # Two answers of one instant: any fixed choice will do, as long as it does not depend on the order.
-    return history.asked_at, repr(history.report)
+    return repr(one.report) >= repr(two.report)
 
 
 def _sorted(seen: dict[EventKey, Seen]) -> tuple[Seen, ...]:
@@ -172,4 +220,4 @@ def _sorted(seen: dict[EventKey, Seen]) -> tuple[Seen, ...]:
         event = pair[1].event
         return event.order_at or pair[1].first, event.tie, pair[0]
 
-    return tuple(item for _, item in sorted(seen.items(), key=key, reverse=True))
+    return tuple(item for _, item in sorted(seen.items(), key=key, reverse=True)[:EVENTS_MAX])

@@ -13,9 +13,10 @@ def plan_size(plan: str) -> int | None:
     """Quota a month of a plan: a name of PLANS or a positive number. None when it is neither."""
     if plan in PLANS:
         return PLANS[plan]
-    if plan.isascii() and plan.isdigit() and 0 < int(plan[:12]) <= PLANS["unlimited"] and len(plan) <= 10:
-        return int(plan)
-    return None
+    if not (plan.isascii() and plan.isdigit() and len(plan) <= 10):
+        return None
+    size = int(plan)
+    return size if 0 < size <= PLANS["unlimited"] else None
 
 
 def period(now: datetime) -> str:

@@ -60,6 +60,7 @@ class Event:
     # A message about the shipment rather than a scan of it: shown, but changes no status or milestone.
     informative: bool = False
     reason: str | None = None  # as sent; why, when the carrier gives a reason text
+    foreign: str | None = None  # as sent; a finer sub-status than ours, from a source in 17TRACK's own words
     # Order inside the timeline, set by domain.times.settle: aware UTC, never shown.
     order_at: datetime | None = None
     tie: int = 0  # place among the events of one answer with equal order_at, oldest first
@@ -67,10 +68,21 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The carrier's own estimated delivery window. Either end may be missing."""
+    """An estimated delivery window. Either end may be missing."""
 
     start: Moment | None = None
     end: Moment | None = None
+    by: str = "Official"  # the carrier itself; else who reckoned it
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A carrier that an upstream speaks for. ``code`` is 17TRACK's; the texts are as sent, maybe empty."""
+
+    code: int
+    name: str
+    homepage: str
+    country: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,11 @@ class Report:
     unmapped: tuple[str, ...] = field(default=())  # codes that are not in the table, for the counters
     # Keys (domain.merge.event_key) of events that the carrier has taken back. Earlier answers may hold them.
     voided: tuple[tuple[str, str, str, str], ...] = ()
+    # Of a source that speaks for others (an upstream): for whom, when it learned this, and what the other
+    # carriers of the same shipment said.
+    behind: Company | None = None
+    as_of: datetime | None = None
+    further: tuple["Report", ...] = ()
 
 
 def clean(text: object) -> str | None:
@@ -112,9 +129,12 @@ def clean(text: object) -> str | None:
     """
     if not isinstance(text, str):
         return None
-    if not (text.isascii() and text.isprintable()):
+    if text.isascii() and text.isprintable():
+        if "  " not in text and 0 < len(text) <= TEXT_MAX and text[0] != " " and text[-1] != " ":
+            return text  # clean as it is: nearly always
+    else:
         text = "".join(_safe(character) for character in text)
-    return " ".join(text.split())[:TEXT_MAX] or None
+    return " ".join(text.split())[:TEXT_MAX].rstrip() or None
 
 
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")

@@ -31,6 +31,7 @@ class Action(StrEnum):
     STOP = "stop"  # by request
     END = "end"  # by a rule: delivered for 15 days, silent for 30, invalid carrier
     RETRACK = "retrack"
+    CHANGE_CARRIER = "change carrier"
 
 
 # (phase, action) -> next phase, or the reason of the refusal (wire/codes.py).
@@ -51,7 +52,12 @@ LIFE_CYCLE: dict[tuple[Phase | None, Action], Phase | str] = {
     (Phase.LOOKED_UP, Action.RETRACK): "not_registered",
     (Phase.TRACKING, Action.RETRACK): "not_stopped",
     (Phase.STOPPED, Action.RETRACK): Phase.TRACKING,
+    (None, Action.CHANGE_CARRIER): "not_of_old_carrier",
+    (Phase.LOOKED_UP, Action.CHANGE_CARRIER): "not_of_old_carrier",
+    (Phase.TRACKING, Action.CHANGE_CARRIER): Phase.TRACKING,
+    (Phase.STOPPED, Action.CHANGE_CARRIER): "carrier_of_stopped",
 }
+CARRIER_CHANGES_MAX = 5  # of one registration
 
 
 class StopReason(StrEnum):
@@ -60,6 +66,9 @@ class StopReason(StrEnum):
     EXPIRED = "Expired"
     BY_REQUEST = "ByRequest"
     INVALID_CARRIER = "InvalidCarrier"
+
+
+Extra = str | list[str] | dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,16 @@ class Wish:
     order_time: str | None = None
     email: str | None = None
     remark: str | None = None
+    final_carrier: int | None = None  # the last-mile carrier, by the caller's code
+    more: dict[str, Extra] | None = None  # further fields of register (v2.4), by their wire names
+
+    @property
+    def hint(self) -> str | None:
+        """What helps a carrier to tell shipments with the same number apart."""
+        if self.param or not self.more:
+            return self.param
+        postal_code = self.more.get("destination_postal_code")
+        return postal_code if isinstance(postal_code, str) else None
 
 
 NO_WISH = Wish()
@@ -107,6 +126,8 @@ class Shipment:
     refresh_at: datetime | None = None
     lane: str = ""
     lease: str | None = field(default=None, repr=False)
+    retracked: bool = False  # a stopped registration can be tracked again once
+    carrier_changes: int = 0
 
 
 def step(phase: Phase | None, action: Action) -> Phase:

@@ -7,16 +7,20 @@ The walk (reference: statuses, section 2) goes from the oldest event to the newe
 * once a return has begun, movement keeps Exception_Returning and "delivered" means Exception_Returned;
 * Delivered, Returned, Destroyed and Cancel are sticky (STICKY says what leaves them);
 * of events with the same time the one with the higher rank is the truth.
+
+The order in which the histories are given means nothing.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from parcelwire.domain.merge import History, visible
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report
 from parcelwire.domain.status import RANK, STAGE_OF, STICKY, Stage, Status, SubStatus
+from parcelwire.domain.times import EARLIEST
 
 AHEAD_MAX = timedelta(hours=36)  # an event further ahead of the clock is shown but decides nothing
 
@@ -95,14 +99,15 @@ class _Step:
 
 def assemble(histories: Sequence[History], now: datetime) -> Timeline:
     """The timeline of a shipment from the histories of its sources; ``now`` only rules out future scans."""
+    histories = sorted(histories, key=lambda history: history.source)
     steps = [
         _Step(event, leg, event.sub_status)
         for leg, history in enumerate(histories)
         for event in visible(history)
     ]
     steps.sort(key=lambda step: (step.at, step.event.tie))
-    present = [step for step in steps if step.event.time.utc is None or step.at <= now + AHEAD_MAX]
-    origin, destination = _ends(histories)
+    present = [step for step in steps if step.at <= now + AHEAD_MAX]
+    origin, destination = _ends(histories, steps)
     _mark_border(present, origin, destination)
     returning = any(history.report.returning for history in histories)
     standing, descr = _walk(present, returning=returning)
@@ -110,14 +115,15 @@ def assemble(histories: Sequence[History], now: datetime) -> Timeline:
     newest = histories[present[-1].leg] if present else max(histories, key=_asked, default=None)
     if newest is not None:
         standing, descr = _cross_check(standing, descr, newest.report, returning=returning)
-    milestones = _milestones(present, histories)
+    reached = _reached(present)
+    milestones = _milestones(reached, standing, histories)
     return Timeline(
         sub_status=standing or _weakest(steps),
         descr=descr,
         legs=_legs(histories, steps),
         latest=present[-1].scan() if present else None,
         milestones=milestones,
-        marks=_marks(present, milestones),
+        marks=_marks(present, reached, milestones),
         origin=origin,
         destination=destination,
         estimate=next(
@@ -130,7 +136,7 @@ def days(marks: Marks, now: datetime) -> tuple[int, int, int, int]:
     """after_order, of_transit, of_transit_done, after_last_update: differences of UTC dates, >= 0."""
 
     def between(start: datetime | None, end: datetime) -> int:
-        return max(0, (end.date() - start.date()).days) if start else 0
+        return max(0, end.toordinal() - start.toordinal()) if start else 0
 
     end = marks.done or now
     transit = between(marks.transit, end)
@@ -139,6 +145,7 @@ def days(marks: Marks, now: datetime) -> tuple[int, int, int, int]:
 
 def _walk(steps: Sequence[_Step], *, returning: bool) -> tuple[SubStatus | None, str | None]:
     standing: SubStatus | None = None
+    since: datetime | None = None
     descr: str | None = None
     # Rank decides between events of one instant, so it orders them here; the list keeps the carrier's order.
     for step in sorted((s for s in steps if s.counts), key=lambda s: (s.at, RANK[s.sub] if s.sub else 0)):
@@ -146,20 +153,22 @@ def _walk(steps: Sequence[_Step], *, returning: bool) -> tuple[SubStatus | None,
         returning = returning or step.sub is SubStatus.RETURNING
         if returning and step.sub is SubStatus.DELIVERED:
             step.sub = SubStatus.RETURNED
-        after = _next(standing, step.sub, returning=returning)
+        after = _next(standing, step.sub, returning=returning, tied=step.at == since)
         if after is not None:
-            standing, descr = after, step.event.reason
+            standing, since, descr = after, step.at, step.event.reason
     return standing, descr
 
 
-def _next(standing: SubStatus | None, new: SubStatus, *, returning: bool) -> SubStatus | None:
-    """The standing after ``new``; None when it changes nothing."""
+def _next(
+    standing: SubStatus | None, new: SubStatus, *, returning: bool, tied: bool = False
+) -> SubStatus | None:
+    """The standing after ``new``; None when it changes nothing. ``tied``: of one instant, so rank decides."""
     if new is SubStatus.INFO_RECEIVED:
-        return new if standing is None else None
-    if standing in STICKY:
+        return new if standing is None or RANK[standing] < RANK[new] else None
+    if standing in STICKY and not tied:
         leaves = {
             SubStatus.DELIVERED: new in (SubStatus.RETURNING, SubStatus.RETURNED, SubStatus.DELIVERED),
-            SubStatus.CANCEL: True,
+            SubStatus.CANCEL: new.status in _MOVEMENT or RANK[new] > RANK[SubStatus.CANCEL],
         }
         if not leaves.get(standing, False):
             return None
@@ -173,21 +182,21 @@ def _cross_check(
 ) -> tuple[SubStatus | None, str | None]:
     """The carrier's own current status: taken when authoritative, when there is no scan, or when finer.
 
-    On the way back it is read as its scans are: carriers go on saying "moving" and at last "delivered".
+    It is then read as one more scan: it undoes no end, and on the way back "delivered" means returned.
     """
     current = facts.current
     if current is None:
         return standing, descr
     if returning and current is SubStatus.DELIVERED:
         current = SubStatus.RETURNED
-    elif returning and current.status in _MOVEMENT:
-        current = SubStatus.RETURNING
-    if standing is None or facts.current_authoritative:
-        return current, facts.current_reason or descr
-    if current is standing:
-        return standing, descr or facts.current_reason
-    finer = current.status is standing.status and standing.value.endswith("_Other")
-    return (current, facts.current_reason or descr) if finer else (standing, descr)
+    finer = standing is not None and current.status is standing.status and standing.value.endswith("_Other")
+    if not (standing is None or facts.current_authoritative or finer or current is standing):
+        return standing, descr
+    after = _next(standing, current, returning=returning)
+    if after is None:
+        return standing, descr
+    same = standing is not None and after.status is standing.status
+    return after, facts.current_reason or (descr if same else None)
 
 
 def _weakest(steps: Sequence[_Step]) -> SubStatus:
@@ -200,15 +209,19 @@ def _mark_border(steps: Sequence[_Step], origin: Address, destination: Address) 
     if origin.country is None or destination.country is None or origin.country == destination.country:
         return
     said = {step.sub for step in steps}
-    scans = [step for step in steps if step.counts and step.event.address.country]
-    if SubStatus.ARRIVAL not in said:
-        abroad = next((step for step in scans if step.event.address.country != origin.country), None)
-        if abroad is not None and abroad.event.address.country == destination.country:
-            _refine(abroad, SubStatus.ARRIVAL)
-    if SubStatus.DEPARTURE not in said:
-        home = [step for step in scans if step.event.address.country == origin.country]
-        if home and _DEPARTURE.search(home[-1].event.description):
-            _refine(home[-1], SubStatus.DEPARTURE)
+    scans = [
+        step
+        for step in steps
+        if step.counts and step.sub is not SubStatus.INFO_RECEIVED and step.event.address.country
+    ]
+    home = list(takewhile(lambda step: step.event.address.country == origin.country, scans))
+    if len(home) == len(scans):
+        return  # nothing proves that it has left
+    abroad = scans[len(home)]
+    if SubStatus.ARRIVAL not in said and abroad.event.address.country == destination.country:
+        _refine(abroad, SubStatus.ARRIVAL)
+    if SubStatus.DEPARTURE not in said and home and _DEPARTURE.search(home[-1].event.description):
+        _refine(home[-1], SubStatus.DEPARTURE)
 
 
 def _refine(step: _Step, sub: SubStatus) -> None:
@@ -217,8 +230,8 @@ def _refine(step: _Step, sub: SubStatus) -> None:
         step.sub = sub
 
 
-def _milestones(steps: Sequence[_Step], histories: Sequence[History]) -> dict[Stage, Moment]:
-    """When each stage was first reached (Delivered: last), and the mark of the stage on its event."""
+def _reached(steps: Sequence[_Step]) -> dict[Stage, _Step]:
+    """The event that first reached each stage (Delivered: the last one). It is marked with the stage."""
     reached: dict[Stage, _Step] = {}
     for step in steps:
         if not step.counts or step.sub is None:
@@ -232,10 +245,21 @@ def _milestones(steps: Sequence[_Step], histories: Sequence[History]) -> dict[St
         if first is not None:
             reached[Stage.PICKED_UP] = first
     _mark_stages(steps, reached)
+    return reached
+
+
+def _milestones(
+    reached: Mapping[Stage, _Step], standing: SubStatus | None, histories: Sequence[History]
+) -> dict[Stage, Moment]:
+    """When each stage was reached. A delivery whose event has no UTC time, or no event at all, takes the time
+    that the carrier gives apart."""
     moments = {stage: step.event.time for stage, step in reached.items()}
-    if Stage.DELIVERED in moments and moments[Stage.DELIVERED].utc is None:
-        given = next((h.report.delivered for h in histories if h.report.delivered), None)
-        moments[Stage.DELIVERED] = given if given and given.utc else moments[Stage.DELIVERED]
+    told = moments.get(Stage.DELIVERED)
+    if told.utc is None if told else standing is SubStatus.DELIVERED:
+        given = (history.report.delivered for history in _by_news(histories))
+        apart = next((moment for moment in given if moment and (moment.utc or not told)), None)
+        if apart is not None:
+            moments[Stage.DELIVERED] = apart
     return moments
 
 
@@ -249,17 +273,20 @@ def _mark_stages(steps: Sequence[_Step], reached: Mapping[Stage, _Step]) -> None
             step.stage = stage
 
 
-def _marks(steps: Sequence[_Step], milestones: Mapping[Stage, Moment]) -> Marks:
-    if not steps:
+def _marks(
+    steps: Sequence[_Step], reached: Mapping[Stage, _Step], milestones: Mapping[Stage, Moment]
+) -> Marks:
+    times = [step.at for step in steps if step.at > EARLIEST]  # EARLIEST: no event of that source has a time
+    if not times:
         return NO_MARKS
-    picked_up = milestones.get(Stage.PICKED_UP)
-    done = milestones.get(Stage.RETURNED) or milestones.get(Stage.DELIVERED)
-    ends = (step.at for step in reversed(steps) if step.stage in (Stage.DELIVERED, Stage.RETURNED))
+    picked_up = reached.get(Stage.PICKED_UP)
+    end = Stage.RETURNED if Stage.RETURNED in milestones else Stage.DELIVERED
+    done = milestones[end].utc if end in milestones else None
     return Marks(
-        first=steps[0].at,
-        transit=(picked_up.utc if picked_up else None) or steps[min(1, len(steps) - 1)].at,
-        done=(done.utc or next(ends, None)) if done else None,
-        newest=steps[-1].at,
+        first=times[0],
+        transit=picked_up.at if picked_up else times[min(1, len(times) - 1)],
+        done=done or (reached[end].at if end in reached else None),
+        newest=times[-1],
     )
 
 
@@ -268,43 +295,34 @@ def _legs(histories: Sequence[History], steps: Sequence[_Step]) -> tuple[Leg, ..
     for step in reversed(steps):
         shown[step.leg].append(step.scan())
     legs = [
-        (_newest(histories[leg]), leg, Leg(histories[leg].source, histories[leg].report, tuple(shown[leg])))
+        (_news(histories[leg]), leg, Leg(histories[leg].source, histories[leg].report, tuple(shown[leg])))
         for leg in shown
     ]
     legs.sort(key=lambda item: (item[0], -item[1]), reverse=True)
     return tuple(leg for _, _, leg in legs)
 
 
-def _ends(histories: Sequence[History]) -> tuple[Address, Address]:
-    """Origin and destination, as the newest answers know them; the first scan's country stands for a missing
-    origin country."""
+def _ends(histories: Sequence[History], steps: Sequence[_Step]) -> tuple[Address, Address]:
+    """Origin and destination, as the newest answers know them; the country of the first of ``steps`` that has
+    one stands for a missing origin country."""
     origin = next((h.report.origin for h in _by_news(histories) if h.report.origin != NOWHERE), NOWHERE)
     destination = next(
         (h.report.destination for h in _by_news(histories) if h.report.destination != NOWHERE), NOWHERE
     )
     if origin.country is None:
-        first = min(
-            (
-                item.event
-                for h in histories
-                for item in h.seen
-                if item.event.address.country and item.event.order_at
-            ),
-            key=lambda event: (event.order_at, event.tie),
-            default=None,
-        )
-        if first is not None:
-            origin = replace(origin, country=first.address.country)
+        first = next((step.event.address.country for step in steps if step.event.address.country), None)
+        origin = replace(origin, country=first)
     return origin, destination
 
 
 def _by_news(histories: Sequence[History]) -> Iterable[History]:
-    return sorted(histories, key=_newest, reverse=True)
+    return sorted(histories, key=_news, reverse=True)
 
 
-def _newest(history: History) -> datetime:
+def _news(history: History) -> tuple[bool, datetime]:
+    """Orders sources by their newest event; those without any are the oldest."""
     at = history.seen[0].event.order_at if history.seen else None
-    return at or history.asked_at
+    return at is not None, at or history.asked_at
 
 
 def _asked(history: History) -> datetime:

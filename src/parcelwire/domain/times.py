@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import groupby
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from parcelwire.domain.report import EVENTS_MAX, UNKNOWN_TIME, Address, Event, Moment, Report
@@ -22,10 +23,11 @@ ZoneOf = Callable[[Address], tzinfo | None]
 def exact(at: datetime, zone: str | None = None) -> Moment:
     """A moment from an aware datetime. ``zone`` is the offset as sent; default: the datetime's own."""
     offset = at.utcoffset() or timedelta()
+    utc = _utc(at)
     text = at.isoformat()
     return Moment(
-        utc=at.astimezone(UTC).replace(microsecond=0),
-        offset_min=int(offset.total_seconds() // 60),
+        utc=utc,
+        offset_min=None if utc is None else int(offset.total_seconds() // 60),
         date=text[:10],
         time=text[11:19],
         zone=zone or offset_text(offset),
@@ -51,12 +53,9 @@ def from_iso(text: object) -> Moment:
         at = datetime.fromisoformat(text)
     except ValueError:
         return UNKNOWN_TIME
-    try:
-        if len(text) <= 10:
-            return day(at)
-        return local(at) if at.tzinfo is None else exact(at)
-    except OverflowError:  # year 1 or 9999 with an offset
-        return UNKNOWN_TIME
+    if len(text) <= 10:
+        return day(at)
+    return local(at) if at.tzinfo is None else exact(at)
 
 
 def offset_text(offset: timedelta) -> str:
@@ -82,8 +81,8 @@ def in_zone(moment: Moment, zone: tzinfo) -> Moment:
     wall = naive(moment)
     if moment.utc is not None or wall is None or moment.time is None:
         return moment
-    utc = wall.replace(tzinfo=zone).astimezone(UTC)
-    return replace(moment, utc=utc, offset_min=_offset_min(utc, zone))
+    utc = _utc(wall.replace(tzinfo=zone))
+    return moment if utc is None else replace(moment, utc=utc, offset_min=_offset_min(utc, zone))
 
 
 def earlier(moment: Moment, by: timedelta) -> Moment:
@@ -99,8 +98,7 @@ def iso(moment: Moment) -> str | None:
     """Local time with offset, or None while UTC is unknown."""
     if moment.utc is None or moment.offset_min is None:
         return None
-    offset = timedelta(minutes=moment.offset_min)
-    return (moment.utc + offset).strftime("%Y-%m-%dT%H:%M:%S") + offset_text(offset)
+    return moment.utc.astimezone(timezone(timedelta(minutes=moment.offset_min))).isoformat()
 
 
 def settle(report: Report, zone_of: ZoneOf, now: datetime) -> Report:
@@ -110,8 +108,8 @@ def settle(report: Report, zone_of: ZoneOf, now: datetime) -> Report:
     settle the same event again: the result depends on the answer alone.
     """
     default = ZoneInfo(report.default_zone) if report.default_zone else None
-    events = [replace(event, time=_timed(event, zone_of, default, now)) for event in report.events]
-    ordered = _ordered(events)[:EVENTS_MAX]
+    events = [_with_time(event, _timed(event, zone_of, default, now)) for event in report.events]
+    ordered = _ordered(events, now + LATEST_AHEAD)[:EVENTS_MAX]
     delivered, estimate = report.delivered, report.estimate
     there = zone_of(report.destination) or default
     if there is not None:
@@ -122,52 +120,76 @@ def settle(report: Report, zone_of: ZoneOf, now: datetime) -> Report:
                 start=in_zone(estimate.start, there) if estimate.start else None,
                 end=in_zone(estimate.end, there) if estimate.end else None,
             )
-    return replace(report, events=tuple(ordered), delivered=delivered, estimate=estimate)
+    delivered = _plausible(delivered, now) if delivered else None
+    further = tuple(settle(other, zone_of, now) for other in report.further)
+    return replace(report, events=tuple(ordered), delivered=delivered, estimate=estimate, further=further)
+
+
+def _with_time(event: Event, time: Moment) -> Event:
+    return event if time is event.time else replace(event, time=time)
 
 
 def _timed(event: Event, zone_of: ZoneOf, default: tzinfo | None, now: datetime) -> Moment:
     moment = event.time
     if moment.utc is None and moment.time is not None:
         zone = zone_of(event.address) or default
-        if zone is not None:
-            moment = in_zone(moment, zone)
-    elif moment.utc is not None and moment.zone == "+00:00":  # sent as UTC: show it in the place's own time
+        return moment if zone is None else _plausible(in_zone(moment, zone), now)
+    moment = _plausible(moment, now)
+    if moment.utc is not None and moment.zone == "+00:00":  # sent as UTC: show it in the place's own time
         zone = zone_of(event.address)
         if zone is not None:
             moment = replace(moment, offset_min=_offset_min(moment.utc, zone))
-    if moment.utc is not None and not EARLIEST <= moment.utc <= now + LATEST_AHEAD:
-        moment = replace(moment, utc=None, offset_min=None)
     return moment
 
 
-def _ordered(events: Sequence[Event]) -> list[Event]:
-    """Newest first, each with ``order_at`` and ``tie``."""
+def _plausible(moment: Moment, now: datetime) -> Moment:
+    """The moment, without UTC when that is a placeholder or a fault."""
+    if moment.utc is None or EARLIEST <= moment.utc <= now + LATEST_AHEAD:
+        return moment
+    return replace(moment, utc=None, offset_min=None)
+
+
+def _ordered(events: Sequence[Event], latest: datetime) -> list[Event]:
+    """Newest first, each with ``order_at`` and ``tie``. EARLIEST when no event has a time at all."""
     offsets = _neighbour_offsets(events)
-    keyed: list[tuple[datetime, Event]] = []
+    keyed: list[tuple[datetime | None, Event]] = []
     previous: datetime | None = None
     known: datetime | None = None  # of the last event with a UTC time
     for event, offset in zip(reversed(events), reversed(offsets), strict=True):  # oldest first
-        wall = naive(event.time)
+        at = event.time.utc or _placed(event.time, offset, latest)
         if event.time.utc is not None:
-            at: datetime | None = event.time.utc
             known = at
-        elif wall is not None and EARLIEST.year <= wall.year <= 9000:
-            at = wall.replace(tzinfo=timezone(timedelta(minutes=offset))).astimezone(UTC)
-            # Local clocks of two places do not compare: the carrier's order does, as far as a zone allows it.
-            if known is not None and event.time.time is not None and at < known <= at + ZONES_APART:
-                at = known
-        else:
-            at = previous  # no time at all: keeps its place in the array
+        elif at is None:
+            at = previous  # no time that can be true: keeps its place in the array
+        # Local clocks of two places do not compare: the carrier's order does, as far as a zone allows it.
+        elif known is not None and event.time.time is not None and at < known <= at + ZONES_APART:
+            at = known
         previous = at
-        keyed.append((at or EARLIEST, event))
-    keyed.sort(key=lambda pair: pair[0])  # stable: ties stay oldest first
+        keyed.append((at, event))
+    first = next((at for at, _ in keyed if at is not None), EARLIEST)
+    placed = sorted(((at or first, event) for at, event in keyed), key=itemgetter(0))  # stable: oldest first
     ordered = [
-        replace(event, order_at=at, tie=tie)
-        for at, group in groupby(keyed, key=lambda pair: pair[0])
+        _at_place(event, at, tie)
+        for at, group in groupby(placed, key=itemgetter(0))
         for tie, (_, event) in enumerate(group)
     ]
     ordered.reverse()
     return ordered
+
+
+def _at_place(event: Event, order_at: datetime, tie: int) -> Event:
+    """The event with its order. Every event of every answer comes by here; ``replace`` costs more."""
+    return Event(
+        event.time, event.description, event.sub_status, event.code, event.location, event.address,
+        event.informative, event.reason, event.foreign, order_at, tie,
+    )  # fmt: skip
+
+
+def _placed(moment: Moment, offset_min: int, latest: datetime) -> datetime | None:
+    """Where an event without UTC belongs, by its local time; None for a time that cannot be true."""
+    wall = naive(moment)
+    at = wall and _utc(wall.replace(tzinfo=timezone(timedelta(minutes=offset_min))))
+    return at if at is not None and EARLIEST <= at <= latest else None
 
 
 def _neighbour_offsets(events: Sequence[Event]) -> list[int]:
@@ -180,6 +202,14 @@ def _neighbour_offsets(events: Sequence[Event]) -> list[int]:
         if offsets[index] is None:
             offsets[index] = offsets[index + 1]
     return [offset or 0 for offset in offsets]
+
+
+def _utc(at: datetime) -> datetime | None:
+    """Aware UTC, whole seconds; None when the calendar ends before (placeholders of year 1 or 9999)."""
+    try:
+        return at.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        return None
 
 
 def _offset_min(utc: datetime, zone: tzinfo) -> int:

@@ -7,35 +7,18 @@ from typing import Any, Protocol, TypeVar
 
 from parcelwire.domain.schedule import NORMAL_PACE, Pace
 from parcelwire.domain.shipment import Shipment
-from parcelwire.ports import Carrier, Clock, Fetcher, Sender, Store, Zones
+from parcelwire.flows.load import Loads
+from parcelwire.flows.routes import Routes
+from parcelwire.ports import Clock, Fetcher, Sender, Store, Zones
 from parcelwire.wire.directory import Directory, Entry
 
 T = TypeVar("T")
-
-NO_SOURCE = "none"  # the lane of shipments that nobody can be asked about
 
 
 class Once(Protocol):
     """Runs a piece of work once however many ask for it at the same time (net/flights.py)."""
 
     def __call__(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> Awaitable[T]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Routes:
-    """Who is asked about the numbers of a carrier.
-
-    ``sources``: carrier slug -> the carrier file that has its credentials. ``missing``: carrier slug -> the
-    settings that would give it a source.
-    """
-
-    sources: Mapping[str, Carrier] = field(default_factory=dict)
-    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def lane(self, carrier: str, number: str) -> str:
-        """The lane in which a number of this carrier is refreshed."""
-        source = self.sources.get(carrier)
-        return source.lane(number) if source else NO_SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +40,7 @@ class Context:
     pace: Pace = NORMAL_PACE
     paces: Mapping[str, Pace] = field(default_factory=dict)  # by source slug, where it differs
     lease: timedelta = timedelta(seconds=60)
+    loads: Loads = field(default_factory=Loads)
 
     def pace_of(self, carrier: str) -> Pace:
         """How time runs for a carrier."""
@@ -73,16 +57,31 @@ class Names:
     context: Context
 
     def code(self, source: str) -> int:
-        """The code of a source."""
-        if self._is_own(source):
+        """The code of a source. One behind an upstream that is in no directory has the upstream's code."""
+        slug = self._slug(source)
+        if slug == self.shipment.carrier:
             return self.shipment.code
-        return self.context.directory.code_of(source, self.context.book)
+        if slug is None or self.context.directory.entry(slug) is None:
+            return _code_behind(source)
+        return self.context.directory.code_of(slug, self.context.book)
 
-    def entry(self, source: str) -> Entry:
-        """Name, homepage and country of a source."""
-        slug = self.shipment.carrier if self._is_own(source) else source
-        return self.context.directory.entry(slug) or Entry(slug, 0, slug, "", "")
+    def entry(self, source: str) -> Entry | None:
+        """Name, homepage and country of a source; None when the directory does not have it."""
+        slug = self._slug(source)
+        return self.context.directory.entry(slug) if slug else None
 
-    def _is_own(self, source: str) -> bool:
-        carrier = self.context.routes.sources.get(self.shipment.carrier)
-        return source == self.shipment.carrier or (carrier is not None and carrier.slug == source)
+    def _slug(self, source: str) -> str | None:
+        """The carrier that a source speaks for."""
+        own = self.shipment.carrier
+        code = _code_behind(source)
+        if code:
+            entry = self.context.directory.entry(own)
+            return own if entry and entry.code == code else self.context.directory.official(code)
+        direct = self.context.routes.sources.get(own)
+        return own if direct is not None and direct.slug == source else source
+
+
+def _code_behind(source: str) -> int:
+    """17TRACK's code of the carrier behind an upstream (``slug/code``), else 0."""
+    code = source.partition("/")[2]
+    return int(code) if code.isdecimal() else 0

@@ -1,7 +1,9 @@
 """What is shown of a shipment: made when it changes, filled in when it is read."""
 
+import re
 from datetime import datetime
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
@@ -10,7 +12,10 @@ from parcelwire.domain.timeline import Timeline
 from parcelwire.flows.context import Context, Names
 from parcelwire.ports import Document
 from parcelwire.wire import trackinfo
-from parcelwire.wire.v22 import Push, Stopped, Tracked, encode
+from parcelwire.wire.v22 import Push, Stopped, Tracked, Tracked24, encode
+from parcelwire.wire.versions import V2_2, Version
+
+_PROVIDER = re.compile(rb'"provider":\{[^}]*\}')  # name, homepage, country: ours, not news
 
 
 def document_of(context: Context, shipment: Shipment, timeline: Timeline) -> Document:
@@ -23,12 +28,14 @@ def document_of(context: Context, shipment: Shipment, timeline: Timeline) -> Doc
 
 
 def digest_of(shipment: Shipment, document: Document) -> str:
-    """Changes when anything that is worth a push changes: neither day counters nor sync times do."""
+    """Changes when anything that is worth a push changes: neither day counters and sync times do, nor how the
+    directory names a carrier."""
     status = f"{shipment.sub_status}\0{shipment.descr}".encode()
-    return blake2b(b"\0".join((document.template, document.estimate, status)), digest_size=12).hexdigest()
+    told = _PROVIDER.sub(b"", document.template)
+    return blake2b(b"\0".join((told, document.estimate, status)), digest_size=12).hexdigest()
 
 
-def tracked(shipment: Shipment, document: Document, now: datetime) -> Tracked:
+def tracked(shipment: Shipment, document: Document, now: datetime, version: Version = V2_2) -> Tracked:
     """One accepted item: the shipment as of ``now``."""
     assert shipment.sub_status is not None, "a document exists once there is a status"  # noqa: S101
     asked_at = shipment.asked_at or now
@@ -42,8 +49,15 @@ def tracked(shipment: Shipment, document: Document, now: datetime) -> Tracked:
         syncs=[sync] * len(document.sources),
         now=now,
     )
-    wish = shipment.wish
-    return Tracked(shipment.number, shipment.code, wish.param, wish.tag, msgspec.Raw(track_info))
+    wish, raw = shipment.wish, msgspec.Raw(version.shape(track_info))
+    if version.more:
+        more: dict[str, Any] = dict(wish.more or {})
+        return Tracked24(
+            shipment.number, shipment.code, wish.param, wish.tag, raw, lang=wish.lang,
+            final_carrier=wish.final_carrier, order_no=wish.order_no, order_time=wish.order_time,
+            email=wish.email, remark=wish.remark, **more,
+        )  # fmt: skip
+    return Tracked(shipment.number, shipment.code, wish.param, wish.tag, raw)
 
 
 def updated_body(shipment: Shipment, document: Document, now: datetime) -> bytes:

@@ -9,6 +9,7 @@ from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
 from parcelwire.wire.codes import shown
+from parcelwire.wire.directory import STRANGER
 from parcelwire.wire.v22 import NumberItem, carrier_code
 
 DETECTED, AS_GIVEN, GUESS = 1, 2, 3  # ``origin`` on the wire
@@ -39,9 +40,12 @@ def choose(context: Context, number: str, code: int, *, detects: bool) -> Choice
     if code:
         meant = directory.slugs_of(code)
         carrier = directory.resolve(code, number)
+        if carrier is None and context.routes.upstream:  # 17TRACK knows more carriers than we do
+            return Choice(f"{STRANGER}{code}", code, AS_GIVEN)
         if carrier is None:
             raise CallerError("bad_carrier", carrier=str(code), detail="It is in neither code book.")
-        if possible(candidates, meant) or best is None or not best.confident or best.check != "ok":
+        proves = best is not None and best.confident and best.check == "ok" and best.carrier not in meant
+        if not proves or possible(candidates, meant):
             return Choice(carrier, code, AS_GIVEN)
     if best is None:
         raise CallerError("undetected", number=number)
@@ -50,14 +54,16 @@ def choose(context: Context, number: str, code: int, *, detects: bool) -> Choice
 
 def matching(context: Context, found: Iterable[Shipment], number: str, code: int) -> list[Shipment]:
     """The registrations that ``{number, carrier}`` addresses; without a carrier all of the number."""
-    meant = context.directory.slugs_of(code) if code else ()
     return [
-        shipment
-        for shipment in found
-        if shipment.number == number
-        and shipment.phase is not Phase.LOOKED_UP
-        and (not code or shipment.code == code or shipment.carrier in meant)
+        shipment for shipment in found if shipment.number == number and addresses(context, shipment, code)
     ]
+
+
+def addresses(context: Context, shipment: Shipment, code: int) -> bool:
+    """Whether ``carrier`` (0: none given), with the shipment's number, addresses it as a registration."""
+    if shipment.phase is Phase.LOOKED_UP:
+        return False
+    return not code or shipment.code == code or shipment.carrier in context.directory.slugs_of(code)
 
 
 def code_given(item: NumberItem) -> int:

@@ -8,12 +8,13 @@ from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.errors import ParcelwireError
 from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.quota import plan_size
-from parcelwire.domain.shipment import Shipment
+from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
-from parcelwire.ports import Attempt
+from parcelwire.ports import Attempt, InboxState
 
 EXPLAIN_ATTEMPTS = 20
 SANDBOX = "sandbox"
+STEPS_MAX = 10_000  # of a sandbox journey at once; the longest has a few dozen
 
 
 class OwnerError(ParcelwireError):
@@ -60,7 +61,12 @@ async def explain(context: Context, values: Mapping[str, str]) -> Answer:
     for account in await context.store.accounts():
         for shipment in await _shipments(context, account, values["number"]):
             attempts = await context.store.attempts(shipment.id, EXPLAIN_ATTEMPTS)
-            rows.append(_explained(account, shipment) | {"refreshes": [_attempt(item) for item in attempts]})
+            rows.append(
+                _explained(account, shipment)
+                | await _route(context, shipment)
+                | await _lane(context, shipment)
+                | {"refreshes": [_attempt(item) for item in attempts]}
+            )
     if not rows:
         raise OwnerError(f"{values['number']} is not registered")
     return {"shipments": rows}
@@ -72,16 +78,46 @@ async def advance(context: Context, values: Mapping[str, str]) -> Answer:
     step = context.paces[SANDBOX].day
     for account in await context.store.accounts():
         for shipment in await _shipments(context, account, values["number"]):
-            if shipment.carrier == SANDBOX:
-                by = step * int(values.get("steps", "1"))
+            if shipment.carrier == SANDBOX and shipment.phase is Phase.TRACKING:
+                by = step * min(int(values.get("steps", "1")), STEPS_MAX)
                 await context.store.rewind(shipment.id, by, context.clock.now())
                 moved += 1
     if not moved:
-        raise OwnerError(f"{values['number']} is not a registered sandbox number")
+        raise OwnerError(f"{values['number']} is not a sandbox number that is being tracked")
     return {"number": values["number"], "advanced": moved}
 
 
-VERBS: dict[str, Verb] = {"accounts": accounts, "plan": plan, "explain": explain, "advance": advance}
+async def upstream(context: Context, _values: Mapping[str, str]) -> Answer:
+    """What the 17TRACK upstream has cost this month, and what the firewall in front of it has saved."""
+    bought = context.routes.upstream
+    if bought is None:
+        raise OwnerError(f"there is no upstream: set {context.routes.upstream_setting}")
+    spent = await context.store.spent(bought.source.slug, context.clock.now())
+    inbox = await context.store.inbox()
+    used = spent.registered + spent.begun + spent.real_time
+    return {
+        "upstream": bought.source.slug,
+        "cap": bought.cap,
+        "spent": {
+            "registrations": spent.registered,
+            "registrations_begun": spent.begun,
+            "real_time": spent.real_time,
+            "total": used,
+            "left": None if bought.cap is None else max(0, bought.cap - used),
+        },
+        "saved": {"registrations": spent.shared, "questions": spent.fresh},
+        "numbers_registered": spent.known,
+        "pushes": {state.value: inbox.get(state, 0) for state in InboxState},
+    }
+
+
+VERBS: dict[str, Verb] = {
+    "accounts": accounts,
+    "plan": plan,
+    "explain": explain,
+    "advance": advance,
+    "upstream": upstream,
+}
 
 
 async def account_named(context: Context, name: str | None) -> Account:
@@ -98,7 +134,7 @@ async def account_named(context: Context, name: str | None) -> Account:
 async def _shipments(context: Context, account: Account, text: str) -> list[Shipment]:
     number = normalise(text)
     if number is None:
-        raise OwnerError(f"{text!r} is not a tracking number")
+        return []
     return [shipment for shipment, _ in await context.store.find(account.id, [identity(number)])]
 
 
@@ -114,7 +150,36 @@ def _explained(account: Account, shipment: Shipment) -> Answer:
         "trouble": shipment.trouble,
         "version": shipment.version,
         "next_refresh": time_text(shipment.refresh_at),
+        "stopped_at": time_text(shipment.stopped_at),
         "stop_reason": shipment.stop_reason.value if shipment.stop_reason else None,
+    }
+
+
+async def _lane(context: Context, shipment: Shipment) -> Answer:
+    """Whether the lane of a shipment has to wait, and why."""
+    lane = await context.store.lane(shipment.lane)
+    waits = lane.blocked_until is not None and lane.blocked_until > context.clock.now()
+    return {
+        "lane_waits_until": time_text(lane.blocked_until) if waits else None,
+        "lane_waits_why": lane.blocked_why if waits else None,
+    }
+
+
+async def _route(context: Context, shipment: Shipment) -> Answer:
+    """Who is asked about a shipment and why, and what the upstream knows of it."""
+    routes = context.routes
+    bought = None
+    if routes.upstream:
+        rows = await context.store.bought(routes.upstream.source.slug, [shipment.number])
+        pair = shipment.number, shipment.carrier
+        bought = next((row for row in rows if row.pair == pair), None)
+    given_up = bought.given_up if bought else None
+    route = routes.route(shipment.carrier, shipment.number, shipment.wish.hint, given_up)
+    return {
+        "source": route.source.slug if route.source else None,
+        "source_why": route.why,
+        "upstream_registered": time_text(bought.registered_at) if bought else None,
+        "upstream_stopped": time_text(bought.stopped_at) if bought else None,
     }
 
 

@@ -1,13 +1,19 @@
 """Tell endpoints what changed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from parcelwire.domain.errors import PushError
-from parcelwire.domain.push import COMPAT_SCHEDULE, PushJob, PushResult, next_attempt
+from parcelwire.domain.account import Account
+from parcelwire.domain.errors import CallerError, PushError
+from parcelwire.domain.push import COMPAT_SCHEDULE, NewPush, PushEvent, PushJob, PushResult, next_attempt
+from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
+from parcelwire.flows.documents import updated_body
+from parcelwire.flows.items import for_each, registrations
+from parcelwire.ports import Changed, Document
 from parcelwire.wire.signature import sign, standard_headers
+from parcelwire.wire.v22 import Numbered, NumberItem
 
 CONTENT_TYPE = "application/json; charset=utf-8"
 
@@ -57,3 +63,38 @@ def headers(job: PushJob, at: datetime) -> dict[str, str]:
         "sign": sign(job.body, job.sign_key),
         **standard_headers(job.id, at, job.body, job.secrets),
     }
+
+
+async def push_again(context: Context, account: Account, body: bytes) -> bytes:
+    """The answer to POST /push: the current state of each registration is queued again.
+
+    The newest push that is still kept goes out as it was. Where none is (it is a month old, or there was no
+    endpoint then), what is known is told as a new version.
+    """
+    has_endpoint = bool(await context.store.endpoints(account.id))
+
+    async def work(item: NumberItem) -> list[Numbered]:
+        if not has_endpoint:
+            raise CallerError("no_webhook")
+        queued = [
+            shipment
+            for shipment, document in await registrations(context, account, item)
+            if await _queue(context, account, shipment, document)
+        ]
+        if not queued:
+            raise CallerError("no_info", detail="")
+        return [Numbered(shipment.number, shipment.code) for shipment in queued]
+
+    return await for_each(body, NumberItem, work)
+
+
+async def _queue(context: Context, account: Account, shipment: Shipment, document: Document | None) -> bool:
+    """Whether there was something to tell."""
+    (replayed,) = await context.store.replay(account.id, [shipment.id], context.clock.now())
+    if replayed or document is None or shipment.sub_status is None:
+        return replayed
+    now = context.clock.now()
+    after = replace(shipment, version=shipment.version + 1)
+    push = NewPush(PushEvent.UPDATED, after.version, updated_body(after, document, now))
+    saved = await context.store.change([Changed(shipment, after, (push,))], now)
+    return all(saved)  # else a refresh was faster: its own push tells more

@@ -5,7 +5,7 @@ from parcelwire.domain.errors import CallerError
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import tracked
-from parcelwire.flows.identify import code_given, matching, number_of
+from parcelwire.flows.identify import addresses, code_given, number_of
 from parcelwire.ports import Document
 from parcelwire.wire.v22 import (
     BadItem,
@@ -20,9 +20,10 @@ from parcelwire.wire.v22 import (
     read_items,
     rejected,
 )
+from parcelwire.wire.versions import V2_2, Version
 
 
-async def track_info(context: Context, account: Account, body: bytes) -> bytes:
+async def track_info(context: Context, account: Account, body: bytes, version: Version = V2_2) -> bytes:
     """The answer to POST /gettrackinfo: one accepted item for each registration that an item addresses."""
     items = read_items(body, NumberItem)
     numbers: list[str | CallerError] = [_number(item) for item in items]
@@ -39,7 +40,7 @@ async def track_info(context: Context, account: Account, body: bytes) -> bytes:
                 raise number
             known = by_number.get(number, [])
             for shipment, document in _addressed(context, known, item, number):
-                accepted.append(tracked(shipment, document, now))
+                accepted.append(tracked(shipment, document, now, version))
         except CallerError as error:
             refused.append(rejected(*named(item), error))
     return answer(accepted, refused)
@@ -68,11 +69,11 @@ def _addressed(
 ) -> list[tuple[Shipment, Document]]:
     """The registrations that an item addresses and that can be shown. CallerError when there is none."""
     code = code_given(item) if isinstance(item, NumberItem) else 0
-    matches = matching(context, [shipment for shipment, _ in known], number, code)
+    matches = [one for one in known if addresses(context, one[0], code)]
     if not matches:
         raise CallerError("not_registered", number=number)
-    shown = [(shipment, document) for shipment, document in known if document and shipment in matches]
+    shown = [(shipment, document) for shipment, document in matches if document]
     if not shown:
-        trouble = matches[0].trouble
+        trouble = matches[0][0].trouble
         raise CallerError("no_info", detail=f" {trouble[0].upper()}{trouble[1:]}." if trouble else "")
     return shown

@@ -9,20 +9,22 @@ from parcelwire.domain.account import Account
 from parcelwire.domain.errors import (
     CallerError,
     CarrierError,
-    MissingCredential,
+    NotRealTime,
+    NotYet,
+    Refused,
     Throttled,
     Unavailable,
 )
-from parcelwire.domain.lane import take
+from parcelwire.domain.lane import Lane, take
 from parcelwire.domain.report import Report
 from parcelwire.domain.schedule import next_refresh
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import tracked
-from parcelwire.flows.identify import code_given, matching
-from parcelwire.flows.refresh import ask, outcome
+from parcelwire.flows.identify import addresses, code_given, number_of
+from parcelwire.flows.refresh import ask_about, outcome, pace_of
 from parcelwire.flows.register import want
-from parcelwire.ports import Charge, Document, Wanted
+from parcelwire.ports import Carrier, Charge, Document, Told, Wanted
 from parcelwire.wire.v22 import (
     BadItem,
     RealTimeItem,
@@ -34,6 +36,7 @@ from parcelwire.wire.v22 import (
     read_items,
     rejected,
 )
+from parcelwire.wire.versions import V2_2, Version
 
 Known = tuple[Shipment, Document | None]
 
@@ -45,30 +48,32 @@ class _Slot:
     """One item on its way: what is known of it, and in the end its answer."""
 
     item: RealTimeItem | BadItem
-    wanted: Wanted | None = None
+    version: Version
+    number: str | None = None
     shipment: Shipment | None = None
+    wanted: Wanted | None = None  # a number that nobody has asked about before
     document: Document | None = None
     asks: bool = False
     charge: Charge | None = None
     result: Tracked | CallerError | None = None
 
 
-async def real_time(context: Context, account: Account, body: bytes) -> bytes:
+async def real_time(context: Context, account: Account, body: bytes, version: Version = V2_2) -> bytes:
     """The answer to POST /getRealTimeTrackInfo. A failed question costs nothing."""
-    slots = [_Slot(item) for item in read_items(body, RealTimeItem)]
+    slots = [_Slot(item, version) for item in read_items(body, RealTimeItem)]
     known = await _known(context, account, slots)
     call = context.new_id()
     for place, slot in enumerate(slots):
-        if slot.wanted is not None:
-            of_number = known.get(slot.wanted.number, [])
-            await _prepare(context, account, slot, of_number, reference=f"{call}.{place}")
+        if slot.number is not None:
+            of_number = known.get(slot.number, [])
+            _prepare(context, slot, of_number, reference=f"{call}.{place}")
     await _charge(context, account, slots)
     waiting = [slot for slot in slots if slot.result is None]
     await context.together([_ask_and_settle(context, account, slot) for slot in waiting if slot.asks])
     now = context.clock.now()
     for slot in waiting:
         if not slot.asks and slot.shipment is not None and slot.document is not None:
-            slot.result = tracked(slot.shipment, slot.document, now)
+            slot.result = tracked(slot.shipment, slot.document, now, version)
     accepted: list[Tracked] = []
     refused: list[Rejected] = []
     for slot in slots:
@@ -82,48 +87,53 @@ async def real_time(context: Context, account: Account, body: bytes) -> bytes:
 
 
 async def _known(context: Context, account: Account, slots: Sequence[_Slot]) -> dict[str, list[Known]]:
-    """Read what the items want, and find by number what is stored of all of them."""
+    """Read the numbers, and find what is stored of all of them."""
     for slot in slots:
         try:
-            slot.wanted = want(context, slot.item)
+            if isinstance(slot.item, BadItem):
+                raise slot.item.error
+            slot.number = number_of(slot.item)
         except CallerError as error:
             slot.result = error
     known: dict[str, list[Known]] = {}
-    numbers = [slot.wanted.number for slot in slots if slot.wanted is not None]
+    numbers = [slot.number for slot in slots if slot.number is not None]
     for shipment, document in await context.store.find(account.id, numbers) if numbers else ():
         known.setdefault(shipment.number, []).append((shipment, document))
     return known
 
 
-async def _prepare(
-    context: Context, account: Account, slot: _Slot, known: Sequence[Known], *, reference: str
-) -> None:
+def _prepare(context: Context, slot: _Slot, known: Sequence[Known], *, reference: str) -> None:
     """Find the shipment, and decide whether the carrier must be asked and what that costs."""
     try:
-        assert slot.wanted is not None and isinstance(slot.item, RealTimeItem)  # noqa: S101, PT018
+        assert isinstance(slot.item, RealTimeItem)  # noqa: S101
         now_please = instant(slot.item.cacheLevel)
-        slot.shipment, slot.document = await _meant(context, account, slot.item, slot.wanted, known)
-        fresh = slot.document is not None and _is_fresh(context, slot.shipment)
-        slot.asks = now_please or not fresh
-        carrier = slot.shipment.carrier
-        if slot.asks and carrier not in context.routes.sources and not (slot.document and not now_please):
-            missing = MissingCredential(carrier, context.routes.missing.get(carrier, ()))
-            raise CallerError("no_realtime", detail=str(missing))
+        meant = _meant(context, slot.item, known)
+        if isinstance(meant, Wanted):
+            slot.wanted, slot.asks = meant, True
+            carrier, source = meant.carrier, context.routes.named(meant.lane)
+        else:
+            slot.shipment, slot.document = meant
+            slot.asks = now_please or slot.document is None or not _is_fresh(context, slot.shipment)
+            carrier, source = slot.shipment.carrier, _source(context, slot.shipment)
+        if slot.asks and source is None and (now_please or slot.document is None):
+            raise CallerError("no_realtime", detail=str(context.routes.trouble(carrier)))
         amount = quota.REAL_TIME if now_please else quota.REAL_TIME_CACHED
         slot.charge = Charge(reference, amount, held=slot.asks)
     except CallerError as error:
         slot.result = error
 
 
-async def _meant(
-    context: Context, account: Account, item: RealTimeItem, wanted: Wanted, known: Sequence[Known]
-) -> Known:
-    """The shipment that an item means: a registered one, one looked up before, or a new one."""
-    registered = matching(context, [shipment for shipment, _ in known], wanted.number, code_given(item))
+def _meant(context: Context, item: RealTimeItem, known: Sequence[Known]) -> Known | Wanted:
+    """What an item means: a registered shipment, one looked up before, or a new one."""
+    code = code_given(item)
     for shipment, document in known:
-        if shipment in registered or shipment.carrier == wanted.carrier:
+        if addresses(context, shipment, code):
             return shipment, document
-    return await context.store.look_up(account.id, wanted, context.clock.now()), None
+    wanted = want(context, item)
+    for shipment, document in known:
+        if shipment.carrier == wanted.carrier:
+            return shipment, document
+    return wanted
 
 
 def _is_fresh(context: Context, shipment: Shipment) -> bool:
@@ -159,10 +169,14 @@ async def _ask_and_settle(context: Context, account: Account, slot: _Slot) -> No
 
 
 async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
+    if slot.shipment is None and slot.wanted is not None:
+        slot.shipment = await context.store.look_up(account.id, slot.wanted, context.clock.now())
     shipment = slot.shipment
     assert shipment is not None  # noqa: S101
     try:
-        error = await context.once(("realtime", shipment.id), lambda: _refresh(context, shipment))
+        at_once = isinstance(slot.item, RealTimeItem) and instant(slot.item.cacheLevel)
+        key = "realtime", shipment.id, at_once
+        error = await context.once(key, lambda: _refresh(context, shipment, at_once=at_once))
     except CallerError as failed:
         error = failed
     found = await context.store.find(account.id, [shipment.number])
@@ -170,47 +184,66 @@ async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
     current = next(((row, document) for row, document in found if row.id == shipment.id), None)
     cached_will_do = isinstance(slot.item, RealTimeItem) and not instant(slot.item.cacheLevel)
     if current and current[1] and (error is None or cached_will_do):
-        slot.result = tracked(current[0], current[1], now)
+        slot.result = tracked(current[0], current[1], now, slot.version)
     else:
         slot.result = error or CallerError("no_info", detail="")
 
 
-async def _refresh(context: Context, shipment: Shipment) -> CallerError | None:
-    """Ask the carrier about one shipment, whatever its schedule says; None when it answered."""
-    source = context.routes.sources.get(shipment.carrier)
+def _source(context: Context, shipment: Shipment) -> Carrier | None:
+    """Who is asked: as its refreshes are, else as a new registration would be."""
+    given = context.routes.named(shipment.lane)
+    return given or context.routes.route(shipment.carrier, shipment.number, shipment.wish.hint).source
+
+
+async def _refresh(context: Context, shipment: Shipment, *, at_once: bool) -> CallerError | None:
+    """Ask the source of one shipment, whatever its schedule says; None when it answered."""
+    source = _source(context, shipment)
     if source is None:
-        return CallerError("no_realtime", detail=f"no source for {shipment.carrier}")
-    name = source.lane(shipment.number)
+        return CallerError("no_realtime", detail=str(context.routes.trouble(shipment.carrier)))
     until = context.clock.now() + timedelta(seconds=PATIENCE_S)
+    lane = await _granted(context, source, shipment.number, until)
+    due = await context.store.claim_one(shipment.id, context.clock.now() + context.lease, context.new_id())
+    if due is None:
+        return CallerError("realtime_internal")
+    said = (await ask_about(context, source, lane, [due], instant=at_once))[shipment.id]
+    if isinstance(said.answer, NotRealTime):  # an upstream does not sell it: the ordinary way, one more call
+        lane = await _granted(context, source, shipment.number, until)
+        said = (await ask_about(context, source, lane, [due]))[shipment.id]
+    pace = await pace_of(context, source, due, lane.name)
+    result = outcome(context, source, due, said, lane.name, pace)
+    if await context.store.complete([result]):  # stopped or asked again meanwhile: the answer is not stored
+        return CallerError("realtime_internal")
+    return _caller_error(said.answer)
+
+
+async def _granted(context: Context, source: Carrier, number: str, until: datetime) -> Lane:
+    """The lane with one call taken. CallerError when it cannot be had by ``until``."""
+    name = source.lane(number)
     while True:
         now = context.clock.now()
         lane = await context.store.lane(name)
         grant = take(lane, source.limits, now, urgent=True)
         if grant.granted and await context.store.save_lane(grant.lane, lane.revision):
-            break
+            return grant.lane
         if not grant.granted:
             if grant.retry_at is None or grant.retry_at > until:
-                return CallerError("carrier_failed", detail=f"{grant.why}; try again {_when(grant.retry_at)}")
+                raise CallerError("carrier_failed", detail=f"{grant.why}; try again {_when(grant.retry_at)}")
             await context.clock.sleep((grant.retry_at - now).total_seconds())
-    due = await context.store.claim_one(shipment.id, now + context.lease, context.new_id())
-    if due is None:
-        return CallerError("realtime_internal")
-    conversation = await ask(context, source, grant.lane, [due])
-    said = conversation.answers[shipment.number]
-    raw = conversation.replies[-1] if conversation.replies else None
-    result = outcome(context, source, due, said, lane=name, ms=conversation.ms, raw=raw)
-    await context.store.complete([result])
-    return _caller_error(said)
 
 
-def _caller_error(said: Report | CarrierError) -> CallerError | None:
+def _caller_error(said: Report | CarrierError | Told) -> CallerError | None:
     """What a failed question looks like to the caller; "not found" is an answer."""
+    if isinstance(said, NotYet):
+        return CallerError("no_info", detail=f" {said}.")
     if isinstance(said, Unavailable) and said.timed_out:
         return CallerError("carrier_timeout")
-    if isinstance(said, Report) or said.outcome in ("not_found", "invalid_number"):
+    if isinstance(said, Report | Told) or said.outcome in ("not_found", "invalid_number"):
         return None
-    reason = "the carrier asks to wait" if isinstance(said, Throttled) else str(said)
-    return CallerError("carrier_failed", detail=reason)
+    if isinstance(said, Throttled):
+        return CallerError("carrier_failed", detail="the carrier asks to wait")
+    if isinstance(said, Refused):
+        return CallerError("carrier_failed", detail=f"the carrier does not accept the credential ({said})")
+    return CallerError("carrier_failed", detail=str(said))
 
 
 def _when(at: datetime | None) -> str:

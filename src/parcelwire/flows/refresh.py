@@ -1,26 +1,48 @@
 """Ask a carrier about shipments, and keep what it said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from parcelwire.domain.errors import CarrierError, InvalidNumber, MissingCredential, UnknownNumber
-from parcelwire.domain.exchange import Conversation, Query, Reply
-from parcelwire.domain.lane import Lane, charge, settle, take
-from parcelwire.domain.merge import History, add
+from parcelwire.domain.errors import (
+    CarrierError,
+    InvalidNumber,
+    MalformedReply,
+    Throttled,
+    Unavailable,
+    UnknownNumber,
+)
+from parcelwire.domain.exchange import Reply
+from parcelwire.domain.lane import Lane
+from parcelwire.domain.merge import History, extend, merge, unchanged
 from parcelwire.domain.push import NewPush, PushEvent
+from parcelwire.domain.queue import batch_of, home, queue_after
 from parcelwire.domain.report import Report
-from parcelwire.domain.schedule import NO_SOURCE_INTERVAL, Next, after_failure, ends, expired, next_refresh
+from parcelwire.domain.schedule import (
+    NO_SOURCE_INTERVAL,
+    Next,
+    Pace,
+    after_failure,
+    ends,
+    expired,
+    next_refresh,
+)
 from parcelwire.domain.shipment import Action, Phase, Shipment, StopReason
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Timeline, assemble
 from parcelwire.domain.times import settle as settle_times
-from parcelwire.flows.context import NO_SOURCE, Context
+from parcelwire.flows.asking import ask, query_of
+from parcelwire.flows.asking import said as said_of
+from parcelwire.flows.context import Context
 from parcelwire.flows.documents import digest_of, document_of, updated_body
+from parcelwire.flows.routes import NO_SOURCE, Said
 from parcelwire.flows.stop import stopping
-from parcelwire.ports import Attempt, Carrier, Due, Refreshed
+from parcelwire.flows.upstream import ask_upstream
+from parcelwire.ports import Attempt, Carrier, Due, Pair, Refreshed, Told
 
 NO_SOURCE_BATCH = 500
+AHEAD = timedelta(minutes=15)  # a call that is made anyway takes shipments along that are due so soon
+REPORT = "report"  # the outcome of an answer that is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,52 +54,78 @@ class Round:
     outcomes: tuple[tuple[Shipment, Attempt], ...] = ()
     wait_until: datetime | None = None
     why: str | None = None
+    ms: int | None = None  # how long the conversation took; None: there was none
+    overloaded: bool = False  # the carrier did not keep up
 
 
 async def refresh_lane(context: Context, name: str) -> Round:
     """One call to the carrier of a lane, for as many due shipments as it takes."""
     now = context.clock.now()
     lease, until = context.new_id(), now + context.lease
-    source = source_of_lane(context, name)
+    source = context.routes.named(name)
     if source is None:
         due = await context.store.claim(name, NO_SOURCE_BATCH, now, until, lease)
-        return await _save(context, [_without_source(context, item, now) for item in due])
-    lane = await context.store.lane(name)
-    grant = take(lane, source.limits, now)
-    if not grant.granted:
-        return Round(wait_until=grant.retry_at, why=grant.why)
-    if not await context.store.save_lane(grant.lane, lane.revision):
-        return Round()  # another process took the turn
-    due = await context.store.claim(name, source.batch, now, until, lease)
-    if not due:
+        return await _save(context, await _routed_anew(context, due, now))
+    most = batch_of(name, source.batch)
+    every = context.paces.get(source.slug, context.pace).every
+    ahead = AHEAD if most > 1 and every is None else timedelta()
+    turn = await context.store.take_turn(name, most, source.limits, now, until, lease, ahead)
+    if turn.grant is None:
         return Round()
-    conversation = await ask(context, source, grant.lane, due)
-    return await _save(context, [_after(context, source, item, conversation, name) for item in due])
+    if not turn.grant.granted:
+        return Round(wait_until=turn.grant.retry_at, why=turn.grant.why)
+    said = await ask_about(context, source, turn.grant.lane, turn.due)
+    saved = await _save(context, await _results(context, source, turn.due, said, name))
+    overloaded = isinstance(_whole_error(said), Throttled | Unavailable)
+    return replace(saved, ms=max(item.ms for item in said.values()), overloaded=overloaded)
 
 
-async def ask(context: Context, source: Carrier, lane: Lane, due: Sequence[Due]) -> Conversation:
-    """One conversation about shipments (of one lane), and what it means for the lane."""
-    queries = {
-        item.shipment.number: Query(
-            item.shipment.number, item.shipment.carrier, item.shipment.since, item.shipment.wish.param
-        )
-        for item in due
-    }
-    conversation = await context.fetcher.ask(source, list(queries.values()))
-    while True:
-        now = context.clock.now()
-        after = settle(
-            charge(lane, source.limits, len(conversation.replies) - 1, now), conversation.error, now
-        )
-        if after is lane or await context.store.save_lane(after, lane.revision):
-            return conversation
-        lane = await context.store.lane(lane.name)
+async def _results(
+    context: Context, source: Carrier, due: Sequence[Due], said: Mapping[int, Said], name: str
+) -> list[Refreshed]:
+    """What the answers change about the shipments: all go to a smaller queue when one may be to blame."""
+    queue = queue_after(name, _whole_error(said), [item.shipment.fails for item in due])
+    results = []
+    for item in due:
+        pace = await pace_of(context, source, item, name)
+        result = outcome(context, source, item, said[item.shipment.id], name, pace)
+        moves = queue != name and result.shipment.lane == name
+        results.append(_narrowed(result, queue) if moves else result)
+    return results
 
 
-def source_of_lane(context: Context, name: str) -> Carrier | None:
-    """The carrier file that a lane asks; a lane is named ``slug`` or ``slug:credential``."""
-    slug = name.partition(":")[0]
-    return next((source for source in context.routes.sources.values() if source.slug == slug), None)
+def _whole_error(said: Mapping[int, Said]) -> CarrierError | None:
+    """The error of a conversation that failed for all shipments."""
+    first = next(iter(said.values())).answer
+    if isinstance(first, CarrierError) and all(item.whole for item in said.values()):
+        return first
+    return None
+
+
+def _narrowed(result: Refreshed, queue: str) -> Refreshed:
+    """The same shipment in another queue, to be asked about again at once."""
+    at = result.shipment.refresh_at and result.attempt.at
+    attempt = replace(result.attempt, text=f"{result.attempt.text}; asked again in smaller calls: {queue}")
+    return replace(result, shipment=replace(result.shipment, lane=queue, refresh_at=at), attempt=attempt)
+
+
+async def pace_of(context: Context, source: Carrier, due: Due, queue: str) -> Pace:
+    """How time runs for a shipment, as far as the limits of its source allow."""
+    pace = context.pace_of(due.shipment.carrier)
+    return await context.loads.pace(pace, context.store, source, queue, context.clock.now())
+
+
+async def ask_about(
+    context: Context, source: Carrier, lane: Lane, due: Sequence[Due], *, instant: bool = False
+) -> Mapping[int, Said]:
+    """What a source says about shipments, by their id. ``instant``: an upstream is to ask the carrier now."""
+    upstream = context.routes.upstream
+    if upstream is not None and source is upstream.source:
+        return await ask_upstream(context, upstream, lane, due, instant=instant)
+    parked = len(due) == 1 and due[0].shipment.lane != home(due[0].shipment.lane)
+    queries = [query_of(context, source, item) for item in due]
+    conversation = await ask(context, source, lane, queries, parked=parked)
+    return {item.shipment.id: said_of(conversation, item) for item in due}
 
 
 async def _save(context: Context, results: Sequence[Refreshed]) -> Round:
@@ -85,61 +133,174 @@ async def _save(context: Context, results: Sequence[Refreshed]) -> Round:
     return Round(len(results), dropped, tuple((result.shipment, result.attempt) for result in results))
 
 
-def _after(context: Context, source: Carrier, due: Due, conversation: Conversation, lane: str) -> Refreshed:
-    answer = conversation.answers[due.shipment.number]
-    raw = conversation.replies[-1] if conversation.replies else None
-    return outcome(context, source, due, answer, lane=lane, ms=conversation.ms, raw=raw)
+def outcome(context: Context, source: Carrier, due: Due, said: Said, lane: str, pace: Pace) -> Refreshed:
+    """What one answer changes about one shipment. Whoever gets an answer goes home from a side queue.
+
+    An answer that we cannot work with is one that we cannot read: it harms its own shipment alone.
+    """
+    try:
+        return _outcome(context, source, due, said, lane, pace)
+    except Exception as bug:  # noqa: BLE001  whatever is in one answer, the others of the call go on
+        unusable = MalformedReply(f"{type(bug).__name__} while taking in the answer of {source.slug}")
+        unusable.__cause__ = bug
+        return _silent(context, due, unusable, said, lane, pace)
 
 
-def outcome(
-    context: Context,
-    source: Carrier,
-    due: Due,
-    answer: Report | CarrierError,
-    *,
-    lane: str,
-    ms: int,
-    raw: Reply | None,
-) -> Refreshed:
-    """What one answer changes about one shipment."""
+def _outcome(context: Context, source: Carrier, due: Due, said: Said, lane: str, pace: Pace) -> Refreshed:
+    answer = said.answer
+    if isinstance(answer, Report | Told):
+        return _told(context, source, due, said, lane, pace)
+    result = (
+        _nothing_known(context, due, answer, said, lane, pace)
+        if isinstance(answer, UnknownNumber | InvalidNumber)
+        else _silent(context, due, answer, said, lane, pace)
+    )
     now = context.clock.now()
-    pace = context.pace_of(due.shipment.carrier)
-    before = replace(due.shipment, asked_at=now)
-    if isinstance(answer, Report):
-        report = settle_times(answer, context.zone_of, now)
-        own = next((item for item in due.histories if item.source == source.slug), None)
-        history = add(own, source.slug, report, now)
-        others = [item for item in due.histories if item.source != source.slug]
-        timeline = assemble([history, *others], now)
-        told = replace(before, trouble=None, fails=0, answered_at=now)
-        planned = next_refresh(timeline.sub_status, before.since, now, pace, timeline.estimate)
-        text = f"{timeline.sub_status.value}, {sum(len(leg.scans) for leg in timeline.legs)} events"
-        if report.unmapped:
-            text += f", unmapped codes {', '.join(report.unmapped)}"
-        attempt = Attempt(now, lane, "report", ms, f"{text}; {_next_text(planned)}")
-        return _shown(context, told, timeline, planned, attempt, history, raw)
-    if isinstance(answer, UnknownNumber | InvalidNumber):
-        planned = next_refresh(before.sub_status, before.since, now, pace)
-        attempt = Attempt(now, lane, answer.outcome, ms, f"{answer}; {_next_text(planned)}")
-        told = replace(before, trouble=None, fails=0, answered_at=now)
-        if any(history.seen for history in due.histories):  # carriers forget; we do not
-            return _shown(context, told, assemble(due.histories, now), planned, attempt, None, raw)
-        invalid = isinstance(answer, InvalidNumber)
-        nothing = SubStatus.NOT_FOUND_INVALID_CODE if invalid else SubStatus.NOT_FOUND_OTHER
-        return _shown(context, told, Timeline(nothing), planned, attempt, None, raw)
-    silent = replace(before, trouble=f"{answer.outcome}: {answer}", fails=before.fails + 1)
-    normal = next_refresh(before.sub_status, before.since, now, pace)
+    why = context.routes.gives_up(source, due, said, now, context.pace_of(due.shipment.carrier).day)
+    return _moved(context, result, why) if why and result.shipment.refresh_at else result
+
+
+def _told(context: Context, source: Carrier, due: Due, said: Said, lane: str, pace: Pace) -> Refreshed:
+    """A source said something, to this shipment now or to another one lately."""
+    now = context.clock.now()
+    at, text = now, ""
+    changed: list[History] = []
+    if isinstance(said.answer, Told):
+        at = said.answer.shipment.answered_at or now
+        own = {history.source: history for history in due.histories}
+        changed = [
+            merge(own[told.source], told) if told.source in own else told for told in said.answer.histories
+        ]
+        text = f" (as told to another registration at {at:%H:%M:%S}Z)"
+    elif isinstance(said.answer, Report):
+        report = settle_times(said.answer, context.zone_of, now)
+        if _same(context, source, due, report):
+            return _again(context, due, report, said, lane, pace)
+        changed = extend(due.histories, source.slug, report, now)
+        text = _unmapped(report)
+    attempt = Attempt(now, lane, REPORT, said.ms, text)
+    return shown_as(context, due, changed, attempt, said.raw, told_at=at, pace=pace)
+
+
+def _unmapped(report: Report) -> str:
+    return f", unmapped codes {', '.join(report.unmapped)}" if report.unmapped else ""
+
+
+def _same(context: Context, source: Carrier, due: Due, report: Report) -> bool:
+    """Whether an answer repeats what is known, so that nothing is to be made anew. Nearly all answers do."""
+    shipment, now = due.shipment, context.clock.now()
+    newest = shipment.marks.newest
+    if len(due.histories) != 1 or shipment.digest is None or report.further or report.behind or report.as_of:
+        return False
+    if shipment.sub_status is None or shipment.sub_status is SubStatus.EXPIRED:
+        return False
+    (own,) = due.histories
+    return (
+        own.source == source.slug
+        and (newest is None or newest <= own.asked_at)  # a scan ahead of the clock may count only now
+        and not expired(shipment.sub_status, newest, now, context.pace_of(shipment.carrier))
+        and unchanged(own, report)
+    )
+
+
+def _again(context: Context, due: Due, report: Report, said: Said, lane: str, pace: Pace) -> Refreshed:
+    """The source said the same again."""
+    now, shipment, (own,) = context.clock.now(), due.shipment, due.histories
+    assert shipment.sub_status is not None  # noqa: S101
+    planned = next_refresh(shipment.sub_status, shipment.since, now, pace, report.estimate)
+    summary = f"{shipment.sub_status.value}, {len(own.seen)} events{_unmapped(report)}, nothing new"
+    attempt = Attempt(now, lane, REPORT, said.ms, f"{summary}; {_next_text(planned)}")
+    told = _planned(_answered(shipment, now, home(shipment.lane)), planned)
+    return _ended(context, Refreshed(told, attempt, (replace(own, asked_at=now),), raw=said.raw))
+
+
+def _answered(shipment: Shipment, at: datetime, lane: str) -> Shipment:
+    return replace(shipment, asked_at=at, answered_at=at, trouble=None, fails=0, lane=lane)
+
+
+def _nothing_known(
+    context: Context, due: Due, answer: UnknownNumber | InvalidNumber, said: Said, lane: str, pace: Pace
+) -> Refreshed:
+    now, before = context.clock.now(), due.shipment
+    invalid = isinstance(answer, InvalidNumber)
+    planned = next_refresh(before.sub_status, before.since, now, pace)
+    attempt = Attempt(now, lane, answer.outcome, said.ms, f"{answer}; {_next_text(planned)}")
+    # One that can never be spoils the next call, too: it stays where it is.
+    told = _answered(before, now, before.lane if invalid else home(before.lane))
+    if due.histories:  # carriers forget; we do not
+        return _shown(context, told, assemble(due.histories, now), planned, attempt, (), said.raw)
+    nothing = SubStatus.NOT_FOUND_INVALID_CODE if invalid else SubStatus.NOT_FOUND_OTHER
+    return _shown(context, told, Timeline(nothing), planned, attempt, (), said.raw)
+
+
+def _silent(context: Context, due: Due, answer: CarrierError, said: Said, lane: str, pace: Pace) -> Refreshed:
+    now = context.clock.now()
+    silent = replace(
+        due.shipment, asked_at=now, trouble=f"{answer.outcome}: {answer}", fails=due.shipment.fails + 1
+    )
+    normal = next_refresh(silent.sub_status, silent.since, now, pace)
     planned = after_failure(answer, silent.fails, normal, now, pace)
-    attempt = Attempt(now, lane, answer.outcome, ms, f"{answer}; {_next_text(planned)}")
-    return _kept(context, silent, planned, attempt, raw)
+    attempt = Attempt(now, lane, answer.outcome, said.ms, f"{answer}; {_next_text(planned)}")
+    return _kept(context, silent, planned, attempt, said.raw)
 
 
-def _without_source(context: Context, due: Due, now: datetime) -> Refreshed:
-    missing = context.routes.missing.get(due.shipment.carrier, ())
-    trouble = str(MissingCredential(due.shipment.carrier, missing))
+def _moved(context: Context, result: Refreshed, why: str) -> Refreshed:
+    """The source is given up: the upstream is asked, at once."""
+    shipment = result.shipment
+    source = context.routes.route(shipment.carrier, shipment.number, given_up=why).source
+    if source is None:
+        return result
+    attempt = replace(result.attempt, text=f"{result.attempt.text}; {why}: from now on {source.slug}")
+    moved = replace(
+        shipment, lane=source.lane(shipment.number), refresh_at=result.attempt.at, trouble=None, fails=0
+    )
+    return replace(result, shipment=moved, attempt=attempt, given_up=why)
+
+
+async def _routed_anew(context: Context, due: Sequence[Due], now: datetime) -> list[Refreshed]:
+    """Shipments that have no source: perhaps they have one now."""
+    given_up: dict[Pair, str | None] = {}
+    if due and context.routes.upstream:
+        numbers = [item.shipment.number for item in due]
+        rows = await context.store.bought(context.routes.upstream.source.slug, numbers)
+        given_up = {row.pair: row.given_up for row in rows}
+    return [_routed(context, item, given_up, now) for item in due]
+
+
+def _routed(context: Context, due: Due, given_up: Mapping[Pair, str | None], now: datetime) -> Refreshed:
+    shipment = due.shipment
+    pair = shipment.number, shipment.carrier
+    route = context.routes.route(shipment.carrier, shipment.number, shipment.wish.hint, given_up.get(pair))
+    if route.source is not None:
+        planned = Next(now, "at once")
+        attempt = Attempt(now, NO_SOURCE, "routed", 0, f"from now on {route.source.slug}: {route.why}")
+        moved = replace(shipment, lane=route.source.lane(shipment.number), trouble=None)
+        return _kept(context, moved, planned, attempt, None)
     planned = Next(now + NO_SOURCE_INTERVAL, "until a source is configured")
-    attempt = Attempt(now, NO_SOURCE, "no_source", 0, f"{trouble}; {_next_text(planned)}")
-    return _kept(context, replace(due.shipment, asked_at=now, trouble=trouble), planned, attempt, None)
+    attempt = Attempt(now, NO_SOURCE, "no_source", 0, f"{route.why}; {_next_text(planned)}")
+    return _kept(context, replace(shipment, asked_at=now, trouble=route.why), planned, attempt, None)
+
+
+def shown_as(
+    context: Context,
+    due: Due,
+    changed: Sequence[History],
+    attempt: Attempt,
+    raw: Reply | None,
+    *,
+    told_at: datetime,
+    pace: Pace | None = None,
+) -> Refreshed:
+    """The shipment with changed histories. ``attempt.text`` is what to add to the summary."""
+    now = attempt.at
+    others = {history.source: history for history in due.histories}
+    timeline = assemble(list((others | {history.source: history for history in changed}).values()), now)
+    told = _answered(due.shipment, told_at, home(due.shipment.lane))
+    pace = pace or context.pace_of(told.carrier)
+    planned = next_refresh(timeline.sub_status, told.since, told_at, pace, timeline.estimate)
+    text = f"{timeline.sub_status.value}, {sum(len(leg.scans) for leg in timeline.legs)} events{attempt.text}"
+    attempt = replace(attempt, text=f"{text}; {_next_text(planned)}")
+    return _shown(context, told, timeline, planned, attempt, tuple(changed), raw)
 
 
 def _shown(
@@ -148,33 +309,43 @@ def _shown(
     timeline: Timeline,
     planned: Next,
     attempt: Attempt,
-    history: History | None,
+    histories: tuple[History, ...],
     raw: Reply | None,
 ) -> Refreshed:
     """A timeline is known: the document is made, and a push when it differs from what was last told."""
     sub_status = timeline.sub_status
     if expired(sub_status, timeline.marks.newest, attempt.at, context.pace_of(shipment.carrier)):
         sub_status = SubStatus.EXPIRED
-    after = replace(shipment, sub_status=sub_status, descr=timeline.descr, marks=timeline.marks)
+    tracking = shipment.phase is Phase.TRACKING
+    after = replace(
+        shipment,
+        sub_status=sub_status,
+        descr=timeline.descr,
+        marks=timeline.marks,
+        refresh_at=planned.at if tracking else None,
+    )
     document = document_of(context, after, timeline)
     digest = digest_of(after, document)
     if digest == shipment.digest:
-        return _ended(context, Refreshed(_planned(after, planned), attempt, history, None, (), raw))
-    if sub_status is not SubStatus.EXPIRED:  # that is our own timer, not news: it must not put off the end
-        after = replace(after, changed_at=attempt.at)
-    after = replace(after, digest=digest)
-    if after.phase is not Phase.TRACKING:
-        return Refreshed(_planned(after, planned), attempt, history, document, (), raw)
-    after = replace(after, version=after.version + 1)
+        return _ended(context, Refreshed(after, attempt, histories, raw=raw))
+    after = replace(
+        after,
+        digest=digest,
+        # Expired is our own timer, not news: it must not put off the end.
+        changed_at=after.changed_at if sub_status is SubStatus.EXPIRED else attempt.at,
+        version=after.version + tracking,
+    )
+    if not tracking:
+        return Refreshed(after, attempt, histories, document=document, raw=raw)
     push = NewPush(PushEvent.UPDATED, after.version, updated_body(after, document, attempt.at))
-    return _ended(context, Refreshed(_planned(after, planned), attempt, history, document, (push,), raw))
+    return _ended(context, Refreshed(after, attempt, histories, document=document, pushes=(push,), raw=raw))
 
 
 def _kept(
     context: Context, shipment: Shipment, planned: Next, attempt: Attempt, raw: Reply | None
 ) -> Refreshed:
     """Nothing new is known; what is known stays."""
-    return _ended(context, Refreshed(_planned(shipment, planned), attempt, None, None, (), raw))
+    return _ended(context, Refreshed(_planned(shipment, planned), attempt, raw=raw))
 
 
 def _planned(shipment: Shipment, planned: Next) -> Shipment:
@@ -188,9 +359,11 @@ def _ended(context: Context, result: Refreshed) -> Refreshed:
     over = ends(shipment.sub_status, since, now, context.pace_of(shipment.carrier))
     if shipment.phase is not Phase.TRACKING or not over:
         return result
-    change = stopping(shipment, Action.END, StopReason.EXPIRED, now)
+    invalid = shipment.sub_status is SubStatus.NOT_FOUND_INVALID_CODE
+    reason = StopReason.INVALID_CARRIER if invalid else StopReason.EXPIRED
+    change = stopping(shipment, Action.END, reason, now)
     return replace(result, shipment=change.shipment, pushes=(*result.pushes, *change.pushes))
 
 
 def _next_text(planned: Next) -> str:
-    return f"next refresh {planned.at:%Y-%m-%d %H:%M:%S}Z: {planned.why}"
+    return f"next refresh {planned.at:%Y-%m-%dT%H:%M:%SZ}: {planned.why}"

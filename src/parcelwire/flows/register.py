@@ -2,17 +2,20 @@
 
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import CallerError
-from parcelwire.domain.shipment import Shipment, Wish
+from parcelwire.domain.shipment import Extra, Shipment, Wish
 from parcelwire.flows.context import Context
 from parcelwire.flows.identify import choose, code_given, number_of
 from parcelwire.ports import Wanted
 from parcelwire.wire.dates import order_time
 from parcelwire.wire.v22 import (
+    MORE_FIELDS,
     BadItem,
     Registered,
     RegisterItem,
     RegisterRejected,
+    SpecialTracking,
     answer,
+    carrier_code,
     error_body,
     named,
     read_items,
@@ -49,11 +52,27 @@ def want(context: Context, item: RegisterItem | BadItem) -> Wanted:
         raise item.error
     number = number_of(item)
     choice = choose(context, number, code_given(item), detects=item.auto_detection is not False)
-    lane = context.routes.lane(choice.carrier, number)
-    return Wanted(number, choice.carrier, choice.code, choice.origin, lane, _wish(item))
+    final_code = carrier_code(item.final_carrier)
+    if final_code:
+        check_final_carrier(context, choice.carrier, final_code)
+    wish = _wish(item, final_code)
+    lane = context.routes.lane(choice.carrier, number, wish.hint)
+    return Wanted(number, choice.carrier, choice.code, choice.origin, lane, wish)
 
 
-def _wish(item: RegisterItem) -> Wish:
+def check_final_carrier(context: Context, carrier: str, final_code: int) -> None:
+    """CallerError when there is no such last-mile carrier, or when the carrier is no post."""
+    if not context.directory.slugs_of(final_code):
+        raise CallerError("bad_carrier", carrier=str(final_code), detail="It is in neither code book.")
+    entry = context.directory.entry(carrier)
+    if entry is None or not entry.postal:
+        raise CallerError("not_postal")
+
+
+def _wish(item: RegisterItem, final_code: int) -> Wish:
+    more: dict[str, Extra] = {
+        name: _plain(value) for name in MORE_FIELDS if (value := getattr(item, name)) is not None
+    }
     return Wish(
         tag=item.tag,
         lang=item.lang,
@@ -62,7 +81,15 @@ def _wish(item: RegisterItem) -> Wish:
         order_time=order_time(item.order_time) if item.order_time else None,
         email=item.email,
         remark=item.remark,
+        final_carrier=final_code or None,
+        more=more or None,
     )
+
+
+def _plain(value: str | list[str] | SpecialTracking) -> Extra:
+    if isinstance(value, SpecialTracking):
+        return {"number_type": value.number_type or "", "parameter": value.parameter or ""}
+    return value
 
 
 def _registered(shipment: Shipment) -> Registered:

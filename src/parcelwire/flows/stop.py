@@ -1,4 +1,4 @@
-"""Stop tracking: by request, or by rule when nothing more is to be expected."""
+"""Stop tracking, by request or by rule, and track again, once."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -9,47 +9,30 @@ from parcelwire.domain.push import NewPush, PushEvent
 from parcelwire.domain.shipment import Action, Phase, Shipment, StopReason, step
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import stopped_body
-from parcelwire.flows.identify import code_given, matching, number_of
+from parcelwire.flows.items import change_each, for_each
 from parcelwire.ports import Changed
-from parcelwire.wire.v22 import BadItem, Numbered, NumberItem, Rejected, answer, named, read_items, rejected
+from parcelwire.wire.v22 import Numbered, NumberItem
 
 
 async def stop(context: Context, account: Account, body: bytes) -> bytes:
     """The answer to POST /stoptrack. An item without a carrier stops every registration of its number."""
-    accepted: list[Numbered] = []
-    refused: list[Rejected] = []
-    for item in read_items(body, NumberItem):
-        try:
-            stopped = await _stop_item(context, account, item)
-            accepted.extend(Numbered(shipment.number, shipment.code) for shipment in stopped)
-        except CallerError as error:
-            refused.append(rejected(*named(item), error))
-    return answer(accepted, refused)
+
+    async def work(item: NumberItem) -> list[Numbered]:
+        return _numbered(await change_each(context, account, item, _is_tracking, _by_request))
+
+    return await for_each(body, NumberItem, work)
 
 
-async def _stop_item(context: Context, account: Account, item: NumberItem | BadItem) -> list[Shipment]:
-    """The shipments that it stopped. CallerError when there was none."""
-    if isinstance(item, BadItem):
-        raise item.error
-    number = number_of(item)
-    stopped: list[Shipment] = []
-    while True:
-        found = await context.store.find(account.id, [number])
-        matches = matching(context, [shipment for shipment, _ in found], number, code_given(item))
-        if not matches:
-            raise CallerError("not_registered", number=number)
-        now = context.clock.now()
-        tracking = [shipment for shipment in matches if shipment.phase is Phase.TRACKING]
-        if stopped and not tracking:
-            return stopped
-        changes = [
-            stopping(shipment, Action.STOP, StopReason.BY_REQUEST, now)
-            for shipment in tracking or matches[:1]
-        ]
-        saved = await context.store.change(changes, now)
-        stopped += [change.shipment for change, done in zip(changes, saved, strict=True) if done]
-        if all(saved):  # else a refresh or another caller was faster: look again
-            return stopped
+async def retrack(context: Context, account: Account, body: bytes) -> bytes:
+    """The answer to POST /retrack: each registration can be tracked again once."""
+
+    async def work(item: NumberItem) -> list[Numbered]:
+        def change(shipment: Shipment, now: datetime) -> Changed:
+            return _again(context, shipment, now)
+
+        return _numbered(await change_each(context, account, item, _can_track_again, change))
+
+    return await for_each(body, NumberItem, work)
 
 
 def stopping(shipment: Shipment, action: Action, reason: StopReason, now: datetime) -> Changed:
@@ -66,3 +49,37 @@ def stopping(shipment: Shipment, action: Action, reason: StopReason, now: dateti
         PushEvent.STOPPED, after.version, stopped_body(after), by_request=reason is StopReason.BY_REQUEST
     )
     return Changed(shipment, after, (push,))
+
+
+def _by_request(shipment: Shipment, now: datetime) -> Changed:
+    return stopping(shipment, Action.STOP, StopReason.BY_REQUEST, now)
+
+
+def _again(context: Context, shipment: Shipment, now: datetime) -> Changed:
+    """Asked about at once; the rules that end tracking begin to count anew."""
+    phase = step(shipment.phase, Action.RETRACK)
+    if shipment.retracked:
+        raise CallerError("retracked")
+    after = replace(
+        shipment,
+        phase=phase,
+        stop_reason=None,
+        stopped_at=None,
+        retracked=True,
+        changed_at=now,
+        refresh_at=now,
+        lane=context.routes.lane(shipment.carrier, shipment.number, shipment.wish.hint),
+    )
+    return Changed(shipment, after)
+
+
+def _is_tracking(shipment: Shipment) -> bool:
+    return shipment.phase is Phase.TRACKING
+
+
+def _can_track_again(shipment: Shipment) -> bool:
+    return shipment.phase is Phase.STOPPED and not shipment.retracked
+
+
+def _numbered(shipments: list[Shipment]) -> list[Numbered]:
+    return [Numbered(shipment.number, shipment.code) for shipment in shipments]

@@ -1,12 +1,15 @@
-"""Tidies up: gives back quota that dead calls held, and forgets old logs."""
+"""Tidies up: gives back quota that dead calls held, removes old records, and forgets old logs."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from parcelwire.flows.context import Context
 from parcelwire.loops.telemetry import Telemetry
 
 EVERY_S = 60.0
 HOLD_MAX = timedelta(minutes=5)  # a real-time question is over after a minute at the latest
+RECORD_KEPT = timedelta(days=90)  # stopped, or only looked up: as long as 17TRACK keeps it
+REMOVED_AT_ONCE = 200  # records in one transaction: writers wait for no longer than that
+REMOVED_MAX = 10_000  # records in one round
 LOG_KEPT = timedelta(days=30)  # refresh log, finished pushes, replies that nobody refers to
 
 
@@ -31,4 +34,13 @@ class Janitor:
         now = self._context.clock.now()
         released = await self._context.store.release_holds(now - HOLD_MAX, now)
         pruned = await self._context.store.prune(now - LOG_KEPT)
-        self._telemetry.tidied(released, pruned)
+        self._telemetry.tidied(released, pruned, await self._remove(now - RECORD_KEPT))
+
+    async def _remove(self, before: datetime) -> int:
+        removed = 0
+        while removed < REMOVED_MAX:
+            some = await self._context.store.remove_old(before, REMOVED_AT_ONCE)
+            removed += some
+            if some < REMOVED_AT_ONCE:
+                break
+        return removed

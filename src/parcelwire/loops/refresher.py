@@ -3,13 +3,15 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from parcelwire.flows.context import NO_SOURCE, Context
-from parcelwire.flows.refresh import Round, refresh_lane, source_of_lane
+from parcelwire.domain.queue import home
+from parcelwire.domain.width import Width, after
+from parcelwire.flows.context import Context
+from parcelwire.flows.refresh import Round, refresh_lane
+from parcelwire.flows.routes import NO_SOURCE
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.loops.wait import wait
 
 IDLE_S = 1.0  # look again at the latest after this: hints may get lost, due times do not
-LANE_CALLS = 4  # conversations of one lane at the same time; the lane's rate still bounds them
 ERROR_PAUSE = timedelta(seconds=5)  # of a lane whose turn ended in an unexpected error
 
 
@@ -20,7 +22,9 @@ class Refresher:
         self._context = context
         self._telemetry = telemetry
         self._hint = asyncio.Event()
-        self._turns: dict[str, set[asyncio.Task[None]]] = {}
+        self._stopping = False
+        self._turns: dict[str, set[asyncio.Task[None]]] = {}  # by lane: its queues share what it allows
+        self._widths: dict[str, Width] = {}
         self._not_before: dict[str, datetime] = {}
 
     def wake(self) -> None:
@@ -28,47 +32,62 @@ class Refresher:
         self._hint.set()
 
     async def run(self) -> None:
-        """Until cancelled; then the conversations under way are finished or given up with their leases."""
+        """Until cancelled; the conversations under way are finished then, but no new one begins."""
         try:
             while True:
-                pause = await self._start_turns()
+                try:
+                    pause = await self._start_turns()
+                except Exception as error:  # noqa: BLE001  the loop survives; what is due stays due
+                    self._telemetry.turn_failed("refresh", error)
+                    pause = ERROR_PAUSE.total_seconds()
                 await wait(self._context.clock, self._hint, pause)
         finally:
+            self._stopping = True
             turns = [turn for lane in self._turns.values() for turn in lane]
-            for turn in turns:
-                turn.cancel()
-            await asyncio.gather(*turns, return_exceptions=True)
+            try:
+                await asyncio.gather(*turns, return_exceptions=True)
+            finally:  # whoever stops us has no more patience: their leases run out
+                for turn in turns:
+                    turn.cancel()
 
     async def tick(self) -> int:
         """Refresh what is due now; answers how many shipments were."""
         count = 0
         for lane, due_at in (await self._context.store.lanes()).items():
-            while due_at <= self._context.clock.now():
+            while self._start_at(lane, due_at) <= self._context.clock.now():
                 done = await self._turn(lane)
                 count += done.shipments
                 if not done.shipments:
                     break
         return count
 
+    async def next_at(self) -> datetime | None:
+        """When there is something to do next; None when nothing is scheduled."""
+        lanes = (await self._context.store.lanes()).items()
+        return min((self._start_at(lane, due_at) for lane, due_at in lanes), default=None)
+
     async def _start_turns(self) -> float:
         """Start turns for lanes with due shipments; answers seconds until the next lane is due."""
         now = self._context.clock.now()
         pause = IDLE_S
         for lane, due_at in (await self._context.store.lanes()).items():
-            start_at = max(due_at, self._not_before.get(lane, due_at))
-            turns = self._turns.setdefault(lane, set())
+            start_at = self._start_at(lane, due_at)
+            turns = self._turns.setdefault(home(lane), set())
             if start_at > now:
                 pause = min(pause, (start_at - now).total_seconds())
-            elif len(turns) < self._calls(lane):
+            elif len(turns) < self._width(lane).places:
                 turn = asyncio.create_task(self._turns_of(lane))
                 turns.add(turn)
                 turn.add_done_callback(turns.discard)
-                pause = 0.0 if len(turns) < self._calls(lane) else pause
+                pause = 0.0 if len(turns) < self._width(lane).places else pause
         return pause
 
-    def _calls(self, lane: str) -> int:
-        source = source_of_lane(self._context, lane)
-        return LANE_CALLS if source and source.limits.per_s is None else 1
+    def _start_at(self, queue: str, due_at: datetime) -> datetime:
+        """When a queue has something due and may be asked, as far as we know."""
+        return max(due_at, self._not_before.get(queue, due_at))
+
+    def _width(self, queue: str) -> Width:
+        return self._widths.get(home(queue), Width())
 
     async def _turns_of(self, lane: str) -> None:
         """Turns until the lane has nothing due or must wait."""
@@ -79,9 +98,11 @@ class Refresher:
                 self._telemetry.turn_failed(lane, error)
                 self._not_before[lane] = self._context.clock.now() + ERROR_PAUSE
                 return
-            if not done.shipments:
+            if not done.shipments or self._stopping:
                 self.wake()
                 return
+            if len(self._turns[home(lane)]) > self._width(lane).places:
+                return  # the carrier does not keep up: one conversation less
 
     async def _turn(self, lane: str) -> Round:
         done = await refresh_lane(self._context, lane)
@@ -90,5 +111,9 @@ class Refresher:
             self._telemetry.lane_waits(lane, done.wait_until, done.why or "")
         elif lane != NO_SOURCE:
             self._not_before.pop(lane, None)
+        if done.ms is not None:
+            width = self._width(lane)
+            full = len(self._turns.get(home(lane), ())) >= width.places
+            self._widths[home(lane)] = after(width, done.ms, failed=done.overloaded, full=full)
         self._telemetry.refreshed(done)
         return done

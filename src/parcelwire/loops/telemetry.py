@@ -4,8 +4,9 @@ from datetime import datetime
 
 import structlog
 
-from parcelwire.domain.endpoint import Turn
+from parcelwire.domain.endpoint import EndpointTurn
 from parcelwire.domain.push import PushResult
+from parcelwire.flows.inbound import Done
 from parcelwire.flows.refresh import Round
 
 SHOWN_CHARACTERS = 4  # of a tracking number in a log line
@@ -52,6 +53,7 @@ class Telemetry:
             outcome=outcome,
             probe=job.probe,
             http_status=result.http_status,
+            detail=result.detail,
             ms=result.ms,
         )
 
@@ -59,7 +61,7 @@ class Telemetry:
         """``push_dropped``: attempts whose lease somebody else had by then, or whose endpoint was removed."""
         self._log.warning("push_dropped", count=count)
 
-    def endpoint_turned(self, turn: Turn) -> None:
+    def endpoint_turned(self, turn: EndpointTurn) -> None:
         """``endpoint_turned``: an endpoint is failing, paused, or healthy again."""
         self._log.warning(
             "endpoint_turned",
@@ -70,10 +72,16 @@ class Telemetry:
             why=turn.health.why,
         )
 
-    def tidied(self, released: int, pruned: int) -> None:
+    def processed(self, done: Done) -> None:
+        """``inbound_processed``: a push that came in from an upstream; ``refreshed`` for what it changed."""
+        source = done.inbound.source
+        self._log.info("inbound_processed", source=source, outcome=done.state.value, detail=done.detail)
+        self.refreshed(Round(len(done.changed), 0, done.changed))
+
+    def tidied(self, released: int, pruned: int, removed: int) -> None:
         """``tidied``: only when there was something."""
-        if released or pruned:
-            self._log.info("tidied", holds_released=released, rows_pruned=pruned)
+        if released or pruned or removed:
+            self._log.info("tidied", holds_released=released, rows_pruned=pruned, records_removed=removed)
 
     def turn_failed(self, what: str, error: Exception) -> None:
         """``turn_failed``: an unexpected error; the loop goes on."""

@@ -1,8 +1,10 @@
 """One flight for all who want the same thing at the same time."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any, TypeVar
+
+import structlog
 
 T = TypeVar("T")
 
@@ -33,3 +35,10 @@ class Flights:
         del self._under_way[key]
         if not done.cancelled():
             done.exception()  # everybody who waited may have given up: then nobody else looks at it
+
+
+async def together(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run all jobs to their end. One that breaks is logged and harms no other."""
+    for ended in await asyncio.gather(*jobs, return_exceptions=True):
+        if isinstance(ended, Exception):
+            structlog.get_logger("parcelwire").error("job_failed", error=type(ended).__name__, exc_info=ended)

@@ -5,7 +5,7 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from parcelwire.ports import StandIn
+from parcelwire.ports import Carrier, StandIn
 
 
 @cache
@@ -17,3 +17,20 @@ def stand_ins() -> dict[str, Callable[[], StandIn]]:
         if factory is not None:
             found[factory.slug] = factory
     return found
+
+
+def stand_in(slug: str, step_s: float | None = None) -> StandIn | None:
+    """A stand-in whose made-up journeys take ``step_s`` seconds a step; None: their usual time."""
+    make = stand_ins().get(slug)
+    made = make and make()
+    if made is not None and step_s is not None:
+        journeys = getattr(made, "journeys", None)
+        if journeys is None:
+            return None
+        journeys.step_s = step_s
+    return made
+
+
+def credentials_of(there: StandIn, carrier: Carrier) -> dict[str, str]:
+    """What a stand-in accepts for each of the carrier's secrets; most take anything."""
+    return {name: getattr(there, name, None) or "anything" for name in carrier.secrets}

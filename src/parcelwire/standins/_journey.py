@@ -1,7 +1,7 @@
 """A made-up parcel's way through time, the same for a number whenever it is played."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from zlib import crc32
@@ -65,20 +65,41 @@ GERMANY = (
 )
 
 
-def scans(number: str, begun: datetime, now: datetime, places: Sequence[Place]) -> list[Scan]:
-    """The scans up to ``now``, newest first, of a parcel whose label (always there) was made at ``begun``.
+@dataclass(slots=True)
+class Journeys:
+    """When each made-up journey began, and how fast all of them go.
 
-    The number decides the pace (half to twice the usual hours) and the two ends of the journey.
+    A step takes ``step_s`` seconds; when that is None its usual hours, half to twice of them as the number
+    decides.
     """
+
+    step_s: float | None = None
+    _begun: dict[str, datetime] = field(default_factory=dict)
+
+    def scans(self, number: str, now: datetime, places: Sequence[Place]) -> list[Scan]:
+        """The scans up to ``now``, newest first; there is always the first. The number decides where it goes.
+
+        The label was made an hour before the first question, or one step before it.
+        """
+        ahead = timedelta(hours=1) if self.step_s is None else timedelta(seconds=self.step_s)
+        begun = self._begun.setdefault(number, now - ahead)
+        return scans(number, begun, now, places, self.step_s)
+
+
+def scans(
+    number: str, begun: datetime, now: datetime, places: Sequence[Place], step_s: float | None = None
+) -> list[Scan]:
+    """The scans up to ``now``, newest first, of a parcel whose label (always there) was made at ``begun``."""
     pace = 0.5 + crc32(number.encode()) % 16 / 10
     origin, target = ends(number, places)
     found: list[Scan] = []
-    for step, hours in HOURS:
-        at = begun + timedelta(hours=hours * pace)
-        if found and at > now:
+    for count, (step, hours) in enumerate(HOURS):
+        after = timedelta(hours=hours * pace) if step_s is None else timedelta(seconds=count * step_s)
+        if found and begun + after > now:
             break
         place = origin if step in AT_ORIGIN else target
-        found.append(Scan(step, at.astimezone(ZoneInfo(place.zone)).replace(microsecond=0), place))
+        at = (begun + after).astimezone(ZoneInfo(place.zone)).replace(microsecond=0)
+        found.append(Scan(step, at, place))
     found.reverse()
     return found
 

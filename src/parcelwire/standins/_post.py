@@ -3,11 +3,11 @@
 from base64 import b64decode
 from collections import deque
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from parcelwire.domain.exchange import Reply, Request
 from parcelwire.standins._gate import Gate, header
-from parcelwire.standins._journey import Place, Scan, scans
+from parcelwire.standins._journey import Journeys, Place, Scan
 
 
 class PostStandIn:
@@ -26,7 +26,7 @@ class PostStandIn:
         self.unknown: set[str] = set()
         self.next_replies: deque[Reply] = deque()
         self._loaded: dict[str, object] = {}
-        self._begun: dict[str, datetime] = {}
+        self.journeys = Journeys()
 
     def load(self, number: str, fragment: object) -> None:
         """What to say about ``number``, in the carrier's form for one number."""
@@ -63,9 +63,8 @@ class PostStandIn:
         return self._loaded.get(number)
 
     def journey(self, number: str, now: datetime) -> list[Scan]:
-        """The scans up to ``now``, newest first; it began an hour before the first question."""
-        begun = self._begun.setdefault(number, now - timedelta(hours=1))
-        return scans(number, begun, now, self.places)
+        """The scans up to ``now``, newest first."""
+        return self.journeys.scans(number, now, self.places)
 
 
 def login(request: Request) -> str:

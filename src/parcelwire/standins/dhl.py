@@ -2,11 +2,11 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from parcelwire.domain.exchange import Reply, Request
 from parcelwire.standins._gate import Gate, header, json_reply
-from parcelwire.standins._journey import GERMANY, Place, Scan, Step, ends, scans
+from parcelwire.standins._journey import GERMANY, Journeys, Place, Scan, Step, ends
 
 SAID: Mapping[str, Mapping[Step, tuple[str, str]]] = {
     "express": {
@@ -55,7 +55,7 @@ class DhlStandIn:
         self.unknown: set[str] = set()
         self.next_replies: deque[Reply] = deque()
         self._shipments: dict[str, list[Mapping[str, object]]] = {}
-        self._begun: dict[str, datetime] = {}
+        self.journeys = Journeys()
 
     def load(self, number: str, shipments: Sequence[Mapping[str, object]]) -> None:
         """What to say about ``number``: the ``shipments`` of its answer, over all services."""
@@ -84,8 +84,7 @@ class DhlStandIn:
     def _find(self, number: str, service: str | None, now: datetime) -> list[Mapping[str, object]]:
         known = self._shipments.get(number)
         if known is None and number not in self.unknown:
-            begun = self._begun.setdefault(number, now - timedelta(hours=1))
-            known = [_made_up(number, _division(number), scans(number, begun, now, GERMANY))]
+            known = [_made_up(number, _division(number), self.journeys.scans(number, now, GERMANY))]
         return [item for item in known or [] if service in (None, item.get("service"))]
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from parcelwire.domain.exchange import Reply, Request
 from parcelwire.standins._gate import Gate, header, json_reply
-from parcelwire.standins._journey import US, Place, Scan, Step, ends, scans
+from parcelwire.standins._journey import US, Journeys, Place, Scan, Step, ends
 
 BATCH_MAX = 30
 TOKEN_LIFE = timedelta(seconds=3599)
@@ -40,7 +40,7 @@ class FedexStandIn:
         self.next_replies: deque[Reply] = deque()
         self._results: dict[str, list[object]] = {}
         self._tokens: dict[str, datetime] = {}
-        self._begun: dict[str, datetime] = {}
+        self.journeys = Journeys()
 
     def load(self, number: str, results: Iterable[object]) -> None:
         """What to say about ``number``: its ``trackResults``."""
@@ -103,8 +103,7 @@ class FedexStandIn:
         number = item.trackingNumberInfo.trackingNumber
         known = self._results.get(number)
         if known is None and number not in self.unknown:
-            begun = self._begun.setdefault(number, now - timedelta(hours=1))
-            known = [_made_up(number, scans(number, begun, now, US))]
+            known = [_made_up(number, self.journeys.scans(number, now, US))]
         inside = [result for result in known or [] if _shipped_inside(result, item)]
         return {"trackingNumber": number, "trackResults": inside or [_not_found(number)]}
 

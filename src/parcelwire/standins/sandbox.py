@@ -25,8 +25,10 @@ import msgspec
 
 from parcelwire.domain.exchange import Reply, Request
 from parcelwire.standins._gate import json_reply
+from parcelwire.standins._journey import Journeys
 
 PATH = "/v1/shipments"
+STEP_S = 2.0
 NUMBERS_MAX = 20
 FAULT_STEPS = 3  # a fault passes after so many steps; a refused credential does not
 SLOW_S = 3.0  # long for a reader, short for every time limit of ours
@@ -197,9 +199,15 @@ class SandboxStandIn:
 
     slug = "sandbox"
 
-    def __init__(self, step_s: float = 2.0) -> None:
-        self._step = timedelta(seconds=step_s)
-        self._retry_after_s = max(1, ceil(step_s))
+    def __init__(self, step_s: float = STEP_S) -> None:
+        self.journeys = Journeys(step_s)
+
+    @property
+    def _step(self) -> timedelta:
+        return timedelta(seconds=self.journeys.step_s or STEP_S)
+
+    def _retry_after_s(self) -> int:
+        return max(1, ceil(self._step.total_seconds()))
 
     def answer(self, request: Request, now: datetime) -> Reply:
         """See ports.StandIn."""
@@ -235,14 +243,14 @@ class SandboxStandIn:
         if kind == "TIMEOUT":
             return replace(reply, headers={**reply.headers, "x-fault": "timeout"})
         if kind == "429":
-            return replace(reply, headers={**reply.headers, "retry-after": str(self._retry_after_s)})
+            return replace(reply, headers={**reply.headers, "retry-after": str(self._retry_after_s())})
         return reply
 
     def _unanswered(self, asked: Asked, kind: str) -> dict[str, Any]:
         """One number fails among others that do not."""
         item: dict[str, Any] = {"number": asked.number, "result": FAULTS[kind]}
         if kind == "429":
-            item["retry_after"] = self._retry_after_s
+            item["retry_after"] = self._retry_after_s()
         return item
 
     def _answered(self, asked: Asked, kind: str, position: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from parcelwire.domain.exchange import Reply, Request
 from parcelwire.standins._gate import Gate, header, json_reply
-from parcelwire.standins._journey import US, Place, Scan, Step, ends, scans
+from parcelwire.standins._journey import US, Journeys, Place, Scan, Step, ends
 
 TOKEN_PATH = "/security/v1/oauth/token"  # noqa: S105
 DETAILS = re.compile(r"/api/track/v1/details/([^/]+)")
@@ -43,7 +43,7 @@ class UpsStandIn:
         self.next_replies: deque[Reply] = deque()
         self._packages: dict[str, list[Mapping[str, object]]] = {}
         self._tokens: dict[str, datetime] = {}
-        self._begun: dict[str, datetime] = {}
+        self.journeys = Journeys()
 
     def load(self, number: str, packages: Sequence[Mapping[str, object]]) -> None:
         """What to say about ``number``: the ``package`` list of its shipment."""
@@ -97,8 +97,7 @@ class UpsStandIn:
     def _shipment(self, number: str, now: datetime) -> Mapping[str, object]:
         known = self._packages.get(number)
         if known is None and number not in self.unknown:
-            begun = self._begun.setdefault(number, now - timedelta(hours=1))
-            known = [_made_up(number, scans(number, begun, now, US))]
+            known = [_made_up(number, self.journeys.scans(number, now, US))]
         if not known:
             warning = {"code": "TW0001", "message": "Tracking Information Not Found"}
             return {"inquiryNumber": number, "warnings": [warning]}

@@ -10,7 +10,7 @@ import msgspec
 
 from parcelwire.domain.exchange import Reply, Request
 from parcelwire.standins._gate import Gate, header, json_reply
-from parcelwire.standins._journey import US, Place, Scan, Step, ends, scans
+from parcelwire.standins._journey import US, Journeys, Place, Scan, Step, ends
 
 BATCH_MAX = 35
 TOKEN_LIFE = timedelta(seconds=28799)
@@ -43,7 +43,7 @@ class UspsStandIn:
         self.next_replies: deque[Reply] = deque()
         self._entries: dict[str, Mapping[str, object]] = {}
         self._tokens: dict[str, datetime] = {}
-        self._begun: dict[str, datetime] = {}
+        self.journeys = Journeys()
 
     def load(self, number: str, entry: Mapping[str, object]) -> None:
         """What to say about ``number``: its entry in the answer, with events or with an error."""
@@ -106,8 +106,7 @@ class UspsStandIn:
             return _failed(number, 403, "", "The requested contract information is not authorized to access.")
         if number in self.unknown or not NUMBER.fullmatch(number):
             return _failed(number, 400, "150002", "7: This number may be wrong or too new.")
-        begun = self._begun.setdefault(number, now - timedelta(hours=1))
-        return _made_up(number, scans(number, begun, now, US))
+        return _made_up(number, self.journeys.scans(number, now, US))
 
 
 class Question(msgspec.Struct):

@@ -13,6 +13,7 @@ from parcelwire.domain.push import PushEvent
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
 from parcelwire.domain.status import Status, SubStatus
 from parcelwire.domain.timeline import Marks
+from parcelwire.ports import Document
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -21,9 +22,11 @@ SHIPMENT = (
     "id", "account", "number", "carrier", "code", "origin", "phase", "since", "wish", "registered_at",
     "stopped_at", "stop_reason", "version", "sub_status", "descr", "digest", "first_at", "transit_at",
     "done_at", "newest_at", "asked_at", "answered_at", "changed_at", "trouble", "fails", "refresh_at", "lane",
-    "lease",
+    "lease", "retracked", "carrier_changes",
 )  # fmt: skip
-MUTABLE = SHIPMENT[3:7] + SHIPMENT[8:27]  # what a change may write: all but identity, since and lease
+MUTABLE = (
+    SHIPMENT[3:7] + SHIPMENT[8:27] + SHIPMENT[28:]
+)  # what a change may write: all but identity, since and lease
 LANE = (
     "name", "revision", "stamp", "day", "used", "fails", "refusals", "throttles", "blocked_until",
     "blocked_why",
@@ -33,10 +36,16 @@ HEALTH = (
     "width", "taken",
 )  # fmt: skip
 
+# A look-up in a dictionary costs a tenth of calling the enumeration.
+_PHASES: dict[str, Phase] = {phase.value: phase for phase in Phase}
+_SUB_STATUSES: dict[str | None, SubStatus | None] = {item.value: item for item in SubStatus} | {None: None}
+_STOP_REASONS: dict[str | None, StopReason | None] = {item.value: item for item in StopReason} | {None: None}
+
 _wish_encoder = msgspec.json.Encoder()
 _wish_decoder = msgspec.json.Decoder(Wish)
 _history_encoder = msgspec.msgpack.Encoder()
 _history_decoder = msgspec.msgpack.Decoder(History)
+_sources_decoder = msgspec.json.Decoder(tuple[str, ...])
 _NO_WISH = "{}"
 _EMPTY_WISH = Wish()
 
@@ -53,12 +62,12 @@ def micros_or_none(at: datetime | None) -> int | None:
 
 def moment(value: int) -> datetime:
     """Aware UTC."""
-    return EPOCH + timedelta(microseconds=value)
+    return EPOCH + timedelta(0, 0, value)
 
 
 def moment_or_none(value: int | None) -> datetime | None:
     """Aware UTC, or None."""
-    return None if value is None else EPOCH + timedelta(microseconds=value)
+    return None if value is None else EPOCH + timedelta(0, 0, value)
 
 
 def shipment_of(row: Sequence[Any]) -> Shipment:
@@ -66,14 +75,15 @@ def shipment_of(row: Sequence[Any]) -> Shipment:
     at = moment_or_none
     return Shipment(
         id=row[0], account=row[1], number=row[2], carrier=row[3], code=row[4], origin=row[5],
-        phase=Phase(row[6]), since=moment(row[7]),
+        phase=_PHASES[row[6]], since=moment(row[7]),
         wish=_EMPTY_WISH if row[8] == _NO_WISH else _wish_decoder.decode(row[8]),
         registered_at=at(row[9]), stopped_at=at(row[10]),
-        stop_reason=StopReason(row[11]) if row[11] else None, version=row[12],
-        sub_status=SubStatus(row[13]) if row[13] else None, descr=row[14],
+        stop_reason=_STOP_REASONS[row[11]], version=row[12],
+        sub_status=_SUB_STATUSES[row[13]], descr=row[14],
         digest=row[15], marks=Marks(at(row[16]), at(row[17]), at(row[18]), at(row[19])),
         asked_at=at(row[20]), answered_at=at(row[21]), changed_at=at(row[22]), trouble=row[23],
         fails=row[24], refresh_at=at(row[25]), lane=row[26], lease=row[27],
+        retracked=bool(row[28]), carrier_changes=row[29],
     )  # fmt: skip
 
 
@@ -86,7 +96,8 @@ def mutable_values(shipment: Shipment) -> tuple[Any, ...]:
         s.stop_reason.value if s.stop_reason else None, s.version,
         s.sub_status.value if s.sub_status else None, s.descr, s.digest, at(s.marks.first),
         at(s.marks.transit), at(s.marks.done), at(s.marks.newest), at(s.asked_at), at(s.answered_at),
-        at(s.changed_at), s.trouble, s.fails, at(s.refresh_at), s.lane,
+        at(s.changed_at), s.trouble, s.fails, at(s.refresh_at), s.lane, s.retracked,
+        s.carrier_changes,
     )  # fmt: skip
 
 
@@ -106,6 +117,11 @@ def history_bytes(history: History) -> bytes:
 def history_of(data: bytes) -> History:
     """A stored history."""
     return _history_decoder.decode(data)
+
+
+def document_of(row: Sequence[Any]) -> Document | None:
+    """A document from its template, estimate and sources (a JSON list); None where there is none."""
+    return None if row[0] is None else Document(row[0], row[1], _sources_decoder.decode(row[2]))
 
 
 def lane_of(row: Sequence[Any]) -> Lane:

@@ -32,7 +32,7 @@ class Vault:
 
     def digest(self, login_key: str) -> bytes:
         """The keyed hash under which a login key is stored."""
-        return hmac.digest(self._pepper, login_key.encode(), sha256)
+        return hmac.digest(self._pepper, login_key.encode(errors="surrogatepass"), sha256)
 
     def seal(self, text: str, place: str) -> bytes:
         """``text`` encrypted for ``place`` ("table/row/field")."""

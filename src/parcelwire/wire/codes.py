@@ -36,6 +36,27 @@ ERRORS: dict[str, WireError] = {
     "several_carriers": WireError(
         -18019801, "The number is registered with several carriers: give carrier_old."
     ),
+    "bad_new_carrier": WireError(-18019802, "The new carrier '{carrier}' is not known."),
+    "same_carrier": WireError(-18019803, "The new carrier is the one that the number has."),
+    "no_new_carrier": WireError(-18019804, "Give carrier_new or final_carrier_new."),
+    "not_of_old_carrier": WireError(
+        -18019805, "The tracking number '{number}' is not registered for carrier_old."
+    ),
+    "carrier_of_stopped": WireError(
+        -18019806, "The carrier of a stopped number cannot change: retrack first."
+    ),
+    "carrier_changes": WireError(-18019807, "The carrier of a registration can change {limit} times."),
+    "no_result_yet": WireError(
+        -18019808, "There is no result yet since the registration or the last change of carrier."
+    ),
+    "new_carrier_registered": WireError(
+        -18019809, "The tracking number '{number}' is already registered with the new carrier."
+    ),
+    "several_registrations": WireError(
+        -18019810, "The number is registered with several carriers: give carrier."
+    ),
+    "nothing_to_change": WireError(-18019811, "There is nothing valid to change in 'items'."),
+    "no_webhook": WireError(-18010204, "There is no webhook URL to push to."),
     "carrier_timeout": WireError(-18019815, "The carrier did not answer in time."),
     "carrier_failed": WireError(-18019816, "The carrier's interface failed: {detail}."),
     "realtime_internal": WireError(-18019817, "System error, nothing was charged."),
@@ -60,6 +81,21 @@ ERRORS: dict[str, WireError] = {
     "unavailable": WireError(-18010003, "Temporarily unavailable. Please try again later.", 503),
 }
 
+# Codes of 17TRACK that no answer of ours has, and why.
+NOT_USED: dict[int, str] = {
+    -18010018: "No carrier that we ask needs country and postal code; given ones are used where they help.",
+    -18010019: "No carrier that we ask needs a postal code; a given one is used where it helps.",
+    -18010020: "No carrier that we ask needs a phone number.",
+    -18010022: "No carrier that we ask needs a date.",
+    -18010201: "The webhook URL is a setting, not a call of the wire.",
+    -18010202: "The webhook URL is a setting; a malformed one is refused at the start.",
+    -18010203: "There is no webhook test on the wire.",
+    -18010205: "The allow-list of addresses is no matter of the wire.",
+    -18010206: "A push is queued and tried again; what came of it is in push_status of gettracklist.",
+    -18019911: "A carrier that we know can be registered always; without credentials the shipment says so.",
+    -18019912: "Every account may ask in real time; what it costs is its limit.",
+}
+
 
 def text_of(error: CallerError) -> str:
     """The message of an error; a value that it does not name stays empty."""
@@ -68,6 +104,6 @@ def text_of(error: CallerError) -> str:
     return wire.text.format(**{name: error.values.get(name, "") for name in names}).strip()
 
 
-def shown(value: object) -> str:
-    """A caller's value for a message: at most 50 printable characters."""
-    return "".join(c if c.isprintable() else "?" for c in str(value)[:50])
+def shown(value: object, most: int = 50) -> str:
+    """A caller's value to say back: at most ``most`` printable characters."""
+    return "".join(c if c.isprintable() else "?" for c in str(value)[:most])

@@ -1,7 +1,7 @@
 """Dates that callers write in free forms."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.times import from_iso, iso
@@ -23,15 +23,39 @@ def order_time(text: str) -> str:
     text = text.strip()
     moment = from_iso(text)
     if moment.date is not None:
-        return iso(moment) or (f"{moment.date}T{moment.time}" if moment.time else moment.date)
-    match = _YEAR_FIRST.fullmatch(text)
-    if match:
-        part = {name: int(value) for name, value in match.groupdict("0").items()}
-        try:
-            at = datetime(part["y"], part["m"], part["d"], part["h"], part["min"], part["s"])  # noqa: DTZ001
-        except ValueError:
-            raise CallerError("bad_value", field="order_time", value=shown(text)) from None
-        return at.strftime("%Y-%m-%dT%H:%M:%S" if match["h"] else "%Y-%m-%d")
-    if not re.search(r"\d", text, re.ASCII):
+        return iso(moment) or (
+            f"{moment.date}T{moment.time}{moment.zone or ''}" if moment.time else moment.date
+        )
+    read = _year_first(text, "order_time")
+    if read is None and not re.search(r"\d", text, re.ASCII):
         raise CallerError("bad_value", field="order_time", value=shown(text))
-    return text
+    return read or text
+
+
+def bound(text: str, field: str, *, end: bool) -> datetime:
+    """One end of a span of time, UTC where no offset is given. As an end it is the moment after the second,
+    or the day, that was named. CallerError when it cannot be read."""
+    text = text.strip()
+    moment = from_iso(_year_first(text, field) or text)
+    try:
+        at = moment.utc
+        if at is None and moment.date is not None:
+            at = datetime.fromisoformat(f"{moment.date}T{moment.time or '00:00:00'}").replace(tzinfo=UTC)
+        if at is not None:
+            return at + (timedelta(seconds=1) if moment.time else timedelta(days=1)) if end else at
+    except (ValueError, OverflowError):
+        pass
+    raise CallerError("bad_value", field=field, value=shown(text))
+
+
+def _year_first(text: str, field: str) -> str | None:
+    """ISO form; None when it is another form. CallerError when there is no such day."""
+    match = _YEAR_FIRST.fullmatch(text)
+    if match is None:
+        return None
+    part = {name: int(value) for name, value in match.groupdict("0").items()}
+    try:
+        at = datetime(part["y"], part["m"], part["d"], part["h"], part["min"], part["s"])  # noqa: DTZ001
+    except ValueError:
+        raise CallerError("bad_value", field=field, value=shown(text)) from None
+    return at.isoformat()[: None if match["h"] else 10]

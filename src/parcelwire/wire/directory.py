@@ -14,6 +14,7 @@ from parcelwire.domain.detect import detect
 
 BOOK_REFERENCE = "reference"
 BOOK_OFFICIAL = "official"
+POSTAL_BELOW = 100_000
 
 # Where the reference book differs from 17TRACK's list.
 _REFERENCE: Mapping[str, int] = {"ups": 100001, "dhl_express": 7041}
@@ -36,6 +37,8 @@ _SHARED: Mapping[int, tuple[str, ...]] = {
     ),
 }
 
+STRANGER = "code_"  # slug of a carrier that only an upstream knows: its code follows
+
 
 class Entry(NamedTuple):
     """One carrier. ``code`` is 17TRACK's; ``country`` is ISO 3166 alpha-2 of its seat, empty when unknown."""
@@ -45,6 +48,11 @@ class Entry(NamedTuple):
     name: str
     country: str
     homepage: str
+
+    @property
+    def postal(self) -> bool:
+        """A postal operator: its code is its country's key and one more digit."""
+        return self.code < POSTAL_BELOW
 
 
 class Directory:
@@ -65,11 +73,19 @@ class Directory:
         return Directory([*self, *more])
 
     def entry(self, slug: str) -> Entry | None:
-        return self._by_slug.get(slug)
+        """The entry of a carrier; of one that is known by nothing but its code, an entry without a home."""
+        known = self._by_slug.get(slug)
+        code = slug.removeprefix(STRANGER)
+        if known is None and slug.startswith(STRANGER) and code.isdecimal():
+            return Entry(slug, int(code), f"Carrier {code}", "", "")
+        return known
 
     def code_of(self, slug: str, book: str) -> int:
         """The code of a carrier in one book. KeyError when the carrier is not in the directory."""
-        official = self._by_slug[slug].code
+        known = self.entry(slug)
+        if known is None:
+            raise KeyError(slug)
+        official = known.code
         return _REFERENCE.get(slug, official) if book == BOOK_REFERENCE else official
 
     def slugs_of(self, code: int) -> tuple[str, ...]:
@@ -78,6 +94,10 @@ class Directory:
             return _SHARED[code]
         slug = self._slug_of.get(code)
         return (slug,) if slug else ()
+
+    def official(self, code: int) -> str | None:
+        """The carrier that has this code in 17TRACK's own list."""
+        return self._slug_of.get(code)
 
     def resolve(self, code: int, number: str) -> str | None:
         """The carrier that a caller means by a code for this number: the number's shape decides doubts."""

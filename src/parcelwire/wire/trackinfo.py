@@ -13,7 +13,7 @@ from zlib import crc32
 import msgspec
 
 from parcelwire.domain import timeline as story
-from parcelwire.domain.report import Address, Estimate, Moment
+from parcelwire.domain.report import Address, Company, Estimate, Moment
 from parcelwire.domain.status import Stage, SubStatus
 from parcelwire.domain.times import iso
 
@@ -53,7 +53,7 @@ class WireEvent(msgspec.Struct):
     description: str
     location: str | None
     stage: Stage | None
-    sub_status: SubStatus | None
+    sub_status: str | None  # ours, or a newer one of 17TRACK's that an upstream sent
     address: WireAddress
 
 
@@ -160,9 +160,10 @@ class Naming(Protocol):
     """How a source is shown: its code for this registration, and its directory entry."""
 
     def code(self, source: str) -> int: ...
-    def entry(self, source: str) -> Named: ...
+    def entry(self, source: str) -> Named | None: ...
 
 
+_UNKNOWN_COORDINATES = Coordinates()
 _METRICS = b"\x01"
 _STATUS = b"\x02"
 LEGS_MAX = 9
@@ -174,29 +175,19 @@ def template(timeline: story.Timeline, naming: Naming) -> bytes:
     """``track_info`` without its moving parts."""
     legs = [_leg(leg, naming, marks) for leg, marks in zip(timeline.legs, _SYNC, strict=False)]
     providers_hash = _hash(b"".join(legs))
-    facts = timeline.legs[0].facts if timeline.legs else None
-    misc = MiscInfo()
-    if facts is not None:
-        misc = MiscInfo(
-            0, facts.service, facts.weight_raw, facts.weight_kg, facts.pieces, facts.dimensions,
-            facts.customer_number, facts.reference_number, facts.local_number,
-        )  # fmt: skip
-        if facts.local_carrier:
-            misc.local_provider = naming.entry(facts.local_carrier).name
-            misc.local_key = naming.code(facts.local_carrier)
     parts = (
         b'{"shipping_info":',
         _encode(ShippingInfo(_address(timeline.origin), _address(timeline.destination))),
         b',"latest_status":',
         _STATUS,
         b',"latest_event":',
-        _encode(_event(timeline.latest) if timeline.latest else None),
+        _encode(event_of(timeline.latest) if timeline.latest else None),
         b',"time_metrics":',
         _METRICS,
         b',"milestone":',
-        _encode([_milestone(stage, timeline.milestones.get(stage)) for stage in Stage]),
+        _encode([milestone_of(stage, timeline.milestones.get(stage)) for stage in Stage]),
         b',"misc_info":',
-        _encode(misc),
+        _encode(_misc(timeline.legs, naming)),
         b',"tracking":{"providers_hash":',
         str(providers_hash).encode(),
         b',"providers":[',
@@ -208,11 +199,14 @@ def template(timeline: story.Timeline, naming: Naming) -> bytes:
 
 def estimate(given: Estimate | None) -> bytes:
     """``estimated_delivery_date``, encoded."""
+    return _encode(estimate_of(given))
+
+
+def estimate_of(given: Estimate | None) -> EstimatedDelivery:
+    """The carrier's own estimate; nulls when it gave none."""
     if given is None or not (given.start or given.end):
-        return _encode(EstimatedDelivery())
-    return _encode(
-        EstimatedDelivery("Official", _bound(given.start, "00:00:00"), _bound(given.end, "23:59:59"))
-    )
+        return EstimatedDelivery()
+    return EstimatedDelivery(given.by, _bound(given.start, "00:00:00"), _bound(given.end, "23:59:59"))
 
 
 def fill(
@@ -228,21 +222,21 @@ def fill(
     """The whole ``track_info`` as of ``now``; ``syncs`` in the order of the timeline's legs."""
     metrics = TimeMetrics(*story.days(marks, now), msgspec.Raw(estimate))
     status = LatestStatus(sub_status.status.value, sub_status.value, descr)
-    filled = made.replace(_METRICS, _encode(metrics)).replace(_STATUS, _encode(status))
+    filled = made.replace(_STATUS, _encode(status), 1).replace(_METRICS, _encode(metrics), 1)
     for sync, (status_mark, time_mark) in zip(syncs, _SYNC, strict=False):
-        filled = filled.replace(status_mark, b'"Success"' if sync.ok else b'"Failure"')
-        filled = filled.replace(time_mark, _encode(utc_text(sync.at)))
+        filled = filled.replace(status_mark, b'"Success"' if sync.ok else b'"Failure"', 1)
+        filled = filled.replace(time_mark, b'"%b"' % utc_text(sync.at).encode(), 1)
     return filled
 
 
 def utc_text(at: datetime) -> str:
     """``2026-11-24T06:11:08Z``."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at.isoformat(timespec='seconds')[:19]}Z"
 
 
 def _leg(leg: story.Leg, naming: Naming, sync_marks: tuple[bytes, bytes]) -> bytes:
-    entry = naming.entry(leg.source)
-    events = _encode([_event(scan) for scan in leg.scans])
+    entry = naming.entry(leg.source) or leg.facts.behind or Company(0, leg.source, "", "")
+    events = _encode([event_of(scan) for scan in leg.scans])
     provider = Provider(naming.code(leg.source), entry.name, entry.name, None, entry.homepage, entry.country)
     parts = (
         b'{"provider":',
@@ -264,7 +258,23 @@ def _leg(leg: story.Leg, naming: Naming, sync_marks: tuple[bytes, bytes]) -> byt
     return b"".join(parts)
 
 
-def _event(scan: story.Scan) -> WireEvent:
+def _misc(legs: Sequence[story.Leg], naming: Naming) -> MiscInfo:
+    """Of each fact what the newest leg says that knows it."""
+
+    def known(name: str) -> str | None:
+        return next((value for leg in legs if (value := getattr(leg.facts, name))), None)
+
+    local = known("local_carrier")
+    entry = naming.entry(local) if local else None
+    return MiscInfo(
+        0, known("service"), known("weight_raw"), known("weight_kg"), known("pieces"), known("dimensions"),
+        known("customer_number"), known("reference_number"), known("local_number"),
+        entry.name if entry else local, naming.code(local) if local else 0,
+    )  # fmt: skip
+
+
+def event_of(scan: story.Scan) -> WireEvent:
+    """An event of the timeline."""
     event = scan.event
     return WireEvent(
         time_iso=iso(event.time),
@@ -273,19 +283,22 @@ def _event(scan: story.Scan) -> WireEvent:
         description=event.description,
         location=event.location,
         stage=scan.stage,
-        sub_status=scan.sub_status,
+        sub_status=event.foreign or scan.sub_status,
         address=_address(event.address),
     )
 
 
-def _milestone(stage: Stage, at: Moment | None) -> Milestone:
+def milestone_of(stage: Stage, at: Moment | None) -> Milestone:
+    """A key stage; nulls while it is not reached."""
     if at is None:
         return Milestone(stage, None, None, TimeRaw())
     return Milestone(stage, iso(at), utc_text(at.utc) if at.utc else None, TimeRaw(at.date, at.time, at.zone))
 
 
 def _address(place: Address) -> WireAddress:
-    return WireAddress(place.country, place.state, place.city, place.street, place.postal_code)
+    return WireAddress(
+        place.country, place.state, place.city, place.street, place.postal_code, _UNKNOWN_COORDINATES
+    )
 
 
 def _bound(at: Moment | None, time_of_day: str) -> str | None:

@@ -16,6 +16,7 @@ from parcelwire.domain.errors import CallerError
 from parcelwire.wire.codes import ERRORS, shown, text_of
 
 ITEMS_MAX = 40
+ECHO_MAX = 250  # characters of a refused number that are sent back, so that a caller can match it
 NESTING_MAX = 16  # an honest request nests three levels
 
 T = TypeVar("T", bound="NumberItem")
@@ -27,6 +28,7 @@ T = TypeVar("T", bound="NumberItem")
 Text = Annotated[str, msgspec.Meta(max_length=250)]
 ShortText = Annotated[str, msgspec.Meta(max_length=100)]
 LongText = Annotated[str, msgspec.Meta(max_length=1_000)]
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class NumberItem(msgspec.Struct, kw_only=True):
@@ -36,7 +38,40 @@ class NumberItem(msgspec.Struct, kw_only=True):
     carrier: int | Text | None = None
 
 
-class RegisterItem(NumberItem, kw_only=True):
+class SpecialTracking(msgspec.Struct, kw_only=True):
+    """A further way to find a shipment (v2.4)."""
+
+    number_type: Text | None = None
+    parameter: Text | None = None
+
+
+class MoreItem(NumberItem, kw_only=True):
+    """What v2.4 has beyond ``param``: read under every prefix, kept, and echoed by v2.4."""
+
+    origin_country: Text | None = None
+    origin_state: Text | None = None
+    origin_city: Text | None = None
+    origin_postal_code: Text | None = None
+    destination_country: Text | None = None
+    destination_state: Text | None = None
+    destination_city: Text | None = None
+    destination_postal_code: Text | None = None
+    ship_date: Text | None = None
+    shipper: Text | None = None
+    consignee: Text | None = None
+    phone_number: Text | None = None
+    phone_number_last_4: Text | None = None
+    cpf_or_cnpj: Text | None = None
+    service_type: Text | None = None
+    translation_mode: Text | None = None
+    labels: Text | list[Text] | None = None
+    special_tracking_info: SpecialTracking | None = None
+
+
+MORE_FIELDS = tuple(name for name in MoreItem.__struct_fields__ if name not in NumberItem.__struct_fields__)
+
+
+class RegisterItem(MoreItem, kw_only=True):
     """One item of register."""
 
     final_carrier: int | Text | None = None
@@ -44,10 +79,37 @@ class RegisterItem(NumberItem, kw_only=True):
     tag: ShortText | None = None
     lang: Text | None = None
     param: Text | None = None
+    order_no: Int64 | ShortText | None = None
+    order_time: Text | None = None
+    email: Text | None = None
+    remark: LongText | None = None
+
+
+class ChangeCarrierItem(NumberItem, kw_only=True):
+    """One item of changecarrier."""
+
+    carrier_old: int | Text | None = None
+    carrier_new: int | Text | None = None
+    final_carrier_old: int | Text | None = None
+    final_carrier_new: int | Text | None = None
+
+
+class Info(msgspec.Struct, kw_only=True):
+    """What changeinfo can change; null leaves a field as it is."""
+
+    tag: ShortText | None = None
+    lang: Text | None = None
+    param: Text | None = None
     order_no: int | ShortText | None = None
     order_time: Text | None = None
     email: Text | None = None
     remark: LongText | None = None
+
+
+class ChangeInfoItem(NumberItem, kw_only=True):
+    """One item of changeinfo."""
+
+    items: Info | None = None
 
 
 class RealTimeItem(RegisterItem, kw_only=True):
@@ -59,7 +121,8 @@ class RealTimeItem(RegisterItem, kw_only=True):
 _FIELD = re.compile(r"\$\.(\w+)")
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _LENIENT = msgspec.json.Decoder()
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError)
+_RAW_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 _NUL = b"\\u0000"  # its only form in JSON
 
 
@@ -92,7 +155,7 @@ def _read_whole(body: bytes, item_type: type[T]) -> list[T | BadItem] | None:
     """The items of an honest body, at a fifth of the cost; None when it has to be taken apart."""
     try:
         items: list[T | BadItem] = _decoder(list[item_type]).decode(body)  # type: ignore[valid-type]
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     flat = body.count(b"[") + body.count(b"{") == len(items) + 1
     return items if flat and _NUL not in body else None
@@ -105,13 +168,14 @@ def _read_apart(body: bytes, item_type: type[T]) -> list[T | BadItem]:
         raws = _RAW_LIST.decode(body)
     except msgspec.ValidationError:
         raise CallerError("bad_body", detail="a JSON array of objects is expected") from None
-    except _UNREADABLE:
+    except UNREADABLE:
         raise CallerError("bad_body", detail="it is not JSON") from None
     if len(raws) > ITEMS_MAX:
         raise CallerError("too_many", limit=str(ITEMS_MAX))
     items = [_read_item(raw, _decoder(item_type)) for raw in raws]
-    if raws and all(isinstance(item, BadItem) and item.error.reason == "bad_body" for item in items):
-        raise CallerError("bad_body", detail="a JSON array of objects is expected")
+    broken = [item for item in items if isinstance(item, BadItem) and item.error.reason == "bad_body"]
+    if broken and len(broken) == len(items):
+        raise broken[0].error
     return items
 
 
@@ -119,7 +183,7 @@ def _read_item(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | BadIte
     try:
         item = decoder.decode(raw)
         _refuse_nul(item)
-    except (*_UNREADABLE, CallerError) as error:
+    except (*UNREADABLE, CallerError) as error:
         return _bad_item(raw, error)
     return item
 
@@ -128,31 +192,48 @@ def _refuse_nul(item: msgspec.Struct) -> None:
     """No NUL in any text: PostgreSQL cannot keep one. A number with one is none anyway."""
     for field in item.__struct_fields__:
         value = getattr(item, field)
-        if isinstance(value, str) and field != "number" and "\0" in value:
+        if isinstance(value, msgspec.Struct):
+            _refuse_nul(value)
+        elif isinstance(value, list):
+            if any("\0" in text for text in value):
+                raise CallerError("bad_item", field=field)
+        elif isinstance(value, str) and field != "number" and "\0" in value:
             raise CallerError("bad_value", field=field, value=shown(value))
 
 
 def _bad_item(raw: msgspec.Raw, error: Exception) -> BadItem:
     """Why an item cannot be read, with as much of its identity as can be."""
     try:
-        given = _LENIENT.decode(raw)
-    except _UNREADABLE:
-        given = None
-    if not isinstance(given, dict):
+        given = _RAW_FIELDS.decode(raw)
+    except UNREADABLE:
         return BadItem("", 0, CallerError("bad_body", detail="an item is not an object"))
-    number, carrier = given.get("number"), given.get("carrier")
-    named = shown(number) if isinstance(number, str) else ""
-    code = carrier if isinstance(carrier, int) and abs(carrier) < 2**31 and carrier is not True else 0
-    if not isinstance(error, CallerError):
-        field = _FIELD.search(str(error))
-        name = field.group(1) if field else "number"
-        if name != "number":
-            error = CallerError("bad_value", field=name, value=shown(given.get(name)))
+    if isinstance(error, UnicodeDecodeError):
+        error = CallerError("bad_body", detail="a text is not UTF-8")
+    elif not isinstance(error, CallerError):
+        found = _FIELD.search(str(error))
+        field = found.group(1) if found else "number"
+        if field != "number":
+            error = CallerError("bad_value", field=field, value=_written(given[field]))
         elif "number" not in given:
             error = CallerError("missing_item", field="number")
         else:
-            error = CallerError("bad_number", number=shown(number))
-    return BadItem(named, code, error)
+            error = CallerError("bad_number", number=_written(given["number"]))
+    number = _value(given.get("number"))
+    is_number = isinstance(number, str | int) and not isinstance(number, bool)
+    echo = shown(number, ECHO_MAX) if is_number else ""
+    return BadItem(echo, _code(_value(given.get("carrier"))), error)
+
+
+def _value(raw: msgspec.Raw | None) -> object:
+    try:
+        return None if raw is None else _LENIENT.decode(raw)
+    except UNREADABLE:
+        return None
+
+
+def _written(raw: msgspec.Raw) -> str:
+    """A value for a message, as the caller wrote it."""
+    return shown(bytes(raw).decode("utf-8", "replace").strip('"'))
 
 
 def deeper(body: bytes, limit: int) -> bool:
@@ -160,17 +241,18 @@ def deeper(body: bytes, limit: int) -> bool:
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
     depth = 0
-    for token in _TOKENS.findall(body):
-        if token in b"[{":
+    for match in _TOKENS.finditer(body):
+        if match[0] in b"[{":
             depth += 1
             if depth > limit:
                 return True
-        elif token in b"]}":
+        elif match[0] in b"]}":
             depth -= 1
     return False
 
 
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# A string without an end reaches to the end of the body: every byte is read once.
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def carrier_code(value: int | str | None) -> int:
@@ -191,10 +273,16 @@ def named(item: NumberItem | BadItem) -> tuple[str, int]:
     """Number and carrier code of an item as far as they can be told, for a refusal."""
     if isinstance(item, BadItem):
         return item.number, item.carrier
+    return shown(item.number, ECHO_MAX), _code(item.carrier)
+
+
+def _code(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str | None):
+        return 0
     try:
-        return shown(item.number), carrier_code(item.carrier)
+        return carrier_code(value)
     except CallerError:
-        return shown(item.number), 0
+        return 0
 
 
 def instant(value: int | str | None) -> bool:
@@ -259,6 +347,45 @@ class Tracked(msgspec.Struct):
     param: str | None
     tag: str | None
     track_info: msgspec.Raw
+
+
+class Tracked24(Tracked, kw_only=True):
+    """One accepted item of v2.4: the register fields stand beside ``track_info``."""
+
+    origin_country: str | None = None
+    origin_state: str | None = None
+    origin_city: str | None = None
+    origin_postal_code: str | None = None
+    destination_country: str | None = None
+    destination_state: str | None = None
+    destination_city: str | None = None
+    destination_postal_code: str | None = None
+    ship_date: str | None = None
+    shipper: str | None = None
+    consignee: str | None = None
+    phone_number: str | None = None
+    phone_number_last_4: str | None = None
+    cpf_or_cnpj: str | None = None
+    service_type: str | None = None
+    translation_mode: str | None = None
+    labels: str | list[str] | None = None
+    special_tracking_info: dict[str, str] | None = None
+    final_carrier: int | None = None
+    lang: str | None = None
+    order_no: str | None = None
+    order_time: str | None = None
+    email: str | None = None
+    remark: str | None = None
+
+
+class CarrierChanged(msgspec.Struct):
+    """One accepted item of changecarrier; 0 for none."""
+
+    number: str
+    carrier_old: int
+    carrier_new: int
+    final_carrier_old: int
+    final_carrier_new: int
 
 
 class Stopped(msgspec.Struct):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from parcelwire.domain.endpoint import Endpoint, Health, NewEndpoint, Signal, Turn, steered
+from parcelwire.domain.endpoint import Endpoint, EndpointTurn, Health, NewEndpoint, Signal, steered
 from parcelwire.store.rows import (
     HEALTH,
     health_of,
@@ -105,7 +105,7 @@ def rotate(
 
 def steer(
     c: sqlite3.Connection, account: int, endpoint: int, signal: Signal, now: datetime
-) -> tuple[bool, list[Turn]]:
+) -> tuple[bool, list[EndpointTurn]]:
     """Pause or resume; False when there is no such endpoint."""
     row = c.execute(
         f"SELECT {', '.join(HEALTH)} FROM endpoint WHERE id = ? AND account = ?", (endpoint, account)
@@ -120,13 +120,13 @@ def steer(
         c.execute(
             "UPDATE push SET tries = 0 WHERE endpoint = ? AND state = 'pending' AND tries > 0", (endpoint,)
         )
-    turn = Turn(endpoint, account, before.state, health)
+    turn = EndpointTurn(endpoint, account, before.state, health)
     save(c, turn)
     plan(c, [endpoint], now)
     return True, [turn]
 
 
-def save(c: sqlite3.Connection, turn: Turn) -> None:
+def save(c: sqlite3.Connection, turn: EndpointTurn) -> None:
     """Keep the health; in another state all heads stand in the queue as they came into it."""
     c.execute(_SAVE_HEALTH, (*health_values(turn.health), turn.endpoint))
     if turn.health.state is not turn.before:

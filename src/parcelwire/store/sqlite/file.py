@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from parcelwire.domain.errors import ConfigError
+from parcelwire.store.vault import Vault, sign_key_place
 
 STATEMENTS = 256  # prepared statements kept by a connection
 
@@ -55,6 +56,7 @@ def _lock(file: BinaryIO) -> None:
 def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
     """A connection of the writer, or one that only reads."""
     try:
+        path.touch(mode=0o600)  # numbers and orders are nobody else's business
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS, timeout=10
         )
@@ -107,6 +109,13 @@ def instance(connection: sqlite3.Connection) -> str:
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('instance', lower(hex(randomblob(8))))")
     row: tuple[str] = connection.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()
     return row[0]
+
+
+def check_key(connection: sqlite3.Connection, vault: Vault) -> None:
+    """ConfigError when what is encrypted here was encrypted with another secret key."""
+    row = connection.execute("SELECT id, sign_key FROM account ORDER BY id LIMIT 1").fetchone()
+    if row is not None:
+        vault.open(row[1], sign_key_place(row[0]))
 
 
 def release_leases(connection: sqlite3.Connection) -> None:

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from parcelwire.domain.endpoint import (
     Endpoint,
     EndpointState,
+    EndpointTurn,
     Health,
     Outcome,
     Signal,
-    Turn,
     after,
     secrets_at,
 )
+from parcelwire.domain.listing import PushStanding
 from parcelwire.domain.push import (
     SUPERSEDE_AFTER,
     Chosen,
@@ -57,6 +58,13 @@ WITH r AS (SELECT value->>0 AS seq, value->>1 AS state, value->>2 AS again_at, v
 UPDATE push SET state = r.state, send_at = coalesce(r.again_at, iif(r.queued, created_at, NULL)),
   lease = NULL, attempts = r.attempts, tries = r.tries, done_at = r.done_at
 FROM r WHERE push.seq = r.seq
+"""
+_LIST = """
+WITH r AS (
+  SELECT value->>0 AS shipment, value->>1 AS push, value->>2 AS code, value->>3 AS at FROM json_each(?)
+)
+UPDATE listing SET push = r.push, push_code = r.code, push_at = r.at
+FROM r WHERE listing.shipment = r.shipment
 """
 _LOG_ATTEMPTS = "INSERT INTO push_attempt (push, n, at, http_status, ms, detail, body_start) VALUES "
 _ACTIVATE_NEXT = """
@@ -186,7 +194,7 @@ def _jobs(
     ]  # fmt: skip
 
 
-def finish(c: sqlite3.Connection, results: Sequence[PushResult]) -> tuple[int, list[Turn]]:
+def finish(c: sqlite3.Connection, results: Sequence[PushResult]) -> tuple[int, list[EndpointTurn]]:
     """Keep attempts; answers how many were dropped, and which endpoints came into another state."""
     if not results:
         return 0, []
@@ -211,7 +219,7 @@ def finish(c: sqlite3.Connection, results: Sequence[PushResult]) -> tuple[int, l
     turns = []
     for endpoint, (account, before) in known.items():
         if healths[endpoint] is not before:
-            turn = Turn(endpoint, account, before.state, healths[endpoint])
+            turn = EndpointTurn(endpoint, account, before.state, healths[endpoint])
             endpoints.save(c, turn)
             turns.append(turn)
     endpoints.plan(c, known, max(result.ended_at for result in results))
@@ -272,6 +280,15 @@ def _write(c: sqlite3.Connection, kept: Sequence[tuple[int, PushResult, Settled]
         if old and job.event is PushEvent.UPDATED and _supersede(c, job, result.ended_at):
             done.append((job.endpoint, job.shipment))
     c.execute(_ACTIVATE_NEXT, (json.dumps(done),))
+    last = {result.job.shipment: result for _, result, _ in kept}
+    told = [
+        (
+            shipment, PushStanding.SUCCESS if result.sent else PushStanding.FAILURE, result.http_status or 0,
+            micros(result.at),
+        )
+        for shipment, result in last.items()
+    ]  # fmt: skip
+    c.execute(_LIST, (json.dumps(told),))
 
 
 def _supersede(c: sqlite3.Connection, job: PushJob, now: datetime) -> bool:
@@ -315,6 +332,25 @@ def replay(c: sqlite3.Connection, account: int, chosen: Chosen, now: datetime) -
             c.execute(_ACTIVATE_NEXT, (json.dumps([(endpoint, shipment)]),))
     endpoints.plan(c, {endpoint for endpoint, _ in again}, now)
     return len(again)
+
+
+def replay_newest(c: sqlite3.Connection, account: int, shipment: int, now: datetime) -> bool:
+    """The newest push of a shipment, for each endpoint that had one, is due again; False: none is kept."""
+    rows = c.execute(
+        """SELECT p.id, p.endpoint FROM push p JOIN endpoint e ON e.id = p.endpoint
+        WHERE e.account = ?1 AND p.shipment = ?2 AND p.version = (
+          SELECT max(version) FROM push WHERE endpoint = p.endpoint AND shipment = ?2
+        )""",
+        (account, shipment),
+    ).fetchall()
+    replay(c, account, Chosen(ids=tuple(identity for identity, _ in rows)), now)
+    for identity, _ in rows:
+        c.execute(
+            "UPDATE push SET send_at = created_at WHERE id = ? AND send_at IS NOT NULL AND lease IS NULL",
+            (identity,),
+        )
+    endpoints.plan(c, {endpoint for _, endpoint in rows}, now)
+    return bool(rows)
 
 
 def counts(c: sqlite3.Connection, account: int) -> dict[int, dict[PushState, int]]:

@@ -4,17 +4,34 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
 from parcelwire.domain.exchange import Reply
+from parcelwire.domain.lane import Lane, take
+from parcelwire.domain.limits import Limits
+from parcelwire.domain.merge import History, earlier
+from parcelwire.domain.queue import home
 from parcelwire.domain.shipment import Shipment
-from parcelwire.ports import Due, Refreshed
-from parcelwire.store.rows import history_bytes, history_of, micros, mutable_values, shipment_of
-from parcelwire.store.sqlite import pushes
+from parcelwire.domain.status import SubStatus
+from parcelwire.ports import Due, Refreshed, Turn
+from parcelwire.store.rows import (
+    LANE,
+    history_bytes,
+    history_of,
+    lane_of,
+    lane_values,
+    micros,
+    mutable_values,
+    shipment_of,
+)
+from parcelwire.store.sqlite import pushes, upstream
 from parcelwire.store.sqlite.registrations import COLUMNS, UPDATE
 
+AHEAD_PART = 4  # of its interval may be left when a shipment is asked about ahead of its time
+_LANE = ", ".join(LANE)
+_LANE_MARKS = ", ".join("?" * len(LANE))
 _CLAIM = f"""
 UPDATE shipment SET lease = ?, refresh_at = ? WHERE id IN (
   SELECT min(id) FROM (
@@ -23,16 +40,34 @@ UPDATE shipment SET lease = ?, refresh_at = ? WHERE id IN (
   ) GROUP BY number
 ) RETURNING {COLUMNS}
 """
+_DUE = "SELECT 1 FROM shipment WHERE lane = ? AND refresh_at IS NOT NULL AND refresh_at <= ? LIMIT 1"
+_CLAIM_AHEAD = f"""
+UPDATE shipment SET lease = ?1, refresh_at = ?2 WHERE id IN (
+  SELECT min(id) FROM (
+    SELECT id, number FROM shipment WHERE lane = ?3 AND refresh_at IS NOT NULL AND refresh_at <= ?5
+    AND (refresh_at <= ?4 OR (lease IS NULL AND (refresh_at - ?4) * {AHEAD_PART} <= refresh_at - asked_at))
+    ORDER BY refresh_at LIMIT ?6
+  ) GROUP BY number
+) RETURNING {COLUMNS}
+"""
+_CENSUS = """
+SELECT sub_status, count(*) FROM shipment
+WHERE (lane = ?1 OR lane > ?1 || '/' AND lane < ?1 || '0') AND refresh_at IS NOT NULL GROUP BY sub_status
+"""
+_REROUTE = """
+UPDATE shipment SET lane = ?1, lease = NULL, refresh_at = iif(refresh_at IS NULL, NULL, ?2)
+WHERE carrier = ?3 AND lane <> ?1 AND NOT (lane > ?1 || '/' AND lane < ?1 || '0')
+  AND (?4 IS NULL OR lane = ?4)
+"""
 _HISTORIES = """
 SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM json_each(?)) ORDER BY source
 """
-_PRUNE = (
-    "DELETE FROM refresh_log WHERE at < ?",
-    """DELETE FROM raw_reply WHERE at < ? AND hash NOT IN (
-      SELECT raw FROM source_report WHERE raw IS NOT NULL UNION
-      SELECT raw FROM refresh_log WHERE raw IS NOT NULL
-    )""",
-)
+# 60 days longer than the rest: a push that is sent again must still be known
+_FORGET_INBOX = "DELETE FROM inbox WHERE at < ? - 5184000000000 AND state IN ('done', 'unknown')"
+_FORGET_RAW = """
+DELETE FROM raw_reply WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM source_report WHERE raw = ?1)
+  AND NOT EXISTS (SELECT 1 FROM refresh_log WHERE raw = ?1)
+"""
 
 
 def claim(
@@ -41,6 +76,49 @@ def claim(
     """Those of a lane that have been due longest."""
     rows = c.execute(_CLAIM, (lease, micros(until), lane, micros(now), most)).fetchall()
     return _with_histories(c, [shipment_of(row) for row in rows])
+
+
+def take_turn(
+    c: sqlite3.Connection,
+    queue: str,
+    most: int,
+    limits: Limits,
+    now: datetime,
+    until: datetime,
+    lease: str,
+    ahead: timedelta,
+) -> Turn:
+    """A call and the shipments for it; nothing changes when one of them is not to be had."""
+    at = micros(now)
+    if c.execute(_DUE, (queue, at)).fetchone() is None:
+        return Turn()
+    grant = take(read_lane(c, home(queue)), limits, now)
+    if not grant.granted:
+        return Turn(grant)
+    write_lane(c, grant.lane)
+    rows = c.execute(_CLAIM_AHEAD, (lease, micros(until), queue, at, micros(now + ahead), most)).fetchall()
+    return Turn(grant, tuple(_with_histories(c, [shipment_of(row) for row in rows])))
+
+
+def read_lane(c: sqlite3.Connection, name: str) -> Lane:
+    """A lane; a fresh one when it was never used."""
+    row = c.execute(f"SELECT {_LANE} FROM lane WHERE name = ?", (name,)).fetchone()
+    return lane_of(row) if row else Lane(name)
+
+
+def write_lane(c: sqlite3.Connection, lane: Lane) -> None:
+    """Keep a lane."""
+    c.execute(f"INSERT OR REPLACE INTO lane ({_LANE}) VALUES ({_LANE_MARKS})", lane_values(lane))
+
+
+def census(c: sqlite3.Connection, lane: str) -> dict[SubStatus | None, int]:
+    """Shipments of a lane by sub-status."""
+    return {SubStatus(name) if name else None: count for name, count in c.execute(_CENSUS, (lane,))}
+
+
+def reroute(c: sqlite3.Connection, carrier: str, lane: str, now: datetime, only: str | None) -> int:
+    """Move the shipments of a carrier; answers how many."""
+    return c.execute(_REROUTE, (lane, micros(now), carrier, only)).rowcount
 
 
 def claim_one(c: sqlite3.Connection, shipment: int, until: datetime, lease: str) -> Due | None:
@@ -53,8 +131,13 @@ def claim_one(c: sqlite3.Connection, shipment: int, until: datetime, lease: str)
     return next(iter(_with_histories(c, [shipment_of(row) for row in rows])), None)
 
 
-def complete(c: sqlite3.Connection, instance: str, result: Refreshed) -> bool:
-    """Save one result; False when its lease had gone."""
+def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed]) -> int:
+    """Save results; answers how many were dropped because their lease had gone."""
+    kept: dict[int, bytes] = {}  # a reply to a call is that of many shipments: it is hashed once
+    return sum(not _complete(c, instance, result, kept) for result in results)
+
+
+def _complete(c: sqlite3.Connection, instance: str, result: Refreshed, kept: dict[int, bytes]) -> bool:
     shipment = result.shipment
     held = c.execute(
         f"{UPDATE} WHERE id = ? AND lease = ?",
@@ -62,12 +145,14 @@ def complete(c: sqlite3.Connection, instance: str, result: Refreshed) -> bool:
     ).rowcount
     if not held:
         return False
-    raw = _keep_raw(c, result.raw, result.attempt.at) if result.raw else None
-    if result.history is not None:
-        c.execute(
-            "INSERT OR REPLACE INTO source_report (shipment, source, history, raw) VALUES (?, ?, ?, ?)",
-            (shipment.id, result.history.source, history_bytes(result.history), raw),
-        )
+    raw = kept.get(id(result.raw))
+    if raw is None and result.raw:
+        raw = kept[id(result.raw)] = _keep_raw(c, result.raw, result.attempt.at)
+    for history in result.histories:
+        _keep_history(c, shipment.id, history, raw)
+    if result.given_up is not None:
+        pair = shipment.number, shipment.carrier
+        upstream.give_up(c, home(shipment.lane).partition(":")[0], pair, result.given_up)
     if result.document is not None:
         document = result.document
         c.execute(
@@ -80,17 +165,46 @@ def complete(c: sqlite3.Connection, instance: str, result: Refreshed) -> bool:
         VALUES (?, ?, ?, ?, ?, ?, ?)""",
         (
             shipment.id, micros(attempt.at), attempt.lane, attempt.outcome, attempt.ms, attempt.text,
-            None if result.history else raw,
+            None if result.histories else raw,
         ),
     )  # fmt: skip
     pushes.enqueue(c, instance, shipment, result.pushes, attempt.at)
     return True
 
 
+def rewind(c: sqlite3.Connection, shipment: int, by: timedelta, now: datetime) -> None:
+    """Let a journey, and the scans of it that are known, be older."""
+    c.execute(
+        """UPDATE shipment SET since = since - ?, lease = NULL,
+        refresh_at = iif(refresh_at IS NULL, NULL, ?) WHERE id = ?""",
+        (by // timedelta(microseconds=1), micros(now), shipment),
+    )
+    told = c.execute("SELECT source, history FROM source_report WHERE shipment = ?", (shipment,)).fetchall()
+    c.executemany(
+        "UPDATE source_report SET history = ? WHERE shipment = ? AND source = ?",
+        [(history_bytes(earlier(history_of(data), by)), shipment, source) for source, data in told],
+    )
+
+
+def _keep_history(c: sqlite3.Connection, shipment: int, history: History, raw: bytes | None) -> None:
+    """In place of what the source said before; so too the raw reply, if nobody else refers to the old one."""
+    before = c.execute(
+        "SELECT raw FROM source_report WHERE shipment = ? AND source = ?", (shipment, history.source)
+    ).fetchone()
+    c.execute(
+        "INSERT OR REPLACE INTO source_report (shipment, source, history, raw) VALUES (?, ?, ?, ?)",
+        (shipment, history.source, history_bytes(history), raw),
+    )
+    if before is not None and before[0] not in (None, raw):
+        c.execute(_FORGET_RAW, before)
+
+
 def prune(c: sqlite3.Connection, before: datetime) -> int:
-    """Forget what is older than ``before`` and not referred to; answers how many rows."""
-    forgotten = sum(c.execute(statement, (micros(before),)).rowcount for statement in _PRUNE)
-    return forgotten + pushes.prune(c, before)
+    """Forget log rows and finished pushes (out and in) of before, and raw replies that only they knew."""
+    logged = c.execute("DELETE FROM refresh_log WHERE at < ? RETURNING raw", (micros(before),)).fetchall()
+    c.executemany(_FORGET_RAW, {row for row in logged if row[0] is not None})
+    inbox = c.execute(_FORGET_INBOX, (micros(before),)).rowcount
+    return len(logged) + inbox + pushes.prune(c, before)
 
 
 def _with_histories(c: sqlite3.Connection, shipments: Sequence[Shipment]) -> list[Due]:

@@ -1,10 +1,12 @@
 """Registrations inside one transaction: made, and changed by their owner."""
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from parcelwire.domain.account import Usage
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.quota import REGISTER
 from parcelwire.domain.shipment import Action, Phase, Shipment, step
@@ -26,74 +28,112 @@ UPDATE = f"UPDATE shipment SET {', '.join(f'{name} = ?' for name in MUTABLE)}, l
 _REASON_FULL = "the plan has {total} a period"
 _UNCHANGED = tuple(name for name in MUTABLE if name != "refresh_at")  # a claim moves refresh_at
 _CHANGE = f"{UPDATE} WHERE id = ? AND {' AND '.join(f'{name} IS ?' for name in _UNCHANGED)}"
+_OF_NUMBERS = f"""
+SELECT {COLUMNS} FROM shipment WHERE account = ? AND number IN (SELECT value FROM json_each(?))
+"""
 _INSERT = """
 INSERT INTO shipment (account, number, carrier, code, origin, phase, since, wish, registered_at, changed_at,
   refresh_at, lane)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_SAME = "SELECT 1 FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND id <> ?"
+_STOPPED_BEFORE = "SELECT id, account FROM shipment WHERE stopped_at < ? ORDER BY stopped_at LIMIT ?"
+_LOOKED_UP_BEFORE = """
+SELECT id, account FROM shipment WHERE phase = 'looked_up' AND since < ? ORDER BY since LIMIT ?
+"""
+
+_Key = tuple[str, str]  # number and carrier: with the account they name a shipment
 
 
 def register(
     c: sqlite3.Connection, account: int, wanted: Sequence[Wanted], now: datetime
 ) -> list[Shipment | CallerError]:
     """Insert and charge in the order given."""
-    usage = quota.usage(c, account, now)
+    known = _known(c, account, wanted)
+    refusals = _refusals(quota.usage(c, account, now), known, wanted)
+    chosen = [item for item, refused in zip(wanted, refusals, strict=True) if refused is None]
+    new = _insert(c, account, [item for item in chosen if _key(item) not in known], Phase.TRACKING, now)
+    inserted = iter(new)
+    shipments = [
+        _promote(c, known[_key(item)], item, now) if _key(item) in known else next(inserted)
+        for item in chosen
+    ]
+    if shipments:
+        quota.book_registrations(c, account, [shipment.id for shipment in shipments], now)
+    made = iter(shipments)
+    return [refused or next(made) for refused in refusals]
+
+
+def _refusals(
+    usage: Usage, known: Mapping[_Key, Shipment], wanted: Sequence[Wanted]
+) -> list[CallerError | None]:
+    """Why each is refused; None for those to register. ``known``: what is stored of their numbers."""
+    phases = {key: shipment.phase for key, shipment in known.items()}
     left = usage.total - usage.used
     left_today = usage.max_daily - usage.today if usage.max_daily else len(wanted)
-    answers: list[Shipment | CallerError] = []
-    charged: list[int] = []
+    refusals: list[CallerError | None] = []
+    made = 0
     for item in wanted:
-        found = _by_identity(c, account, item)
+        refused = None
         try:
-            step(found.phase if found else None, Action.REGISTER)
+            after = step(phases.get(_key(item)), Action.REGISTER)
         except CallerError as error:
-            answers.append(CallerError(error.reason, number=item.number))
-            continue
-        if len(charged) >= left_today:
-            answers.append(CallerError("daily_limit", limit=str(usage.max_daily)))
-        elif len(charged) * REGISTER + REGISTER > left:
-            answers.append(CallerError("quota", detail=_REASON_FULL.format(total=usage.total)))
+            refused = CallerError(error.reason, number=item.number)
         else:
-            shipment = (
-                _promote(c, found, item, now) if found else _insert(c, account, item, Phase.TRACKING, now)
-            )
-            charged.append(shipment.id)
-            answers.append(shipment)
-    if charged:
-        quota.book_registrations(c, account, charged, now)
-    return answers
+            if made >= left_today:
+                refused = CallerError("daily_limit", limit=str(usage.max_daily))
+            elif (made + 1) * REGISTER > left:
+                refused = CallerError("quota", detail=_REASON_FULL.format(total=usage.total))
+            else:
+                phases[_key(item)] = after
+                made += 1
+        refusals.append(refused)
+    return refusals
 
 
-def _by_identity(c: sqlite3.Connection, account: int, wanted: Wanted) -> Shipment | None:
-    row = c.execute(
-        f"SELECT {COLUMNS} FROM shipment WHERE account = ? AND number = ? AND carrier = ?",
-        (account, wanted.number, wanted.carrier),
-    ).fetchone()
-    return shipment_of(row) if row else None
+def _key(item: Wanted | Shipment) -> _Key:
+    return item.number, item.carrier
 
 
-def _insert(c: sqlite3.Connection, account: int, wanted: Wanted, phase: Phase, now: datetime) -> Shipment:
-    tracking = phase is Phase.TRACKING
-    at = now if tracking else None
-    cursor = c.execute(
+def _known(c: sqlite3.Connection, account: int, wanted: Sequence[Wanted]) -> dict[_Key, Shipment]:
+    """The shipments of these numbers that there are."""
+    rows = c.execute(_OF_NUMBERS, (account, json.dumps([item.number for item in wanted])))
+    return {_key(shipment): shipment for shipment in map(shipment_of, rows.fetchall())}
+
+
+def _insert(
+    c: sqlite3.Connection, account: int, wanted: Sequence[Wanted], phase: Phase, now: datetime
+) -> list[Shipment]:
+    if not wanted:
+        return []
+    at = now if phase is Phase.TRACKING else None
+    since, begun = micros(now), micros_or_none(at)
+    c.executemany(
         _INSERT,
-        (
-            account, wanted.number, wanted.carrier, wanted.code, wanted.origin, phase.value, micros(now),
-            wish_text(wanted.wish), micros_or_none(at), micros_or_none(at), micros_or_none(at), wanted.lane,
-        ),
+        [
+            (
+                account, item.number, item.carrier, item.code, item.origin, phase.value, since,
+                wish_text(item.wish), begun, begun, begun, item.lane,
+            )
+            for item in wanted
+        ],
     )  # fmt: skip
-    assert cursor.lastrowid is not None  # noqa: S101
-    return Shipment(
-        cursor.lastrowid, account, wanted.number, wanted.carrier, wanted.code, wanted.origin, phase, now,
-        wanted.wish, registered_at=at, changed_at=at, refresh_at=at, lane=wanted.lane,
-    )  # fmt: skip
+    # Nobody else writes meanwhile: AUTOINCREMENT has counted on by one for each row.
+    last: int = c.execute("SELECT last_insert_rowid()").fetchone()[0]
+    return [
+        Shipment(
+            identity, account, item.number, item.carrier, item.code, item.origin, phase, now, item.wish,
+            registered_at=at, changed_at=at, refresh_at=at, lane=item.lane,
+        )
+        for identity, item in enumerate(wanted, last - len(wanted) + 1)
+    ]  # fmt: skip
 
 
 def _promote(c: sqlite3.Connection, found: Shipment, wanted: Wanted, now: datetime) -> Shipment:
-    """A number that was only looked up becomes a registration."""
+    """A number that was only looked up becomes a registration: nothing of it has been pushed yet."""
     shipment = replace(
         found, phase=Phase.TRACKING, code=wanted.code, origin=wanted.origin, wish=wanted.wish,
-        lane=wanted.lane, registered_at=now, changed_at=now, refresh_at=now,
+        lane=wanted.lane, registered_at=now, changed_at=now, refresh_at=now, digest=None,
     )  # fmt: skip
     c.execute(f"{UPDATE} WHERE id = ?", (*mutable_values(shipment), shipment.id))
     return shipment
@@ -101,17 +141,48 @@ def _promote(c: sqlite3.Connection, found: Shipment, wanted: Wanted, now: dateti
 
 def look_up(c: sqlite3.Connection, account: int, wanted: Wanted, now: datetime) -> Shipment:
     """What is there, or a new row in phase looked_up."""
-    return _by_identity(c, account, wanted) or _insert(c, account, wanted, Phase.LOOKED_UP, now)
+    found = _known(c, account, [wanted]).get(_key(wanted))
+    return found or _insert(c, account, [wanted], Phase.LOOKED_UP, now)[0]
 
 
 def change(c: sqlite3.Connection, instance: str, change: Changed, now: datetime) -> bool:
-    """Save it with its pushes; False when the shipment was another by now."""
+    """Save it with its pushes; False when the shipment was another by now, or has become a second one."""
     shipment = change.shipment
+    if change.forgets:
+        c.execute(
+            "DELETE FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND phase = 'looked_up'",
+            (shipment.account, shipment.number, shipment.carrier),
+        )
+        found = c.execute(_SAME, (shipment.account, shipment.number, shipment.carrier, shipment.id))
+        if found.fetchone():
+            return False
     before = dict(zip(MUTABLE, mutable_values(change.before), strict=True))
     changed = c.execute(
         _CHANGE,
         (*mutable_values(shipment), shipment.id, *(before[name] for name in _UNCHANGED)),
     ).rowcount
+    if changed and change.forgets:
+        c.execute("DELETE FROM document WHERE shipment = ?", (shipment.id,))
+        c.execute("DELETE FROM source_report WHERE shipment = ?", (shipment.id,))
     if changed:
         pushes.enqueue(c, instance, shipment, change.pushes, now)
     return bool(changed)
+
+
+def delete(c: sqlite3.Connection, account: int, shipment: int) -> bool:
+    """With all that is known of it, and what was still to be pushed."""
+    found = c.execute("DELETE FROM shipment WHERE id = ? AND account = ?", (shipment, account)).rowcount
+    if found:
+        told = "SELECT id FROM change WHERE shipment = ?"
+        c.execute(f"DELETE FROM push WHERE change IN ({told})", (shipment,))
+        c.execute("DELETE FROM change WHERE shipment = ?", (shipment,))
+    return bool(found)
+
+
+def remove_old(c: sqlite3.Connection, before: datetime, most: int) -> int:
+    """The longest stopped first, then those looked up."""
+    at = micros(before)
+    old = c.execute(_STOPPED_BEFORE, (at, most)).fetchall()
+    if len(old) < most:
+        old += c.execute(_LOOKED_UP_BEFORE, (at, most - len(old))).fetchall()
+    return sum(delete(c, account, shipment) for shipment, account in old)

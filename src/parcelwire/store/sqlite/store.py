@@ -6,29 +6,54 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
 from parcelwire.domain.account import Account, NewAccount, Usage
-from parcelwire.domain.endpoint import Endpoint, NewEndpoint, Signal, Turn
+from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.lane import Lane
-from parcelwire.domain.merge import earlier
+from parcelwire.domain.limits import Limits
+from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.push import Chosen, FeedItem, PushJob, PushRecord, PushResult, PushState
 from parcelwire.domain.shipment import Shipment
-from parcelwire.ports import Attempt, Changed, Charge, Document, Due, Refreshed, Wanted
+from parcelwire.domain.status import SubStatus
+from parcelwire.ports import (
+    Attempt,
+    BoughtNumber,
+    Changed,
+    Charge,
+    Document,
+    Due,
+    Inbound,
+    InboxState,
+    ListPage,
+    Pair,
+    Refreshed,
+    Spent,
+    Told,
+    Turn,
+    Wanted,
+)
 from parcelwire.store.rows import (
-    LANE,
     SHIPMENT,
-    history_bytes,
-    history_of,
-    lane_of,
-    lane_values,
+    document_of,
     micros,
     moment,
     shipment_of,
 )
-from parcelwire.store.sqlite import endpoints, feed, file, pushes, quota, refreshes, registrations
+from parcelwire.store.sqlite import (
+    endpoints,
+    feed,
+    file,
+    lists,
+    pushes,
+    quota,
+    refreshes,
+    registrations,
+    upstream,
+)
 from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
 from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, sign_key_place
@@ -42,7 +67,7 @@ _S_COLUMNS = ", ".join(f"s.{name}" for name in SHIPMENT)
 _FIND = f"""
 SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
 FROM shipment s LEFT JOIN document d ON d.shipment = s.id
-WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?)) ORDER BY s.id
+WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
 """
 _LANES = """
 WITH RECURSIVE names (name) AS (
@@ -64,13 +89,14 @@ class SqliteStore:
     def __init__(self, path: Path, vault: Vault) -> None:
         self._vault = vault
         self._hints: list[Callable[[], None]] = []
-        self._turned: list[Callable[[Turn], None]] = []
+        self._turned: list[Callable[[EndpointTurn], None]] = []
         self._closed = False
         with ExitStack() as opened:
             self._lock = file.FileLock(path)
             opened.callback(self._lock.release)
             connection = opened.enter_context(closing(file.connect(path)))
             file.migrate(connection, path)
+            file.check_key(connection, vault)
             self._instance = file.instance(connection)
             file.release_leases(connection)
             self._readers = Readers(path, READERS)
@@ -85,7 +111,7 @@ class SqliteStore:
     def on_work(self, hint: Callable[[], None]) -> None:
         self._hints.append(hint)
 
-    def on_turn(self, tell: Callable[[Turn], None]) -> None:
+    def on_turn(self, tell: Callable[[EndpointTurn], None]) -> None:
         self._turned.append(tell)
 
     async def close(self) -> None:
@@ -196,7 +222,7 @@ class SqliteStore:
             lambda c: endpoints.rotate(c, self._vault, account, endpoint, secret, both_until)
         )
 
-    def _tell(self, turns: Sequence[Turn]) -> None:
+    def _tell(self, turns: Sequence[EndpointTurn]) -> None:
         for turn in turns:
             for call in self._turned:
                 call(turn)
@@ -243,7 +269,8 @@ class SqliteStore:
 
         def work(c: _Connection) -> list[tuple[Shipment, Document | None]]:
             rows = c.execute(_FIND, (account, json.dumps(numbers))).fetchall()
-            return [(shipment_of(row), _document(row[width:])) for row in rows]
+            rows.sort(key=itemgetter(0))  # by id, here: the database would copy the documents to sort them
+            return [(shipment_of(row), document_of(row[width:])) for row in rows]
 
         return await self._read(work)
 
@@ -252,28 +279,48 @@ class SqliteStore:
             lambda c: [registrations.change(c, self._instance, change, now) for change in changes], hint=True
         )
 
+    async def list_page(self, account: int, wanted: Filter, order: Order, skip: int, most: int) -> ListPage:
+        return await self._read(lambda c: lists.page(c, account, wanted, order, skip, most))
+
+    async def delete(self, account: int, shipments: Sequence[int]) -> list[bool]:
+        return await self._write(lambda c: [registrations.delete(c, account, one) for one in shipments])
+
+    async def remove_old(self, before: datetime, most: int) -> int:
+        return await self._write(lambda c: registrations.remove_old(c, before, most))
+
     # --- refreshing ---
 
     async def lanes(self) -> dict[str, datetime]:
         return await self._read(lambda c: {name: moment(at) for name, at in c.execute(_LANES)})
 
     async def lane(self, name: str) -> Lane:
-        def work(c: _Connection) -> Lane:
-            row = c.execute(f"SELECT {', '.join(LANE)} FROM lane WHERE name = ?", (name,)).fetchone()
-            return lane_of(row) if row else Lane(name)
-
-        return await self._read(work)
+        return await self._read(lambda c: refreshes.read_lane(c, name))
 
     async def save_lane(self, lane: Lane, revision: int) -> bool:
         def work(c: _Connection) -> bool:
-            row = c.execute("SELECT revision FROM lane WHERE name = ?", (lane.name,)).fetchone()
-            if (row[0] if row else 0) != revision:
+            if refreshes.read_lane(c, lane.name).revision != revision:
                 return False
-            marks = ", ".join("?" * len(LANE))
-            c.execute(f"INSERT OR REPLACE INTO lane ({', '.join(LANE)}) VALUES ({marks})", lane_values(lane))
+            refreshes.write_lane(c, lane)
             return True
 
         return await self._write(work)
+
+    async def census(self, lane: str) -> dict[SubStatus | None, int]:
+        return await self._read(lambda c: refreshes.census(c, lane))
+
+    async def take_turn(
+        self,
+        queue: str,
+        most: int,
+        limits: Limits,
+        now: datetime,
+        until: datetime,
+        lease: str,
+        ahead: timedelta = timedelta(),
+    ) -> Turn:
+        return await self._write(
+            lambda c: refreshes.take_turn(c, queue, most, limits, now, until, lease, ahead)
+        )
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
         return await self._write(lambda c: refreshes.claim(c, lane, most, now, until, lease))
@@ -283,20 +330,15 @@ class SqliteStore:
 
     async def complete(self, results: Sequence[Refreshed]) -> int:
         return await self._write(
-            lambda c: sum(not refreshes.complete(c, self._instance, result) for result in results),
+            lambda c: refreshes.complete(c, self._instance, results),
             hint=any(result.pushes for result in results),
         )
 
-    async def reroute(self, carrier: str, lane: str, now: datetime) -> int:
-        return await self._write(
-            lambda c: (
-                c.execute(
-                    """UPDATE shipment SET lane = ?, lease = NULL,
-                    refresh_at = iif(refresh_at IS NULL, NULL, ?) WHERE carrier = ? AND lane <> ?""",
-                    (lane, micros(now), carrier, lane),
-                ).rowcount
-            )
-        )
+    async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
+        return await self._write(lambda c: refreshes.reroute(c, carrier, lane, now, only))
+
+    async def routed(self) -> list[tuple[str, str]]:
+        return await self._read(lambda c: c.execute("SELECT DISTINCT carrier, lane FROM shipment").fetchall())
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
         def work(c: _Connection) -> list[Attempt]:
@@ -313,23 +355,69 @@ class SqliteStore:
         return await self._write(lambda c: refreshes.prune(c, before))
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
-        def work(c: _Connection) -> None:
-            c.execute(
-                """UPDATE shipment SET since = since - ?, lease = NULL,
-                refresh_at = iif(refresh_at IS NULL, NULL, ?) WHERE id = ?""",
-                (by // timedelta(microseconds=1), micros(now), shipment),
-            )
-            told = c.execute(
-                "SELECT source, history FROM source_report WHERE shipment = ?", (shipment,)
-            ).fetchall()
-            c.executemany(
-                "UPDATE source_report SET history = ? WHERE shipment = ? AND source = ?",
-                [(history_bytes(earlier(history_of(data), by)), shipment, source) for source, data in told],
-            )
+        await self._write(lambda c: refreshes.rewind(c, shipment, by, now), hint=True)
 
-        await self._write(work, hint=True)
+    # --- what is bought at an upstream, and pushes to us (upstream.py) ---
+
+    async def bought(self, source: str, numbers: Sequence[str]) -> list[BoughtNumber]:
+        return await self._read(lambda c: upstream.numbers(c, source, numbers))
+
+    async def reserve(
+        self, source: str, wanted: Sequence[tuple[Pair, int]], cap: int | None, now: datetime
+    ) -> set[Pair]:
+        return await self._write(lambda c: upstream.reserve(c, source, wanted, cap, now))
+
+    async def settle_reserved(
+        self, source: str, registered: Sequence[Pair], refused: Sequence[Pair], now: datetime
+    ) -> None:
+        await self._write(lambda c: upstream.settle(c, source, registered, refused, now))
+
+    async def forget_bought(self, source: str, pairs: Sequence[Pair]) -> None:
+        await self._write(lambda c: upstream.forget(c, source, pairs))
+
+    async def upstream_stopped(self, source: str, pair: Pair, now: datetime) -> None:
+        await self._write(lambda c: upstream.stopped(c, source, pair, now))
+
+    async def spend(self, source: str, amount: int, reference: str, cap: int | None, now: datetime) -> bool:
+        return await self._write(lambda c: upstream.spend(c, source, amount, reference, cap, now))
+
+    async def saved(self, source: str, kind: str, entries: Sequence[tuple[int, str]], now: datetime) -> None:
+        await self._write(lambda c: upstream.enter(c, source, kind, entries, now))
+
+    async def spent(self, source: str, now: datetime) -> Spent:
+        return await self._read(lambda c: upstream.spent(c, source, now))
+
+    async def told(self, source: str, numbers: Sequence[str], since: datetime) -> list[Told]:
+        return await self._read(lambda c: upstream.told(c, source, numbers, since))
+
+    async def shipments_of(self, number: str) -> list[Shipment]:
+        return await self._read(
+            lambda c: [
+                shipment_of(row)
+                for row in c.execute(
+                    f"SELECT {registrations.COLUMNS} FROM shipment WHERE number = ? ORDER BY id", (number,)
+                )
+            ]
+        )
+
+    async def keep_inbound(self, source: str, body: bytes, now: datetime) -> bool:
+        return await self._write(lambda c: upstream.keep(c, source, body, now), hint=True)
+
+    async def inbox_waiting(self, after: int, most: int) -> list[Inbound]:
+        return await self._read(lambda c: upstream.waiting(c, after, most))
+
+    async def finish_inbound(self, inbound: int, state: InboxState, detail: str) -> None:
+        await self._write(lambda c: upstream.finish(c, inbound, state, detail))
+
+    async def inbox(self) -> dict[InboxState, int]:
+        return await self._read(upstream.count)
 
     # --- pushing ---
+
+    async def replay(self, account: int, shipments: Sequence[int], now: datetime) -> list[bool]:
+        return await self._write(
+            lambda c: [pushes.replay_newest(c, account, shipment, now) for shipment in shipments], hint=True
+        )
 
     async def pushes_due(self) -> datetime | None:
         def work(c: _Connection) -> datetime | None:
@@ -349,7 +437,7 @@ class SqliteStore:
     async def exchange_pushes(
         self, results: Sequence[PushResult], most: int, now: datetime, until: datetime, lease: str
     ) -> tuple[int, list[PushJob]]:
-        def work(c: _Connection) -> tuple[int, list[Turn], list[PushJob]]:
+        def work(c: _Connection) -> tuple[int, list[EndpointTurn], list[PushJob]]:
             return *pushes.finish(c, results), pushes.claim(c, self._vault, most, now, until, lease)
 
         dropped, turns, jobs = await self._write(work)
@@ -376,7 +464,3 @@ class SqliteStore:
 
 def _account(row: Sequence[Any]) -> Account:
     return Account(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
-
-
-def _document(row: Sequence[Any]) -> Document | None:
-    return None if row[0] is None else Document(row[0], row[1], tuple(json.loads(row[2])))

@@ -1,6 +1,8 @@
 """One thread writes one SQLite file; transactions that wait together are committed together.
 
-Each piece of work runs in its own savepoint: its error is its own. The commit (one fsync) is shared.
+The commit (one fsync) is shared. When a piece of work fails, the group is rolled back and each piece runs
+again in a transaction of its own, so that its error is its own. Savepoints would do that too, but make every
+write dearer: by a copy of each page that it touches.
 """
 
 import asyncio
@@ -68,35 +70,32 @@ class Writer:
     def _commit(self, group: list[_Waiting]) -> None:
         try:
             answers = self._together(group)
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001  handed to the caller that sent the work
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
-            if len(group) > 1:  # perhaps the database refuses one piece only: each for itself
+            if len(group) > 1:  # one of them is to blame: each for itself
                 for piece in group:
                     self._commit([piece])
                 return
-            failed = StoreUnavailable(f"the database cannot write: {error}")
-            failed.__cause__ = error
-            answers = [(group[0][1], None, failed)]
+            answers = [(group[0][1], None, _told(error))]
         _deliver(answers)
 
     def _together(self, group: list[_Waiting]) -> list[_Answer]:
-        """Answers of all, after one commit. Raises what the database itself is to blame for."""
-        answers: list[_Answer] = []
+        """Answers of all, after one commit. Raises what one of them raises."""
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
-        for work, future in group:
-            connection.execute("SAVEPOINT work")
-            try:
-                answers.append((future, work(connection), None))
-            except Exception as error:
-                if isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_WORK):
-                    raise
-                connection.execute("ROLLBACK TO work")
-                answers.append((future, None, error))  # handed to the caller that sent the work
-            connection.execute("RELEASE work")
+        answers: list[_Answer] = [(future, work(connection), None) for work, future in group]
         connection.execute("COMMIT")
         return answers
+
+
+def _told(error: Exception) -> Exception:
+    """What the caller is told: StoreUnavailable when the database itself is to blame."""
+    if not isinstance(error, sqlite3.Error) or isinstance(error, _OF_THE_WORK):
+        return error
+    failed = StoreUnavailable(f"the database cannot write: {error}")
+    failed.__cause__ = error
+    return failed
 
 
 def _deliver(answers: list[_Answer]) -> None:

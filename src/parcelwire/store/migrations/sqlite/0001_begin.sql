@@ -78,14 +78,14 @@ CREATE TABLE source_report (
   raw BLOB,                                -- hash in raw_reply
   PRIMARY KEY (shipment, source)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX source_report_raw ON source_report (raw) WHERE raw IS NOT NULL;
 
 CREATE TABLE raw_reply (
-  hash BLOB PRIMARY KEY,
+  hash BLOB PRIMARY KEY,                   -- kept while a source_report or a refresh_log row refers to it
   at INTEGER NOT NULL,
   http_status INTEGER NOT NULL,
   body BLOB NOT NULL                       -- zlib
 ) STRICT;
-CREATE INDEX raw_reply_at ON raw_reply (at);
 
 CREATE TABLE refresh_log (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -99,6 +99,7 @@ CREATE TABLE refresh_log (
 ) STRICT;
 CREATE INDEX refresh_log_shipment ON refresh_log (shipment, id);
 CREATE INDEX refresh_log_at ON refresh_log (at);
+CREATE INDEX refresh_log_raw ON refresh_log (raw) WHERE raw IS NOT NULL;
 
 CREATE TABLE push (
   id TEXT PRIMARY KEY,
@@ -107,7 +108,6 @@ CREATE TABLE push (
   endpoint INTEGER NOT NULL,
   version INTEGER NOT NULL,
   event TEXT NOT NULL,
-  body BLOB NOT NULL,
   state TEXT NOT NULL,
   send_at INTEGER,                         -- NULL: an older push of the shipment is not done yet
   lease TEXT,
@@ -115,9 +115,11 @@ CREATE TABLE push (
   created_at INTEGER NOT NULL,
   http_status INTEGER,
   detail TEXT,
+  body BLOB NOT NULL,                      -- last: the columns before it are read without it
   UNIQUE (endpoint, shipment, version)
 ) STRICT;
 CREATE INDEX push_due ON push (send_at) WHERE state = 'pending' AND send_at IS NOT NULL;
+CREATE INDEX push_finished ON push (created_at) WHERE state IN ('sent', 'superseded');
 
 CREATE TABLE push_attempt (
   push TEXT NOT NULL REFERENCES push (id) ON DELETE CASCADE,

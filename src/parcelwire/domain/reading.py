@@ -1,0 +1,43 @@
+"""Reading decoded JSON that may be anything.
+
+Every accessor answers None (or nothing) for a missing part or a wrong type; it never raises.
+"""
+
+from collections.abc import Iterator
+
+from parcelwire.domain.report import clean
+
+
+def get(node: object, *path: str | int) -> object:
+    """The value at a path of keys and indexes; None when any step is missing or of another type."""
+    for step in path:
+        if isinstance(step, str):
+            node = node.get(step) if isinstance(node, dict) else None
+        else:
+            node = node[step] if isinstance(node, list) and -len(node) <= step < len(node) else None
+    return node
+
+
+def text(node: object, *path: str | int) -> str | None:
+    """The non-empty string at a path, cleaned; numbers become text, for fields that come as either."""
+    # One key is by far the most frequent path.
+    value = node.get(path[0]) if len(path) == 1 and isinstance(node, dict) else get(node, *path)
+    if isinstance(value, str):
+        return clean(value) if value else None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def each(node: object, *path: str | int) -> Iterator[dict[str, object]]:
+    """The objects in the list at a path, other elements passed over. One object counts as a list of it."""
+    value = get(node, *path)
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, dict):
+            yield item
+
+
+def country(node: object, *path: str | int) -> str | None:
+    """A two-letter country code at a path."""
+    code = text(node, *path)
+    return code.upper() if code and len(code) == 2 and code.isascii() and code.isalpha() else None

@@ -1,0 +1,33 @@
+"""The bench of the wire runs, and checks what it measures."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).parents[2] / "bench" / "wire.py"
+
+
+@pytest.mark.process
+def test_a_short_run_measures_every_operation_beside_both_floors() -> None:
+    """It also asserts for every answer that all items were accepted and show their whole timeline."""
+    ran = subprocess.run(
+        [sys.executable, BENCH, "--json", "--rounds", "1", "--requests", "2"],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr.decode()
+    figures = json.loads(ran.stdout)
+    assert [row["operation"] for row in figures["operations"]] == [
+        "register, carrier given",
+        "register, carrier detected",
+        "gettrackinfo",
+        "getRealTimeTrackInfo, cached",
+    ]
+    for row in figures["operations"]:
+        assert 0 < row["http_us"] < row["service_us"]
+        assert row["rows_us"] > 0
+    assert figures["answer_bytes"]["gettrackinfo"] > 40 * 4_000

@@ -1,0 +1,236 @@
+"""A lane never asks a carrier more than it allows."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.domain.stories import HOUR, NOW
+
+from parcelwire.domain.errors import (
+    CarrierError,
+    InvalidNumber,
+    MalformedReply,
+    Refused,
+    Throttled,
+    Unavailable,
+    UnknownNumber,
+)
+from parcelwire.domain.lane import BLOCK_MAX_S, BREAKER_AFTER, REFUSED_AFTER, Lane, charge, settle, take
+from parcelwire.domain.limits import Limits
+
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+DOWN = Unavailable("HTTP 503")
+FREE = Lane("usps")
+
+
+def play(limits: Limits, times: list[datetime], *, urgent: bool = False) -> list[datetime]:
+    """When calls were granted, of the times at which one was wanted."""
+    lane, granted = FREE, []
+    for now in times:
+        grant = take(lane, limits, now, urgent=urgent)
+        lane = grant.lane
+        if grant.granted:
+            granted.append(now)
+    return granted
+
+
+# --- rate -----------------------------------------------------------------------------------------------
+
+
+def test_without_limits_every_call_is_granted_and_counted() -> None:
+    assert len(play(Limits(), [NOW] * 50)) == 50
+    lane = take(take(FREE, Limits(), NOW).lane, Limits(), NOW).lane
+    assert (lane.used, lane.day, lane.revision) == (2, NOW.date(), 2)
+
+
+def test_a_burst_then_one_call_a_gap() -> None:
+    limits = Limits(per_s=2, burst=3)
+    grant = take(FREE, limits, NOW)
+    for _ in range(2):
+        grant = take(grant.lane, limits, NOW)
+        assert grant.granted
+    refused = take(grant.lane, limits, NOW)
+    assert refused == type(refused)(grant.lane, False, NOW + SECOND / 2, "rate of 2 calls/s")
+    assert refused.retry_at is not None
+    assert take(grant.lane, limits, refused.retry_at).granted
+    assert not take(grant.lane, limits, refused.retry_at - timedelta(microseconds=1)).granted
+
+
+def test_a_pause_refills_the_burst_and_no_more() -> None:
+    limits = Limits(per_s=1, burst=2)
+    assert len(play(limits, [NOW] * 5 + [NOW + HOUR] * 5)) == 4
+
+
+GAPS_US = st.lists(st.integers(0, 3_000_000), min_size=1, max_size=60)
+
+
+@given(GAPS_US, st.sampled_from([0.5, 1, 3, 7, 10, 333.3]), st.integers(1, 5))
+def test_no_window_ever_holds_more_calls_than_rate_times_time_plus_burst(
+    gaps_us: list[int], per_s: float, burst: int
+) -> None:
+    now, times = NOW, []
+    for gap in gaps_us:
+        now += timedelta(microseconds=gap)
+        times += [now] * 3
+    granted = play(Limits(per_s=per_s, burst=burst), times)
+    assert granted
+    for first, start in enumerate(granted):
+        for last in range(first, len(granted)):
+            window_s = (granted[last] - start).total_seconds()
+            assert last - first + 1 <= per_s * window_s + burst + 1e-9
+
+
+@given(GAPS_US, st.sampled_from([0.5, 3, 10]), st.integers(1, 5))
+def test_a_refusal_names_the_first_moment_at_which_a_call_is_granted(
+    gaps_us: list[int], per_s: float, burst: int
+) -> None:
+    limits = Limits(per_s=per_s, burst=burst)
+    lane, now = FREE, NOW
+    for gap in gaps_us:
+        now += timedelta(microseconds=gap)
+        grant = take(lane, limits, now)
+        if not grant.granted:
+            assert grant.lane is lane
+            assert grant.retry_at is not None
+            assert grant.retry_at > now
+            assert not take(lane, limits, grant.retry_at - timedelta(microseconds=1)).granted
+            grant = take(lane, limits, grant.retry_at)
+            assert grant.granted
+        lane = grant.lane
+
+
+def test_a_clock_that_is_set_back_stalls_nothing() -> None:
+    limits = Limits(per_s=1, burst=1)
+    lane = take(FREE, limits, NOW).lane
+    assert take(lane, limits, NOW - DAY).granted
+    assert not take(lane, limits, NOW - SECOND).granted  # clocks of two machines are never quite equal
+
+
+# --- daily budget ---------------------------------------------------------------------------------------
+
+
+def test_a_share_of_the_daily_budget_is_kept_for_urgent_calls() -> None:
+    limits = Limits(per_day=10, reserved=0.2)
+    lane = FREE
+    for _ in range(8):
+        lane = take(lane, limits, NOW).lane
+    refused = take(lane, limits, NOW)
+    assert (refused.granted, refused.why) == (False, "daily budget of 8 calls is used up")
+    assert refused.retry_at == datetime(2026, 5, 5, tzinfo=NOW.tzinfo)
+    for _ in range(2):
+        grant = take(lane, limits, NOW, urgent=True)
+        assert grant.granted
+        lane = grant.lane
+    assert take(lane, limits, NOW, urgent=True).why == "daily budget of 10 calls is used up"
+    assert take(lane, limits, refused.retry_at).granted
+    assert take(lane, limits, refused.retry_at).lane.used == 1
+
+
+@pytest.mark.parametrize(
+    ("per_day", "reserved", "budget"), [(100, 0.9, 10), (1, 0.2, 1), (250, 0.2, 200), (5, 0, 5)]
+)
+def test_the_budget_of_ordinary_calls_is_exact(per_day: int, reserved: float, budget: int) -> None:
+    assert len(play(Limits(per_day=per_day, reserved=reserved), [NOW] * (per_day + 1))) == budget
+    assert (
+        len(play(Limits(per_day=per_day, reserved=reserved), [NOW] * (per_day + 1), urgent=True)) == per_day
+    )
+
+
+def test_further_calls_of_a_conversation_count_against_the_day_and_the_rate() -> None:
+    lane = take(FREE, Limits(per_day=10), NOW).lane
+    assert charge(lane, Limits(per_day=10), 3, NOW).used == 4
+    assert charge(lane, Limits(per_day=10), 3, NOW).stamp is None
+    limits = Limits(per_s=1)
+    assert (
+        take(charge(take(FREE, limits, NOW).lane, limits, 2, NOW), limits, NOW).retry_at == NOW + 3 * SECOND
+    )
+
+
+# --- what a conversation means --------------------------------------------------------------------------
+
+
+def failed(error: CarrierError, times: int, lane: Lane = FREE, now: datetime = NOW) -> Lane:
+    for _ in range(times):
+        lane = settle(lane, error, now)
+    return lane
+
+
+def blocked_s(lane: Lane, now: datetime = NOW) -> float:
+    return (lane.blocked_until - now).total_seconds() if lane.blocked_until else 0
+
+
+def test_a_blocked_lane_grants_nothing_until_then_and_says_why() -> None:
+    lane = settle(FREE, Throttled("HTTP 429", 60), NOW)
+    grant = take(lane, Limits(), NOW + 59 * SECOND, urgent=True)
+    assert (grant.granted, grant.retry_at) == (False, NOW + 60 * SECOND)
+    assert grant.why == "carrier asks to wait: HTTP 429"
+    assert take(lane, Limits(), NOW + 60 * SECOND).granted
+
+
+def test_retry_after_is_kept_whatever_its_length() -> None:
+    assert blocked_s(settle(FREE, Throttled("429", 7_200), NOW)) == 7_200
+    assert blocked_s(settle(FREE, Throttled("429", 1), NOW)) == 1
+
+
+def test_a_shorter_block_never_ends_a_longer_one() -> None:
+    lane = settle(settle(FREE, Throttled("429", 600), NOW), Throttled("429", 5), NOW + SECOND)
+    assert blocked_s(lane) == 600
+
+
+def test_throttling_without_a_time_grows_to_its_bound() -> None:
+    waits = [blocked_s(failed(Throttled("429"), times)) for times in range(1, 8)]
+    assert waits == [30, 60, 120, 240, 480, 900, 900]
+    assert blocked_s(failed(Throttled("429"), 100)) == BLOCK_MAX_S
+
+
+def test_the_breaker_opens_after_five_failures_in_a_row_and_grows() -> None:
+    assert failed(DOWN, BREAKER_AFTER - 1).blocked_until is None
+    waits = [blocked_s(failed(DOWN, times)) for times in range(BREAKER_AFTER, BREAKER_AFTER + 7)]
+    assert waits == [30, 60, 120, 240, 480, 900, 900]
+    assert blocked_s(failed(DOWN, 500)) == BLOCK_MAX_S
+    assert failed(DOWN, 5).blocked_why == "breaker open after 5 failures: HTTP 503"
+
+
+@pytest.mark.parametrize("answer", [None, UnknownNumber("404"), InvalidNumber("no")])
+def test_an_answer_ends_the_row_of_failures(answer: CarrierError | None) -> None:
+    lane = settle(failed(DOWN, BREAKER_AFTER - 1), answer, NOW)
+    assert (lane.fails, lane.refusals, lane.throttles) == (0, 0, 0)
+    assert failed(DOWN, BREAKER_AFTER - 1, lane).blocked_until is None
+
+
+def test_credentials_are_tried_three_times_and_then_rested() -> None:
+    refused = Refused("HTTP 401")
+    assert failed(refused, REFUSED_AFTER - 1).blocked_until is None
+    lane = failed(refused, REFUSED_AFTER)
+    assert blocked_s(lane) == BLOCK_MAX_S
+    assert lane.blocked_why == "credential refused 3 times: HTTP 401"
+
+
+def test_an_answer_to_an_earlier_question_does_not_end_a_block() -> None:
+    lane = settle(FREE, Throttled("429", 600), NOW)
+    assert settle(lane, None, NOW + 599 * SECOND) is lane
+    after = settle(lane, None, NOW + 600 * SECOND)
+    assert (after.blocked_until, after.blocked_why, after.throttles) == (None, None, 0)
+
+
+def test_nothing_is_written_when_nothing_changes() -> None:
+    assert settle(FREE, None, NOW) is FREE
+    assert settle(FREE, UnknownNumber("no"), NOW) is FREE
+
+
+def test_answers_that_cannot_be_read_open_the_breaker_like_an_outage() -> None:
+    """A maintenance page comes with HTTP 200 as often as not."""
+    lane = FREE
+    for _ in range(BREAKER_AFTER):
+        assert lane.blocked_until is None
+        lane = settle(lane, MalformedReply("html"), NOW)
+    assert lane.blocked_until is not None
+
+
+@pytest.mark.parametrize("error", [DOWN, Refused("401"), Throttled("429", 5)])
+def test_every_change_is_a_new_revision(error: CarrierError) -> None:
+    changed = settle(FREE, error, NOW)
+    assert changed.revision == 1
+    assert settle(changed, None, NOW + HOUR).revision == 2
