@@ -51,6 +51,7 @@ from parcelwire.wire.signature import sign, standard_headers
 GOAL = 2.0  # the most that the service may cost, in floors
 BODY_BYTES = 4_000  # a track_info of a dozen events
 BATCH = 40
+CHANGES = 5  # of one shipment: the first one costs more, and each waits for the one before
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="  # noqa: S105 - of a receiver in this bench
 SIGN_KEY = "BENCH0123456789"
 
@@ -140,13 +141,12 @@ class Service:
             await self.store.add_endpoint(self.account, NewEndpoint(url, SECRET))
 
     async def queue(self, messages: list[bytes]) -> None:
-        """One change of one new shipment for every message."""
+        """CHANGES changes of a new shipment for every so many messages."""
         now = self.context.clock.now()
-        wanted = [
-            Wanted(f"B{self._made + n:09}", "ups", 100001, 2, "ups", Wish()) for n in range(len(messages))
-        ]
-        self._made += len(messages)
-        for start in range(0, len(messages), BATCH):
+        told = [messages[start : start + CHANGES] for start in range(0, len(messages), CHANGES)]
+        wanted = [Wanted(f"B{self._made + n:09}", "ups", 100001, 2, "ups", Wish()) for n in range(len(told))]
+        self._made += len(told)
+        for start in range(0, len(told), BATCH):
             made = await self.store.register(self.account, wanted[start : start + BATCH], now)
             assert all(isinstance(one, Shipment) for one in made)
             due = await self.store.claim("ups", BATCH, now, now, secrets.token_hex(8))
@@ -154,13 +154,15 @@ class Service:
             results = [
                 Refreshed(
                     replace(
-                        item.shipment, sub_status=SubStatus.IN_TRANSIT, version=1,
+                        item.shipment, sub_status=SubStatus.IN_TRANSIT, version=CHANGES,
                         refresh_at=datetime(2100, 1, 1, tzinfo=UTC),
                     ),
                     attempt,
-                    pushes=(NewPush(PushEvent.UPDATED, 1, body),),
+                    pushes=tuple(
+                        NewPush(PushEvent.UPDATED, version, body) for version, body in enumerate(bodies, 1)
+                    ),
                 )
-                for item, body in zip(due, messages[start : start + BATCH], strict=True)
+                for item, bodies in zip(due, told[start : start + BATCH], strict=True)
             ]  # fmt: skip
             assert await self.store.complete(results) == 0
 
