@@ -42,7 +42,7 @@ from parcelwire.store.rows import (
     moment,
     shipment_of,
 )
-from parcelwire.store.sqlite import file, lists, pushes, quota, refreshes, registrations, upstream
+from parcelwire.store.sqlite import file, learned, lists, pushes, quota, refreshes, registrations, upstream
 from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
 from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, secret_place, sign_key_place
@@ -304,6 +304,9 @@ class SqliteStore:
 
     async def routed(self) -> list[tuple[str, str]]:
         return await self._read(lambda c: c.execute("SELECT DISTINCT carrier, lane FROM shipment").fetchall())
+
+    async def learned(self, account: int) -> dict[str, dict[str, int]]:
+        return await self._read(lambda c: learned.learned(c, account))
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
         def work(c: _Connection) -> list[Attempt]:
