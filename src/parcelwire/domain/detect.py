@@ -150,17 +150,19 @@ def detect(text: object, context: Context | None = None) -> tuple[Candidate, ...
     kind = (len(number), number[:HEAD], tail, digits)
     plan = _plan(*kind)
     outcome = _outcome(plan, number)
-    learned = context.learned.get(shape(number), {}) if context and context.learned else {}
-    if "-" in text:
-        claims = _claims(plan, outcome) + _hyphened_claims(hyphened(text))
-        ranking = _in_context(_merged(claims), context or Context(), learned, plan.unknown)
-    elif context is not None:
-        ranking = _informed(kind, outcome, context.countries, context.credentials, frozenset(learned.items()))
+    if context is None and "-" not in text:
+        ranking = plan.rankings.get(outcome)
+        if ranking is None:
+            ranking = plan.rankings[outcome] = _ranked(_claims(plan, outcome), {}, plan.unknown)
     else:
-        known = plan.rankings.get(outcome)
-        ranking = known or plan.rankings.setdefault(
-            outcome, _ranked(_claims(plan, outcome), {}, plan.unknown)
-        )
+        context = context or Context()
+        learned = context.learned.get(shape(number), {})
+        if "-" in text:
+            claims = _claims(plan, outcome) + _hyphened_claims(hyphened(text))
+            ranking = _in_context(_merged(claims), context, learned, plan.unknown)
+        else:
+            past = frozenset(learned.items())
+            ranking = _informed(kind, outcome, context.countries, context.credentials, past)
     return _filled(ranking, number) if ranking.splits else ranking.candidates
 
 
