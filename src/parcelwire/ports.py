@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.detect import LearnedKey
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import (
@@ -168,6 +169,10 @@ class Attempt:
     text: str
 
 
+Count = tuple[LearnedKey, int]  # shipments more of a carrier among the numbers of a shape; -1: one less
+LEARNED_MAX = 2000  # carriers of shapes that are remembered of an account
+
+
 @dataclass(frozen=True, slots=True)
 class Refreshed:
     """What one refresh changed. Saved only while ``shipment.lease`` is still held."""
@@ -179,6 +184,8 @@ class Refreshed:
     pushes: tuple[NewPush, ...] = ()
     raw: Reply | None = None  # the carrier's reply, kept as it came
     given_up: str | None = None  # why another source is asked from now on; ``shipment.lane`` is its lane
+    corrects: bool = False  # the carrier, too: dropped when the account has registered it with that one
+    counts: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +199,7 @@ class Changed:
     shipment: Shipment
     pushes: tuple[NewPush, ...] = ()
     forgets: bool = False  # all that its sources have said: another carrier is asked from now on
+    counts: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,7 +477,8 @@ class Store(Protocol):
         """Save results, all in one transaction; answers how many were dropped because their lease had gone.
 
         A lease is good for one result, also after its end while nobody else has claimed. A dropped result
-        leaves no trace. Its pushes are due at ``attempt.at``.
+        leaves no trace. Its pushes are due at ``attempt.at``. A correction takes the place of a shipment with
+        its number and carrier that was only looked up; where a registration has it, the result is dropped.
         """
         ...
 
@@ -484,6 +493,15 @@ class Store(Protocol):
 
     async def routed(self) -> list[tuple[str, str]]:
         """Every carrier with each lane that its shipments are in."""
+        ...
+
+    async def learned(self, account: int) -> dict[str, dict[str, int]]:
+        """Per shape of number: how many shipments were of which carrier.
+
+        Counted with the ``counts`` of results and changes that were saved, in their transaction. Nothing goes
+        below zero, and a carrier with none is not listed. Beyond LEARNED_MAX pairs of shape and carrier the
+        rarest goes, of these the one that was counted longest ago, but never the one that is counted now.
+        """
         ...
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:

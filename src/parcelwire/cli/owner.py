@@ -152,6 +152,8 @@ def explain(
     for row in answer["shipments"]:
         typer.echo(f"{row['number']} ({row['carrier']}, code {row['code']}), account {row['account']}")
         typer.echo(f"  {row['phase']}, {row['status'] or 'no status yet'}, version {row['version']}")
+        doubt = f": {row['carrier_doubt']}" if row["carrier_doubt"] else ""
+        typer.echo(f"  its carrier is {row['carrier_is']}{doubt}")
         if row["trouble"]:
             typer.echo(f"  trouble: {row['trouble']}")
         typer.echo(f"  asks {row['source'] or 'nobody'}: {row['source_why']}")

@@ -10,9 +10,11 @@ from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.quota import plan_size
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
+from parcelwire.flows.identify import AS_GIVEN, DETECTED, GUESS
 from parcelwire.ports import Attempt, InboxState
 
 EXPLAIN_ATTEMPTS = 20
+_ORIGINS = {DETECTED: "detected", AS_GIVEN: "as given", GUESS: "a guess"}
 SANDBOX = "sandbox"
 STEPS_MAX = 10_000  # of a sandbox journey at once; the longest has a few dozen
 
@@ -144,6 +146,8 @@ def _explained(account: Account, shipment: Shipment) -> Answer:
         "number": shipment.number,
         "carrier": shipment.carrier,
         "code": shipment.code,
+        "carrier_is": _ORIGINS[shipment.origin],
+        "carrier_doubt": _doubt_text(shipment),
         "phase": shipment.phase.value,
         "status": shipment.sub_status.value if shipment.sub_status else None,
         "lane": shipment.lane,
@@ -153,6 +157,16 @@ def _explained(account: Account, shipment: Shipment) -> Answer:
         "stopped_at": time_text(shipment.stopped_at),
         "stop_reason": shipment.stop_reason.value if shipment.stop_reason else None,
     }
+
+
+def _doubt_text(shipment: Shipment) -> str | None:
+    """How the search for another carrier stands; None when there is no reason for one."""
+    doubt = shipment.doubt
+    if doubt is None:
+        return None
+    asked = f", asked now: {doubt.asks}" if doubt.asks else ""
+    tried = f", not known to {', '.join(doubt.tried)}" if doubt.tried else ""
+    return f"unknown {doubt.unknown} times{tried}{asked}"
 
 
 async def _lane(context: Context, shipment: Shipment) -> Answer:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from parcelwire.domain.doubt import Doubt
 from parcelwire.domain.endpoint import EndpointState, Health, Wants
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.merge import History
@@ -22,7 +23,7 @@ SHIPMENT = (
     "id", "account", "number", "carrier", "code", "origin", "phase", "since", "wish", "registered_at",
     "stopped_at", "stop_reason", "version", "sub_status", "descr", "digest", "first_at", "transit_at",
     "done_at", "newest_at", "asked_at", "answered_at", "changed_at", "trouble", "fails", "refresh_at", "lane",
-    "lease", "retracked", "carrier_changes",
+    "lease", "retracked", "carrier_changes", "doubt",
 )  # fmt: skip
 MUTABLE = (
     SHIPMENT[3:7] + SHIPMENT[8:27] + SHIPMENT[28:]
@@ -43,6 +44,8 @@ _STOP_REASONS: dict[str | None, StopReason | None] = {item.value: item for item 
 
 _wish_encoder = msgspec.json.Encoder()
 _wish_decoder = msgspec.json.Decoder(Wish)
+_doubt_encoder = msgspec.json.Encoder()
+_doubt_decoder = msgspec.json.Decoder(Doubt)
 _history_encoder = msgspec.msgpack.Encoder()
 _history_decoder = msgspec.msgpack.Decoder(History)
 _sources_decoder = msgspec.json.Decoder(tuple[str, ...])
@@ -84,6 +87,7 @@ def shipment_of(row: Sequence[Any]) -> Shipment:
         asked_at=at(row[20]), answered_at=at(row[21]), changed_at=at(row[22]), trouble=row[23],
         fails=row[24], refresh_at=at(row[25]), lane=row[26], lease=row[27],
         retracked=bool(row[28]), carrier_changes=row[29],
+        doubt=None if row[30] is None else _doubt_decoder.decode(row[30]),
     )  # fmt: skip
 
 
@@ -97,7 +101,7 @@ def mutable_values(shipment: Shipment) -> tuple[Any, ...]:
         s.sub_status.value if s.sub_status else None, s.descr, s.digest, at(s.marks.first),
         at(s.marks.transit), at(s.marks.done), at(s.marks.newest), at(s.asked_at), at(s.answered_at),
         at(s.changed_at), s.trouble, s.fails, at(s.refresh_at), s.lane, s.retracked,
-        s.carrier_changes,
+        s.carrier_changes, None if s.doubt is None else _doubt_encoder.encode(s.doubt).decode(),
     )  # fmt: skip
 
 

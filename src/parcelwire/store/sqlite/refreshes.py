@@ -27,7 +27,8 @@ from parcelwire.store.rows import (
     shipment_of,
 )
 from parcelwire.store.sqlite import pushes, upstream
-from parcelwire.store.sqlite.registrations import COLUMNS, UPDATE
+from parcelwire.store.sqlite.learned import learn
+from parcelwire.store.sqlite.registrations import COLUMNS, UPDATE, make_room
 
 AHEAD_PART = 4  # of its interval may be left when a shipment is asked about ahead of its time
 _LANE = ", ".join(LANE)
@@ -139,6 +140,8 @@ def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed])
 
 def _complete(c: sqlite3.Connection, instance: str, result: Refreshed, kept: dict[int, bytes]) -> bool:
     shipment = result.shipment
+    if result.corrects and not (_is_held(c, shipment) and make_room(c, shipment)):
+        return False
     held = c.execute(
         f"{UPDATE} WHERE id = ? AND lease = ?",
         (*mutable_values(shipment), shipment.id, shipment.lease),
@@ -168,8 +171,14 @@ def _complete(c: sqlite3.Connection, instance: str, result: Refreshed, kept: dic
             None if result.histories else raw,
         ),
     )  # fmt: skip
+    learn(c, shipment.account, result.counts, attempt.at)
     pushes.enqueue(c, instance, shipment, result.pushes, attempt.at)
     return True
+
+
+def _is_held(c: sqlite3.Connection, shipment: Shipment) -> bool:
+    row = c.execute("SELECT 1 FROM shipment WHERE id = ? AND lease = ?", (shipment.id, shipment.lease))
+    return row.fetchone() is not None
 
 
 def rewind(c: sqlite3.Connection, shipment: int, by: timedelta, now: datetime) -> None:

@@ -47,6 +47,7 @@ from parcelwire.store.sqlite import (
     endpoints,
     feed,
     file,
+    learned,
     lists,
     pushes,
     quota,
@@ -339,6 +340,9 @@ class SqliteStore:
 
     async def routed(self) -> list[tuple[str, str]]:
         return await self._read(lambda c: c.execute("SELECT DISTINCT carrier, lane FROM shipment").fetchall())
+
+    async def learned(self, account: int) -> dict[str, dict[str, int]]:
+        return await self._read(lambda c: learned.learned(c, account))
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
         def work(c: _Connection) -> list[Attempt]:
