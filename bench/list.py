@@ -126,7 +126,18 @@ def context_of(store: SqliteStore) -> Context:
     """As much of a service as a list needs."""
     nothing: Any = None
     return Context(
-        store, nothing, ManualClock(NOW), zone_of, Routes(), shipped(), "reference", nothing, nothing, nothing
+        store,
+        nothing,
+        nothing,
+        ManualClock(NOW),
+        zone_of,
+        Routes(),
+        shipped(),
+        "reference",
+        nothing,
+        nothing,
+        nothing,
+        nothing,
     )
 
 

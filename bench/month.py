@@ -124,6 +124,7 @@ class Taken:
 
     http_status: int = 200
     ms: int = 1
+    body_start: bytes = b""
 
 
 class Month:
@@ -144,19 +145,21 @@ class Month:
         self.context = Context(
             store=store,
             fetcher=self.asker,
+            sender=self,
             clock=self.clock,
             zone_of=zone_of,
             routes=Routes({served: known[slug] for slug in slugs for served in known[slug].serves}),
             directory=shipped(),
             book="reference",
             new_id=lambda: f"id-{next(ids)}",
+            new_secret=lambda: f"whsec_{next(ids)}",
             together=lambda jobs: asyncio.gather(*jobs),
             once=self._flights,
             paces={"sandbox": Pace(day=DAY, every=timedelta(hours=6))},
         )
         telemetry = Telemetry()
         self.refresher = Refresher(self.context, telemetry)
-        self.pusher = Pusher(self.context, self, PushPolicy((5.0,), 10.0), lambda: 0.5, telemetry)
+        self.pusher = Pusher(self.context, PushPolicy((5.0,), 10.0), lambda: 0.5, telemetry)
 
     @classmethod
     async def open(cls, folder: Path, slugs: Sequence[str] = tuple(NUMBERS)) -> "Month":
@@ -180,6 +183,9 @@ class Month:
         await self._flights.close()
         await self.asker.close()
         await self.store.close()
+
+    def check(self, url: str) -> None:
+        """Every URL will do."""
 
     async def send(self, url: str, body: bytes, headers: dict[str, str], total_s: float) -> Taken:  # noqa: ARG002
         """Takes every webhook (net.push.PushSender's place)."""

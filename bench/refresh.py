@@ -45,6 +45,7 @@ from parcelwire.flows.register import register
 from parcelwire.flows.routes import Routes
 from parcelwire.net.ask import Asker
 from parcelwire.net.flights import Flights
+from parcelwire.net.push import PushSender
 from parcelwire.ports import Carrier
 from parcelwire.standins import credentials_of, stand_in
 from parcelwire.standins._gate import Gate
@@ -137,12 +138,14 @@ class Service:
         self.context = Context(
             store=store,
             fetcher=self.asker,
+            sender=PushSender(self.clock),
             clock=self.clock,
             zone_of=zone_of,
             routes=Routes(dict.fromkeys(self.source.serves, self.source)),
             directory=shipped(),
             book="reference",
             new_id=lambda: f"id-{next(ids)}",
+            new_secret=lambda: f"whsec_{next(ids)}",
             together=lambda jobs: asyncio.gather(*jobs),
             once=Flights(),
             pace=Pace(every=timedelta(seconds=STEP_S)),

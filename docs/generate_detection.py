@@ -7,9 +7,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from parcelwire.domain.numbers import CHECKS  # noqa: E402 - the checkout beside this file is documented
+from parcelwire.domain.detect import HISTORY_MIN, HISTORY_SURE  # noqa: E402 - the checkout beside this file is documented
+from parcelwire.domain.numbers import CHECKS  # noqa: E402
 from parcelwire.domain.posts import ONE, SEVERAL, UNASSIGNED  # noqa: E402
 from parcelwire.domain.rules import FAMILIES, NOBODY, RULES, Rule  # noqa: E402
+from parcelwire.ports import LEARNED_MAX  # noqa: E402
 from parcelwire.wire.directory import BOOK_OFFICIAL, BOOK_REFERENCE, code_of, shipped  # noqa: E402
 
 PAGE = ROOT / "docs" / "reference" / "detection.md"
@@ -40,6 +42,23 @@ digit is not wrong, and when little else is likely. A mere shape ("twelve digits
 Formats: capital letters and digits stand for themselves; `d` is a digit, `a` a letter, `x` either, `h` a
 hexadecimal digit, with a count; `[..]` is one of a set, `(..)` one of several texts; `name:` names a part.
 The check digit is computed from the first `|` on.
+"""
+
+LEARNING_TEXT = """\
+## Learning
+
+The service counts, for each account, which carrier the numbers of a shape turned out to be of. A shape is the
+leading letters (at most four) and the length: `d12` for twelve digits, `JJDx20`. A shipment counts once: with
+its first events from its own carrier, or from 17TRACK in that carrier's name, or when `changecarrier` names
+another one. At most {most} pairs of shape and carrier are kept; the rarest goes first. Accounts do not share
+what they learn.
+
+Counts replace priors the more, the more of them there are: two past numbers weigh as much as the rules. A
+first candidate that history speaks for is sure from {least} numbers on, when it is likelier than {sure:.0%}.
+A code that the caller gives is not overruled by history, only by a number that proves another carrier.
+
+A carrier that was a guess and goes on not knowing its number gives way to the next candidate: see
+[why](../why/0008-guesses-are-checked.md).
 """
 
 RULES_TEXT = """\
@@ -122,6 +141,7 @@ def page() -> str:
     rule_head = ("rule", "carrier", "code", "format", "check digit", "prior", "proof", "where", "sample")
     lines = [
         INTRODUCTION,
+        LEARNING_TEXT.format(most=LEARNED_MAX, least=HISTORY_MIN, sure=HISTORY_SURE),
         RULES_TEXT.format(rules=len(RULES), carriers=len(carriers)),
         *table(rule_head, map(rule_row, RULES)),
         POSTS_TEXT.format(unassigned=", ".join(UNASSIGNED)),

@@ -62,6 +62,7 @@ class Taken:
 
     http_status: int = 200
     ms: int = 1
+    body_start: bytes = b"ok"
 
 
 @dataclass
@@ -70,6 +71,9 @@ class Sink:
 
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     failing: int = 0
+
+    def check(self, url: str) -> None:
+        """Every URL will do."""
 
     async def send(self, url: str, body: bytes, headers: dict[str, str], total_s: float) -> Taken:
         if self.failing:
@@ -112,12 +116,14 @@ class World:
         self.context = Context(
             store=store,
             fetcher=self._asker,
+            sender=self.sink,
             clock=clock,
             zone_of=zone_of,
             routes=routes or Routes({"sandbox": carriers()["sandbox"]}),
             directory=shipped(),
             book="reference",
             new_id=lambda: f"id-{next(ids)}",
+            new_secret=lambda: SECRET,
             together=together,
             once=self._flights,
             paces={"sandbox": Pace(day=step, every=step)},
@@ -126,7 +132,7 @@ class World:
         self.refresher = Refresher(self.context, telemetry)
         policy = PushPolicy(schedule=(5, 30, 120), timeout_s=10)
         self.inbox = Inbox(self.context, telemetry)
-        self.pusher = Pusher(self.context, self.sink, policy, lambda: 0.5, telemetry)
+        self.pusher = Pusher(self.context, policy, lambda: 0.5, telemetry)
 
     @classmethod
     async def open(

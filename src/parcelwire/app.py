@@ -16,12 +16,14 @@ from typing import Literal
 import structlog
 from aiohttp import web
 
+from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import InboundEntrance
 from parcelwire.api.owner import OwnerEntrance
 from parcelwire.api.server import Api
 from parcelwire.carriers import carriers
 from parcelwire.config import CARRIER, PREFIX, CarrierSettings, Settings, load
 from parcelwire.domain.account import Account
+from parcelwire.domain.endpoint import SECRETS_OVERLAP
 from parcelwire.domain.errors import ConfigError, UrlRefused
 from parcelwire.domain.limits import Reach
 from parcelwire.domain.schedule import Pace
@@ -40,7 +42,7 @@ from parcelwire.net.clock import SystemClock
 from parcelwire.net.egress import check_url
 from parcelwire.net.flights import Flights, together
 from parcelwire.net.push import PushSender
-from parcelwire.ports import Carrier, Clock, Store
+from parcelwire.ports import Carrier, Clock, Sender, Store
 from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
@@ -138,19 +140,23 @@ def asker_of(settings: Settings, clock: Clock) -> Asker:
     )
 
 
-def context_of(settings: Settings, store: Store, asker: Asker, flights: Flights, clock: Clock) -> Context:
+def context_of(
+    settings: Settings, store: Store, asker: Asker, sender: Sender, flights: Flights, clock: Clock
+) -> Context:
     """Ports and decisions for the use cases."""
     step = timedelta(seconds=settings.sandbox_step)
     every = timedelta(seconds=settings.refresh_seconds) if settings.refresh_seconds else None
     return Context(
         store=store,
         fetcher=asker,
+        sender=sender,
         clock=clock,
         zone_of=zone_of,
         routes=routes_of(settings),
         directory=shipped(),
         book=settings.code_book,
         new_id=lambda: secrets.token_hex(16),
+        new_secret=lambda: new_secret(secrets.token_bytes(32)),
         together=together,
         once=flights,
         pace=Pace(every=every),
@@ -283,6 +289,7 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
         self._door: socket.socket | None = None
         self._runner: web.ServerRunner | None = None
+        self._feed: Feed | None = None
 
     async def start(self) -> None:
         """Open the store, listen, and start the loops. ConfigError says what stands in the way."""
@@ -297,7 +304,9 @@ class Service:
         self._flights = Flights()
         self._sender = PushSender(self._clock, settings.egress_allow)
         try:
-            self.context = context_of(settings, self._store, self._asker, self._flights, self._clock)
+            self.context = context_of(
+                settings, self._store, self._asker, self._sender, self._flights, self._clock
+            )
             if self.role != "api":
                 await self._reroute()
             if self._door is not None:
@@ -328,6 +337,8 @@ class Service:
 
     async def stop(self) -> None:
         """Take no more work, finish what is under way, close the store."""
+        if self._feed is not None:
+            self._feed.close()
         for task in self._tasks:
             task.cancel()
         ending = [*self._tasks]
@@ -371,13 +382,25 @@ class Service:
                 return  # another process was first, and does the rest
             self.first_start = FirstStart(None if settings.first_key else login_key, account)
         if settings.webhook_url:
-            endpoint = await store.endpoint(account.id)
-            secret = settings.webhook_secret or (endpoint.secret if endpoint else None)
-            if secret is None:
-                secret = new_secret(secrets.token_bytes(32))
-                if self.first_start is not None:
-                    self.first_start = replace(self.first_start, webhook_secret=secret)
-            await store.set_endpoint(account.id, settings.webhook_url, secret, stopped_by_request=True)
+            await self._set_endpoint(account, settings.webhook_url)
+
+    async def _set_endpoint(self, account: Account, url: str) -> None:
+        """The endpoint of the setting. Another secret than before is a rotation: both sign for a while."""
+        store, given = self._store, self.settings.webhook_secret
+        endpoint = await store.endpoint(account.id)
+        if endpoint is None:
+            secret = given or self.context.new_secret()
+            if given is None and self.first_start is not None:
+                self.first_start = replace(self.first_start, webhook_secret=secret)
+            await store.set_endpoint(account.id, url, secret, stopped_by_request=True)
+            return
+        if endpoint.url != url:
+            await store.set_endpoint(
+                account.id, url, endpoint.secret, stopped_by_request=endpoint.stopped_by_request
+            )
+        if given and given != endpoint.secret:
+            both_until = self._clock.now() + SECRETS_OVERLAP
+            await store.rotate_secret(account.id, endpoint.id, given, both_until)
 
     async def _reroute(self) -> None:
         """Credentials came or went since the last start: who is asked is decided anew for each shipment."""
@@ -395,6 +418,8 @@ class Service:
         owner = OwnerEntrance(self.context, token)
         inbound = InboundEntrance(self.context, doors_of(self.settings))
         api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle)
+        self._feed = api.feed
+        self._store.on_work(self._feed.wake)
         runner = web.ServerRunner(
             web.Server(api.handle, access_log=None, logger=_quiet()), shutdown_timeout=STOP_CALLS_S
         )
@@ -412,11 +437,12 @@ class Service:
         telemetry = Telemetry(masked=not self.settings.log_numbers)
         policy = PushPolicy(self.settings.push_schedule, self.settings.push_timeout)
         refresher = Refresher(self.context, telemetry)
-        pusher = Pusher(self.context, self._sender, policy, random.random, telemetry)
+        pusher = Pusher(self.context, policy, random.random, telemetry)
         janitor = Janitor(self.context, telemetry)
         inbox = Inbox(self.context, telemetry)
         self._store.on_work(refresher.wake)
         self._store.on_work(pusher.wake)
+        self._store.on_turn(telemetry.endpoint_turned)
         self._store.on_work(inbox.wake)
         self._tasks = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor, inbox)]
 

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Protocol
 
-from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
+from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.detect import LearnedKey
+from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import (
     Access,
@@ -22,7 +24,7 @@ from parcelwire.domain.lane import Grant, Lane
 from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.listing import Filter, Order, PushStanding
 from parcelwire.domain.merge import History
-from parcelwire.domain.push import NewPush, PushJob, PushResult
+from parcelwire.domain.push import Chosen, FeedItem, NewPush, PushJob, PushRecord, PushResult, PushState
 from parcelwire.domain.report import Address
 from parcelwire.domain.shipment import Shipment, Wish
 from parcelwire.domain.status import SubStatus
@@ -167,6 +169,10 @@ class Attempt:
     text: str
 
 
+Count = tuple[LearnedKey, int]  # shipments more of a carrier among the numbers of a shape; -1: one less
+LEARNED_MAX = 2000  # carriers of shapes that are remembered of an account
+
+
 @dataclass(frozen=True, slots=True)
 class Refreshed:
     """What one refresh changed. Saved only while ``shipment.lease`` is still held."""
@@ -178,6 +184,8 @@ class Refreshed:
     pushes: tuple[NewPush, ...] = ()
     raw: Reply | None = None  # the carrier's reply, kept as it came
     given_up: str | None = None  # why another source is asked from now on; ``shipment.lane`` is its lane
+    corrects: bool = False  # the carrier, too: dropped when the account has registered it with that one
+    counts: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +199,7 @@ class Changed:
     shipment: Shipment
     pushes: tuple[NewPush, ...] = ()
     forgets: bool = False  # all that its sources have said: another carrier is asked from now on
+    counts: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +291,10 @@ class Store(Protocol):
         """
         ...
 
+    def on_turn(self, tell: Callable[[EndpointTurn], None]) -> None:
+        """Call ``tell`` after each commit in which an endpoint came into another state."""
+        ...
+
     async def close(self) -> None:
         """Finish what is under way; later calls raise StoreUnavailable."""
         ...
@@ -304,15 +317,45 @@ class Store(Protocol):
         ...
 
     async def endpoint(self, account: int) -> Endpoint | None:
-        """The account's webhook receiver."""
+        """The webhook receiver that ``set_endpoint`` made; an account has at most one of these."""
         ...
 
     async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
-        """Make it, or replace its URL and secret. Waiting pushes go to the new URL with the new secret."""
+        """Make it (``by_setting``), or replace its URL and secret at once."""
+        ...
+
+    async def endpoints(self, account: int) -> list[Endpoint]:
+        """All webhook receivers of the account, in the order in which they were added."""
+        ...
+
+    async def add_endpoint(self, account: int, new: NewEndpoint) -> Endpoint:
+        """One more receiver. It hears of changes that are made from now on."""
+        ...
+
+    async def remove_endpoint(self, account: int, endpoint: int) -> bool:
+        """Remove a receiver with its pushes and their log; False when the account has none of this id.
+
+        The result of an attempt that is under way will be dropped.
+        """
+        ...
+
+    async def steer_endpoint(self, account: int, endpoint: int, signal: Signal, now: datetime) -> bool:
+        """Pause or resume (domain.endpoint.steered); False when the account has none of this id.
+
+        Resumed: everything that waits is due, oldest first, with no attempt used up.
+        """
+        ...
+
+    async def rotate_secret(self, account: int, endpoint: int, secret: str, both_until: datetime) -> bool:
+        """A new secret; the one before signs too until ``both_until``. False: no endpoint of this id."""
         ...
 
     async def set_sign_key(self, account: int, sign_key: str) -> None:
         """Another signing key, for waiting pushes too."""
+        ...
+
+    async def sign_key(self, account: int) -> str:
+        """The key of the ``sign`` header."""
         ...
 
     async def usage(self, account: int, now: datetime) -> Usage:
@@ -434,7 +477,8 @@ class Store(Protocol):
         """Save results, all in one transaction; answers how many were dropped because their lease had gone.
 
         A lease is good for one result, also after its end while nobody else has claimed. A dropped result
-        leaves no trace. Its pushes are due at ``attempt.at``.
+        leaves no trace. Its pushes are due at ``attempt.at``. A correction takes the place of a shipment with
+        its number and carrier that was only looked up; where a registration has it, the result is dropped.
         """
         ...
 
@@ -451,13 +495,24 @@ class Store(Protocol):
         """Every carrier with each lane that its shipments are in."""
         ...
 
+    async def learned(self, account: int) -> dict[str, dict[str, int]]:
+        """Per shape of number: how many shipments were of which carrier.
+
+        Counted with the ``counts`` of results and changes that were saved, in their transaction. Nothing goes
+        below zero, and a carrier with none is not listed. Beyond LEARNED_MAX pairs of shape and carrier the
+        rarest goes, of these the one that was counted longest ago, but never the one that is counted now.
+        """
+        ...
+
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
         """The newest refreshes of a shipment, newest first."""
         ...
 
     async def prune(self, before: datetime) -> int:
-        """Forget attempts made and pushes sent or superseded that are older than ``before``, and raw replies
-        that nothing refers to any more; answers how many attempts and pushes."""
+        """Forget log rows, pushes done and unused raw replies of earlier times; answers how many.
+
+        A change is forgotten with the last push that refers to it, if it is older.
+        """
         ...
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
@@ -527,32 +582,100 @@ class Store(Protocol):
 
     # pushing
     #
-    # A push becomes one row for each endpoint of the account, with an id and a body that never change
-    # (a stop by request only where the endpoint wants it). For each endpoint the pushes of a shipment go one
-    # after the other: the next is due when the one before is sent, given up, or superseded.
+    # A change that is saved with pushes becomes one row of the feed and, for every endpoint of the account
+    # that wants it (Wants.hears with the main status of the shipment), one push. Of the pending pushes of an
+    # endpoint and a shipment only the one with the lowest version is *at the head*: it has a send time, the
+    # others wait for it. An endpoint's state decides what of that is due:
+    #   healthy  heads whose time has come, oldest first, while fewer than ``width`` are under way;
+    #   failing  from ``probe_at`` on one head, whatever its time, while none is under way;
+    #   paused   nothing.
     async def replay(self, account: int, shipments: Sequence[int], now: datetime) -> list[bool]:
-        """Send the newest push of each shipment again, id and bytes as they were; False where none is kept.
+        """Send the newest push of each shipment again to every endpoint that had it, id and bytes as they
+        were; False where none is kept.
 
         One that has not been sent yet is due now.
         """
         ...
 
     async def pushes_due(self) -> datetime | None:
-        """When the next push is due, or its lease ends; None when nothing is to be sent."""
+        """Not later than when the next push is due; None: nothing waits. It may be too early, never late."""
         ...
 
     async def claim_pushes(self, most: int, now: datetime, until: datetime, lease: str) -> list[PushJob]:
-        """Pushes that are due at ``now``, those first that have been longest; in any order. Leased until
-        ``until``."""
+        """Due pushes of all endpoints, leased until ``until``; no endpoint can take the places of others.
+
+        The one of a failing endpoint is a probe. A lease that ends makes its push due again.
+        """
         ...
 
     async def finish_pushes(self, results: Sequence[PushResult]) -> int:
-        """Save attempts; answers how many were dropped because their lease had gone.
+        """Save attempts in their order; answers how many were dropped because their lease had gone.
 
-        TRACKING_UPDATED that has failed SUPERSEDE_AFTER times or more is superseded, with those between, by
-        the newest TRACKING_UPDATED that waits behind it. TRACKING_STOPPED neither supersedes nor is
-        superseded.
+        Each goes into the log and to its endpoint's health (domain.endpoint.after). Sent: done. Failed: again
+        at ``again_at``, or dead without one; but when the endpoint is failing or paused by now the push waits
+        with its old place in the queue (its send time is that of its creation) and no attempt used up. An
+        endpoint that comes to fail, and one that is healthy again, has all its heads due like that. Whatever
+        is done lets the next version go. A failed UPDATED with SUPERSEDE_AFTER attempts and all older ones
+        are superseded by the newest pending UPDATED of the shipment when there is a newer one.
         """
+        ...
+
+    async def exchange_pushes(
+        self, results: Sequence[PushResult], most: int, now: datetime, until: datetime, lease: str
+    ) -> tuple[int, list[PushJob]]:
+        """``finish_pushes``, then ``claim_pushes``, in one transaction; both answers."""
+        ...
+
+    async def replay_pushes(self, account: int, chosen: Chosen, now: datetime) -> int:
+        """Make pushes that are done pending again, with their ids and bytes; answers how many.
+
+        Those that are pending already are left alone. The order of versions of a shipment holds among all
+        that is pending.
+        """
+        ...
+
+    async def push_counts(self, account: int) -> dict[int, dict[PushState, int]]:
+        """By endpoint: how many pushes are pending, how many dead."""
+        ...
+
+    async def push_log(self, account: int, chosen: Chosen, most: int) -> list[PushRecord]:
+        """The newest pushes, newest first, each with its attempts."""
+        ...
+
+    # the pull feed
+    async def feed(self, account: int, after: int, most: int) -> list[FeedItem]:
+        """Changes with a cursor above ``after``, ascending: ``most``, or fewer when they are large.
+
+        Cursors grow in the order of commits within an account: who has seen one will never find a lower one
+        later. They are above 0 and never used again.
+        """
+        ...
+
+    async def feed_ends(self, account: int) -> tuple[int, int]:
+        """The newest cursor that was forgotten (``prune``), and the newest that there is; 0 without one."""
+        ...
+
+
+class Answered(Protocol):
+    """An endpoint took a message. ``body_start``: at most the first 2 KiB of what it said."""
+
+    @property
+    def http_status(self) -> int: ...
+    @property
+    def ms(self) -> int: ...
+    @property
+    def body_start(self) -> bytes: ...
+
+
+class Sender(Protocol):
+    """Sends webhook messages to URLs given by users (net/push.py)."""
+
+    def check(self, url: str) -> None:
+        """Raises UrlRefused, with the reason, for a URL that would never be called."""
+        ...
+
+    async def send(self, url: str, body: bytes, headers: dict[str, str], total_s: float) -> Answered:
+        """One attempt. PushError for anything but a 2xx answer."""
         ...
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parcelwire.domain.detect import Candidate, Context, LearnedKey, detect, learned_key, possible
+from parcelwire.domain.detect import Candidate, Context, LearnedKey, _informed, detect, learned_key, possible
 from parcelwire.domain.rules import FAMILIES, RULES
 
 NUMBERISH = st.one_of(
@@ -189,6 +189,14 @@ def test_digits_of_other_scripts_are_never_a_number(text: str) -> None:
 @given(NUMBERISH)
 def test_an_empty_context_changes_nothing(text: str) -> None:
     assert detect(text, Context()) == detect(text)
+
+
+@given(st.lists(CONTEXTS, min_size=2, max_size=4), st.sampled_from(["89108749065090", "41000000011"]))
+def test_a_ranking_is_of_its_own_context(contexts: list[Context], number: str) -> None:
+    """Rankings are kept; none is given to a caller who knows something else."""
+    first = [detect(number, context) for context in contexts]
+    _informed.cache_clear()
+    assert [detect(number, context) for context in reversed(contexts)] == first[::-1]
 
 
 @pytest.mark.parametrize("unit", ["1", " ", "1Z", "-", "é", "１", "SANDBOX"])

@@ -102,12 +102,14 @@ async def test_a_push_under_way_is_finished_and_kept_at_a_stop(world: World) -> 
     send = world.sink.send
 
     class Slow:
+        def check(self, url: str) -> None: ...
+
         async def send(self, *arguments: Any) -> Any:
             sending.set()
             await go_on.wait()
             return await send(*arguments)
 
-    pusher = Pusher(world.context, Slow(), world.pusher._policy, lambda: 0.5, Telemetry())
+    pusher = Pusher(replace(world.context, sender=Slow()), world.pusher._policy, lambda: 0.5, Telemetry())
     await world.register("SANDBOXDELIVERED1")
     await world.refresher.tick()
     running = asyncio.create_task(pusher.run())

@@ -74,7 +74,8 @@ async def test_each_change_is_one_row_and_arrives_in_order(world: World, tmp_pat
     await world.steps(DAYS)
     with sqlite3.connect(tmp_path / "parcelwire.db") as database:
         rows = database.execute(
-            "SELECT shipment, version, id, body, state, attempts FROM push ORDER BY shipment, version"
+            """SELECT p.shipment, p.version, p.id, c.body, p.state, p.attempts
+            FROM push p JOIN change c ON c.id = p.change ORDER BY p.shipment, p.version"""
         ).fetchall()
     database.close()
     by_shipment: dict[int, list[int]] = {}

@@ -40,6 +40,9 @@ from tests.store.samples import (
 )
 
 from parcelwire.domain.account import Account, NewAccount
+from parcelwire.domain.detect import LearnedKey
+from parcelwire.domain.doubt import Doubt
+from parcelwire.domain.endpoint import WIDTH_MAX
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane, take
@@ -48,7 +51,7 @@ from parcelwire.domain.push import SUPERSEDE_AFTER, PushEvent
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Marks
-from parcelwire.ports import Changed, Charge, Document, Refreshed, Store, Turn
+from parcelwire.ports import LEARNED_MAX, Changed, Charge, Count, Document, Refreshed, Store, Turn
 
 DOCUMENT = Document(b'{"a":[1,2]}', b"null", ("ups", "usps"))
 MAY, JUNE = "2026-05", "2026-06"
@@ -450,9 +453,10 @@ async def test_a_change_is_saved_while_a_refresh_is_only_under_way(store: Store)
     assert await store.change([stop(shipment)], NOW) == [True]
 
 
-async def test_a_change_is_refused_when_the_phase_is_another_by_now(store: Store) -> None:
+async def test_a_change_is_refused_when_the_phase_is_another_by_now(place: Place, store: Store) -> None:
     account = await account_in(store)
     await receiver(store, account)
+    await place.widen()
     one, two = await tracked(store, account), await tracked(store, account)
     await store.change([stop(one)], NOW)
     assert await store.change([stop(one, at=NOW + HOUR), stop(two)], NOW + HOUR) == [False, True]
@@ -912,7 +916,7 @@ async def test_pruning_forgets_finished_pushes(store: Store) -> None:
     shipment, _ = await change_of(store, shipment, update(1), update(2))
     (job,) = await jobs_due(store)
     await store.finish_pushes([sent(job)])
-    assert await store.prune(NOW + SECOND) == 2  # one attempt to refresh, one push
+    assert await store.prune(NOW + SECOND) == 3  # one attempt to refresh, one push, one change
     assert [job.version for job in await jobs_due(store)] == [2]
 
 
@@ -943,7 +947,13 @@ async def test_a_retry_uses_the_keys_and_the_url_of_its_time(store: Store) -> No
     await store.set_endpoint(account.id, URL + "/2", "whsec_new", stopped_by_request=True)
     (again,) = await jobs_due(store)
     assert again == replace(
-        job, url=URL + "/2", sign_key="new key", secrets=("whsec_new",), attempts=1, lease=again.lease
+        job,
+        url=URL + "/2",
+        sign_key="new key",
+        secrets=("whsec_new",),
+        attempts=1,
+        tries=1,
+        lease=again.lease,
     )
 
 
@@ -983,9 +993,10 @@ async def test_pushes_of_a_shipment_go_one_after_the_other(store: Store) -> None
     assert await store.pushes_due() is None
 
 
-async def test_shipments_do_not_wait_for_one_another(store: Store) -> None:
+async def test_shipments_do_not_wait_for_one_another(place: Place, store: Store) -> None:
     account = await account_in(store)
     await receiver(store, account)
+    await place.widen()
     shipments = [await tracked(store, account) for _ in range(3)]
     for shipment in shipments:
         await change_of(store, shipment, update(1), update(2))
@@ -1002,7 +1013,7 @@ async def test_the_next_push_goes_when_one_is_given_up(store: Store) -> None:
     await change_of(store, await tracked(store, account), update(1), update(2))
     (job,) = await jobs_due(store)
     assert await store.finish_pushes([failed(job, NOW + MINUTE)]) == 0
-    assert await store.pushes_due() == NOW + MINUTE
+    assert await store.pushes_due() == NOW  # it has waited since then
     (after,) = await jobs_due(store, NOW + MINUTE)
     assert after.version == 2
 
@@ -1016,12 +1027,13 @@ async def test_a_failed_push_waits_until_its_time(store: Store) -> None:
     assert await store.pushes_due() == NOW + HOUR
     assert await jobs_due(store, NOW + HOUR - SECOND) == []
     (again,) = await jobs_due(store, NOW + HOUR)
-    assert again == replace(job, attempts=1, lease=again.lease)
+    assert again == replace(job, attempts=1, tries=1, lease=again.lease)
 
 
-async def test_pushes_are_claimed_longest_due_first(store: Store) -> None:
+async def test_pushes_are_claimed_longest_due_first(place: Place, store: Store) -> None:
     account = await account_in(store)
     await receiver(store, account)
+    await place.widen()
     shipments = [await tracked(store, account) for _ in range(4)]
     for shipment, minutes in zip(shipments, (2, 4, 1, 3), strict=True):
         await change_of(store, shipment, update(1), at=NOW - MINUTE * minutes)
@@ -1031,15 +1043,17 @@ async def test_pushes_are_claimed_longest_due_first(store: Store) -> None:
     assert {job.shipment for job in second} == {shipments[0].id, shipments[2].id}
 
 
-async def test_concurrent_pushers_never_share_a_push(store: Store) -> None:
+async def test_concurrent_pushers_never_share_a_push(place: Place, store: Store) -> None:
+    """Nor take more places of an endpoint together than it has."""
     account = await account_in(store)
     await receiver(store, account)
+    await place.widen()
     for shipment in await store.register(account.id, [wanted() for _ in range(30)], NOW):
         assert isinstance(shipment, Shipment)
         await change_of(store, shipment, update(1), update(2))
     batches = await asyncio.gather(*(jobs_due(store, most=4) for _ in range(12)))
     ids = [job.id for batch in batches for job in batch]
-    assert len(ids) == len(set(ids)) == 30
+    assert len(ids) == len(set(ids)) == WIDTH_MAX
 
 
 async def test_a_push_whose_lease_ended_goes_again_and_the_late_result_is_dropped(store: Store) -> None:
@@ -1115,9 +1129,10 @@ async def test_an_end_of_tracking_is_not_superseded_by_what_follows(store: Store
     await fail_times(store, job, SUPERSEDE_AFTER)  # 1 is contained in 3
     (job,) = await jobs_due(store)
     assert (job.event, job.version) == (PushEvent.STOPPED, 2)
-    await fail_times(store, job, SUPERSEDE_AFTER + 1)
-    (job,) = await jobs_due(store, NOW + HOUR)
-    assert job.version == 2
+    for hour in range(SUPERSEDE_AFTER + 1):  # by now the endpoint is failing, and each is a probe
+        await store.finish_pushes([failed(job, NOW + HOUR * hour, NOW + HOUR * hour)])
+        (job,) = await jobs_due(store, NOW + HOUR * (hour + 1))
+        assert job.version == 2
     await store.finish_pushes([sent(job)])
     (job,) = await jobs_due(store)
     assert job.version == 3
@@ -1144,6 +1159,121 @@ async def test_ids_and_bodies_survive_failures_changes_and_a_restart(place: Plac
         shipment, _ = await change_of(store, shipment, update(attempts + 2, b"later"))
         store = await place.open()
     assert len(seen) == 1
+
+
+# --- what the numbers of an account turned out to be -----------------------------------------------------
+
+
+def counts(*pairs: tuple[str, str], by: int = 1) -> tuple[Count, ...]:
+    return tuple((LearnedKey(*pair), by) for pair in pairs)
+
+
+async def learn(store: Store, account: Account, learned: tuple[Count, ...], *, at: datetime = NOW) -> None:
+    """By a refresh of a new shipment."""
+    shipment = await tracked(store, account, at=at)
+    due = await store.claim_one(shipment.id, at + LEASE, secrets.token_hex(8))
+    assert due is not None
+    assert await store.complete([replace(refreshed(due.shipment, at=at), counts=learned)]) == 0
+
+
+async def test_what_was_learned_is_counted_and_kept(place: Place, store: Store) -> None:
+    """By shape and carrier, with refreshes and with changes, each account for itself."""
+    account = await account_in(store)
+    other = await account_in(store, name="other", login_key="another-login-key")
+    assert await store.learned(account.id) == {}
+    await learn(store, account, counts(("d11", "gls"), ("d12", "ups")))
+    await learn(store, account, counts(("d11", "gls"), ("d11", "dhl")))
+    await learn(store, other, counts(("d11", "dhl")))
+    shipment = await tracked(store, account)
+    change = replace(stop(shipment), counts=(*counts(("d12", "ups")), *counts(("d11", "gls"), by=-1)))
+    assert await store.change([change], NOW) == [True]
+    store = await place.open()
+    assert await store.learned(account.id) == {"d11": {"gls": 1, "dhl": 1}, "d12": {"ups": 2}}
+    assert await store.learned(other.id) == {"d11": {"dhl": 1}}
+
+
+async def test_counts_do_not_go_below_zero(store: Store) -> None:
+    account = await account_in(store)
+    await learn(store, account, counts(("d11", "gls")))
+    await learn(store, account, counts(("d11", "gls"), ("d11", "dhl"), by=-1))
+    await learn(store, account, counts(("d11", "gls"), by=-1))
+    assert await store.learned(account.id) == {}
+    await learn(store, account, counts(("d11", "gls")))
+    assert await store.learned(account.id) == {"d11": {"gls": 1}}
+
+
+async def test_what_is_dropped_counts_nothing(store: Store) -> None:
+    account = await account_in(store)
+    shipment = await tracked(store, account)
+    (due,) = await claimed(store)
+    changed = replace(stop(shipment), counts=counts(("d11", "dhl")))
+    assert await store.change([changed, changed], NOW) == [True, False]
+    result = replace(refreshed(due.shipment), counts=counts(("d11", "gls")))
+    assert await store.complete([result]) == 1, "the change has ended its lease"
+    assert await store.learned(account.id) == {"d11": {"dhl": 1}}
+
+
+async def test_the_rarest_is_forgotten_first(store: Store) -> None:
+    """Of the rarest the oldest, never the one that is counted now; other accounts do not matter."""
+    account = await account_in(store)
+    other = await account_in(store, name="other", login_key="another-login-key")
+    await learn(store, other, counts(("a", "gls")))
+    await learn(store, account, counts(("twice", "gls"), ("twice", "gls")))
+    await learn(store, account, counts(("old", "gls")), at=NOW + SECOND)
+    rest = [(f"shape{index}", "gls") for index in range(LEARNED_MAX - 2)]
+    await learn(store, account, counts(*rest), at=NOW + MINUTE)
+    assert len(await store.learned(account.id)) == LEARNED_MAX
+    await learn(store, account, counts(("new", "gls")), at=NOW + HOUR)
+    learned = await store.learned(account.id)
+    assert len(learned) == LEARNED_MAX
+    assert "old" not in learned
+    assert learned["twice"] == {"gls": 2}
+    assert learned["new"] == {"gls": 1}
+    assert await store.learned(other.id) == {"a": {"gls": 1}}
+
+
+# --- a refresh that corrects the carrier ------------------------------------------------------------------
+
+
+async def test_a_correction_changes_the_carrier_and_its_code(store: Store) -> None:
+    """Number and carrier are free then for another registration, and the search for it is stored with it."""
+    account = await account_in(store)
+    shipment = await tracked(store, account)
+    (due,) = await claimed(store)
+    search = Doubt(5, ("usps",), "dhl", "ups")
+    await store.complete([refreshed(replace(due.shipment, doubt=search, lane="dhl"))])
+    (due,) = await claimed(store, "dhl", now=NOW + HOUR)
+    assert due.shipment.doubt == search
+    after = replace(due.shipment, carrier="dhl", code=7041, origin=1, doubt=None)
+    assert await store.complete([replace(refreshed(after, told=history("dhl")), corrects=True)]) == 0
+    found = await stored(store, shipment)
+    assert (found.carrier, found.code, found.origin, found.doubt) == ("dhl", 7041, 1, None)
+    again = wanted(shipment.number, "dhl"), wanted(shipment.number, "ups")
+    refused, made = await store.register(account.id, again, NOW)
+    assert isinstance(refused, CallerError)
+    assert isinstance(made, Shipment)
+
+
+async def test_a_correction_never_makes_a_second_registration(store: Store) -> None:
+    """It is dropped, and only it; what was merely looked up gives way with all that is known of it."""
+    account = await account_in(store)
+    taken, free = await tracked(store, account), await tracked(store, account)
+    await store.register(account.id, [wanted(taken.number, "dhl")], NOW)
+    looked_up = await store.look_up(account.id, wanted(free.number, "dhl"), NOW)
+    await change_of(store, looked_up)
+    due = {item.shipment.id: item.shipment for item in await claimed(store)}
+    results = [
+        replace(refreshed(replace(due[row.id], carrier="dhl", code=7041)), corrects=True)
+        for row in (taken, free)
+    ]
+    late = replace(results[1], shipment=replace(results[1].shipment, lease="gone"))
+    assert await store.complete([late]) == 1
+    assert len(await store.find(account.id, [free.number])) == 2, "what is dropped leaves no trace"
+    assert await store.complete(results) == 1
+    assert (await stored(store, taken)).carrier == "ups"
+    assert await store.attempts(taken.id, 9) == []
+    ((only, _),) = await store.find(account.id, [free.number])
+    assert (only.id, only.carrier) == (free.id, "dhl")
 
 
 # --- everything together ----------------------------------------------------------------------------------

@@ -376,7 +376,7 @@ async def test_the_newest_push_is_replayed_with_its_id_and_bytes(store: Store) -
     for _ in range(2):
         assert await store.replay(account.id, [shipment.id], NOW + HOUR) == [True]
         (again,) = await jobs_due(store, NOW + HOUR)
-        assert (again.id, again.body, again.version, again.attempts) == (job.id, job.body, 2, 0)
+        assert (again.id, again.body, again.version, again.tries) == (job.id, job.body, 2, 0)
         assert await store.finish_pushes([sent(again)]) == 0
 
 

@@ -36,6 +36,7 @@ class Traffic:
 
     def __init__(self, store: Store, accounts: list[Account], seed: int) -> None:
         self.store = store
+        self.now = NOW
         self.accounts = accounts
         self.chance = Random(seed)
         self.names = [number() for _ in range(25)]
@@ -78,13 +79,14 @@ class Traffic:
         self.stopped += [one.id for one, done in zip(tracking, saved, strict=True) if done]
 
     async def push(self) -> None:
-        for job in await jobs_due(self.store, most=5):
+        self.now += MINUTE  # an endpoint that fails for a while is tried again
+        for job in await jobs_due(self.store, self.now, most=5):
             assert job.version > self.acknowledged.get(job.shipment, 0)
             assert self.bodies.setdefault(job.id, job.body) == job.body
             taken = self.chance.random() < 0.6
             if taken:
                 self.acknowledged[job.shipment] = job.version
-            result = sent(job) if taken else failed(job, again_at=NOW)
+            result = sent(job, self.now) if taken else failed(job, self.now, NOW)
             assert await self.store.finish_pushes([result]) == 0
 
     async def run(self, calls: int) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.store.samples import DAY, history
 
+from parcelwire.domain.doubt import Doubt
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.merge import History, merge
 from parcelwire.domain.report import Estimate, Moment
@@ -41,6 +42,7 @@ WISHES = st.builds(
     },
 )
 COUNTS = st.integers(0, 2**62)
+DOUBTS = st.builds(Doubt, COUNTS, st.lists(TEXTS, max_size=5).map(tuple), st.none() | TEXTS, TEXTS)
 SHIPMENTS = st.builds(
     Shipment,
     id=COUNTS, account=COUNTS, number=TEXTS, carrier=TEXTS, code=COUNTS, origin=st.integers(1, 3),
@@ -49,7 +51,7 @@ SHIPMENTS = st.builds(
     sub_status=st.none() | st.sampled_from(SubStatus), descr=st.none() | TEXTS, digest=st.none() | TEXTS,
     marks=st.builds(Marks, MAYBE, MAYBE, MAYBE, MAYBE), asked_at=MAYBE, answered_at=MAYBE, changed_at=MAYBE,
     trouble=st.none() | TEXTS, fails=COUNTS, refresh_at=MAYBE, lane=TEXTS, lease=st.none() | TEXTS,
-    retracked=st.booleans(), carrier_changes=COUNTS,
+    retracked=st.booleans(), carrier_changes=COUNTS, doubt=st.none() | DOUBTS,
 )  # fmt: skip
 LANES = st.builds(
     Lane, TEXTS, COUNTS, MAYBE, st.none() | st.dates(), COUNTS, COUNTS, COUNTS, COUNTS, MAYBE,

@@ -22,6 +22,7 @@ from tests.store.samples import (
     SECOND,
     SECRET,
     SIGN_KEY,
+    URL,
     account_in,
     change_of,
     claimed,
@@ -41,12 +42,13 @@ from tests.store.samples import (
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import ConfigError, StoreUnavailable
 from parcelwire.domain.exchange import Reply
-from parcelwire.domain.push import SUPERSEDE_AFTER
+from parcelwire.domain.push import SUPERSEDE_AFTER, Chosen
 from parcelwire.domain.shipment import Phase
 from parcelwire.ports import Charge, Document, Store
+from parcelwire.store.rows import micros
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.sqlite.file import migrate, steps
-from parcelwire.store.vault import Vault
+from parcelwire.store.vault import Vault, secret_place, sign_key_place
 
 DOCUMENT = Document(b"{}", b"null", ("ups",))
 RAW = Reply(200, {}, b"raw")
@@ -159,6 +161,7 @@ HOLDER = """
 import asyncio, sys
 from pathlib import Path
 from tests.store.conftest import vault
+from parcelwire.store.rows import micros
 from parcelwire.store.sqlite import SqliteStore
 
 async def main():
@@ -271,6 +274,49 @@ def test_the_steps_make_the_same_schema_at_once_or_one_by_one(
     assert schemas[0] == schemas[1]
 
 
+OLD_PUSHES = """
+INSERT INTO account (id, name, plan, quota_total, sign_key) VALUES (1, 'main', 'free', 100, x'');
+INSERT INTO endpoint VALUES (7, 1, 'https://shop.example/hook', x'', 1);
+INSERT INTO shipment (id, account, number, carrier, code, origin, phase, since, wish, registered_at, lane)
+  VALUES (3, 1, 'T1', 'ups', 100001, 2, 'tracking', :at, '{}', :at, 'ups');
+INSERT INTO push (id, account, shipment, endpoint, version, event, body, state, send_at, attempts, created_at)
+VALUES ('msg_one', 1, 3, 7, 1, 'TRACKING_UPDATED', x'01', 'sent', NULL, 2, :at),
+  ('msg_two', 1, 3, 7, 2, 'TRACKING_UPDATED', x'02', 'pending', :at, 1, :at),
+  ('msg_three', 1, 3, 7, 3, 'TRACKING_STOPPED', x'03', 'pending', NULL, 0, :at);
+INSERT INTO push_attempt VALUES ('msg_one', 1, :at, 500, 9, 'HTTP 500'),
+  ('msg_one', 2, :at, 200, 9, 'accepted'), ('msg_two', 1, :at, NULL, 9, 'reset');
+"""
+
+
+async def test_pushes_of_the_first_schema_go_on_as_they_were(
+    file: SqlitePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids, bytes, order, attempts and secrets are the same in the schema that tells changes apart."""
+    first = [step for step in steps() if step[0] == 1]
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
+        monkeypatch.setattr("parcelwire.store.sqlite.file.steps", lambda: first)
+        migrate(connection, file.path)
+        monkeypatch.undo()
+        sealer = vault()
+        connection.executescript(OLD_PUSHES.replace(":at", str(micros(NOW))))
+        connection.execute("UPDATE endpoint SET secret = ?", (sealer.seal(SECRET, secret_place(7)),))
+        connection.execute("UPDATE account SET sign_key = ?", (sealer.seal(SIGN_KEY, sign_key_place(1)),))
+    store = await file.open()
+    (endpoint,) = await store.endpoints(1)
+    assert (endpoint.id, endpoint.url, endpoint.secret, endpoint.by_setting) == (7, URL, SECRET, True)
+    (job,) = await jobs_due(store)
+    assert (job.id, job.body, job.attempts, job.tries) == ("msg_two", b"\x02", 1, 1)
+    await store.finish_pushes([sent(job)])
+    (job,) = await jobs_due(store)
+    assert (job.id, job.body) == ("msg_three", b"\x03")
+    assert [item.body for item in await store.feed(1, 0, 9)] == [b"\x01", b"\x02", b"\x03"]
+    oldest = (await store.push_log(1, Chosen(ids=("msg_one",)), 1))[0]
+    assert [(one.n, one.http_status, one.detail) for one in oldest.log] == [
+        (1, 500, "HTTP 500"), (2, 200, "accepted"),
+    ]  # fmt: skip
+    assert await store.replay_pushes(1, Chosen(ids=("msg_one",)), NOW) == 1
+
+
 # --- a disk that fails ------------------------------------------------------------------------------------
 
 
@@ -340,6 +386,7 @@ import asyncio, sys
 from pathlib import Path
 from tests.store.conftest import vault
 from tests.store.samples import NOW, account_in, wanted
+from parcelwire.store.rows import micros
 from parcelwire.store.sqlite import SqliteStore
 
 async def caller(store, account, name):

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from parcelwire.domain.errors import CallerError
 from parcelwire.flows.context import Context
-from parcelwire.flows.manage import VERBS, OwnerError
+from parcelwire.flows.manage import OwnerError
+from parcelwire.flows.verbs import VERBS
 
 HEADER = "parcelwire-owner"
 PREFIX = "/owner/"

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from parcelwire import __version__
+from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import PREFIX as INBOUND
 from parcelwire.api.keys import Keys
 from parcelwire.domain.account import Account
@@ -67,17 +68,18 @@ ENDPOINTS: dict[str, Endpoint] = {
 
 class Api:
     """One handler for all requests. ``owner`` answers what is below /owner/ (api/owner.py), ``inbound`` what
-    is below /inbound/ (api/inbound.py)."""
+    is below /inbound/ (api/inbound.py), ``feed`` what is below /api/ (api/feed.py)."""
 
     def __init__(self, context: Context, rate: float, owner: Handler, inbound: Handler) -> None:
         self._context = context
         self._keys = Keys(context, rate)
+        self.feed = Feed(context, self._keys)
         self._rate = rate
         self._owner = owner
         self._inbound = inbound
         self._log = structlog.get_logger("parcelwire")
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         try:
             return await self._answer(request)
@@ -92,7 +94,7 @@ class Api:
             self._log.exception("request_failed", path=request.path, error=type(error).__name__)
             return _failed(CallerError("internal"))
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
         if path == "/healthz":
             return web.json_response({"status": "ok", "version": __version__})
@@ -101,6 +103,8 @@ class Api:
             return web.json_response({"status": "ready"})
         if path.startswith("/owner/"):
             return await self._owner(request)
+        if path.startswith("/api/"):
+            return await self.feed.handle(request)
         if path.startswith(INBOUND):
             return await self._inbound(request)
         endpoint, version = _route(request.method, path)

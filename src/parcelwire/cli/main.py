@@ -12,6 +12,7 @@ from parcelwire.cli.detect import detect
 from parcelwire.cli.migrate import migrate_store
 from parcelwire.cli.serve import serve
 from parcelwire.cli.track import track
+from parcelwire.cli.webhooks import webhooks_app
 
 app = typer.Typer(
     name="parcelwire",
@@ -46,6 +47,7 @@ app.command()(owner.explain)
 app.command("migrate-store")(migrate_store)
 app.add_typer(owner.accounts_app, name="accounts")
 app.add_typer(owner.sandbox_app, name="sandbox")
+app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(owner.upstream_app, name="upstream")
 app.add_typer(carriers_app, name="carriers")
 app.add_typer(config_app, name="config")

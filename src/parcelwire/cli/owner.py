@@ -62,18 +62,21 @@ async def _through_service(text: str, verb: str, values: dict[str, str]) -> dict
 async def _here(settings: Any, verb: str, values: dict[str, str]) -> dict[str, Any]:
     """On the database; a process that holds a file is named in the error."""
     from parcelwire.app import asker_of, context_of, open_store
-    from parcelwire.flows.manage import VERBS, OwnerError
+    from parcelwire.flows.manage import OwnerError
+    from parcelwire.flows.verbs import VERBS
     from parcelwire.net.clock import SystemClock
     from parcelwire.net.flights import Flights
+    from parcelwire.net.push import PushSender
 
     store, clock = await open_store(settings), SystemClock()
-    asker = asker_of(settings, clock)
+    asker, sender = asker_of(settings, clock), PushSender(clock, settings.egress_allow)
     try:
-        return await VERBS[verb](context_of(settings, store, asker, Flights(), clock), values)
+        return await VERBS[verb](context_of(settings, store, asker, sender, Flights(), clock), values)
     except OwnerError as error:
         fail(str(error))
     finally:
         await asker.close()
+        await sender.close()
         await store.close()
 
 
@@ -149,6 +152,8 @@ def explain(
     for row in answer["shipments"]:
         typer.echo(f"{row['number']} ({row['carrier']}, code {row['code']}), account {row['account']}")
         typer.echo(f"  {row['phase']}, {row['status'] or 'no status yet'}, version {row['version']}")
+        doubt = f": {row['carrier_doubt']}" if row["carrier_doubt"] else ""
+        typer.echo(f"  its carrier is {row['carrier_is']}{doubt}")
         if row["trouble"]:
             typer.echo(f"  trouble: {row['trouble']}")
         typer.echo(f"  asks {row['source'] or 'nobody'}: {row['source_why']}")

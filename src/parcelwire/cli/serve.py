@@ -29,6 +29,7 @@ def serve(
 
 async def _serve(role: Role) -> None:
     import asyncio
+    import gc
     import os
     import signal
 
@@ -36,6 +37,7 @@ async def _serve(role: Role) -> None:
 
     service = Service(settings_from(os.environ), role=role)
     await service.start()
+    gc.freeze()  # what is there now stays: the collector need not walk through it again and again
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):

@@ -50,20 +50,22 @@ async def _ask(number: str, carrier: int) -> dict[str, Any]:
     from parcelwire.flows.realtime import real_time
     from parcelwire.net.clock import SystemClock
     from parcelwire.net.flights import Flights
+    from parcelwire.net.push import PushSender
 
     with TemporaryDirectory(prefix="parcelwire-") as folder:
         settings = replace(
             settings_from(os.environ), data=Path(folder), database=str(Path(folder) / "track.db")
         )
         store, clock = await open_store(settings), SystemClock()
-        asker = asker_of(settings, clock)
+        asker, sender = asker_of(settings, clock), PushSender(clock)
         try:
-            context = context_of(settings, store, asker, Flights(), clock)
+            context = context_of(settings, store, asker, sender, Flights(), clock)
             account = await open_first_account(context, "unlimited", "not a login", "not a key")
             body = json.dumps([{"number": number, "carrier": carrier, "cacheLevel": 1}]).encode()
             answer = json.loads(await real_time(context, account, body))
         finally:
             await asker.close()
+            await sender.close()
             await store.close()
     for refused in answer["data"]["rejected"]:
         code = WRONG_USE if refused["error"]["code"] in (-18010012, -18019818, -18019903) else NOT_FOUND

@@ -1,4 +1,4 @@
-"""Accounts, what they may use, and where their webhooks go."""
+"""Accounts and what they may use."""
 
 from dataclasses import dataclass, field
 
@@ -34,14 +34,3 @@ class Usage:
     used: int
     today: int
     max_daily: int
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A webhook receiver. ``secret`` is a Standard Webhooks secret (``whsec_...``)."""
-
-    id: int
-    account: int
-    url: str
-    secret: str = field(repr=False)
-    stopped_by_request: bool = True  # whether TRACKING_STOPPED is pushed for a stop by request too

@@ -40,9 +40,10 @@ _PRIOR_COUNT = 2.0
 _MARK_CHECKED, _MARK = 1.9, 2.8
 # From which probability on a claim of this evidence is confident; a mere shape never is.
 _SURE = {"s10": 0.8, "prefix+check": 0.9, "prefix": 0.9, "check": 0.95}
-_HISTORY_MIN, _HISTORY_SURE = 3, 0.9
+HISTORY_MIN, HISTORY_SURE = 3, 0.9
 
 _PLANS_MAX = 4096
+_INFORMED_MAX = 4096
 _new = tuple.__new__
 _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
@@ -146,15 +147,22 @@ def detect(text: object, context: Context | None = None) -> tuple[Candidate, ...
     if _is_void(number) if digits else number.isalpha() and not number.startswith("SANDBOX"):
         return ()
     tail = number[-2:] if len(number) == 13 and not digits else ""
-    plan = _plan(len(number), number[:HEAD], tail, digits)
+    kind = (len(number), number[:HEAD], tail, digits)
+    plan = _plan(*kind)
     outcome = _outcome(plan, number)
     if context is None and "-" not in text:
         ranking = plan.rankings.get(outcome)
         if ranking is None:
             ranking = plan.rankings[outcome] = _ranked(_claims(plan, outcome), {}, plan.unknown)
     else:
-        claims = _claims(plan, outcome) + (_hyphened_claims(hyphened(text)) if "-" in text else [])
-        ranking = _in_context(_merged(claims), number, context or Context(), plan.unknown)
+        context = context or Context()
+        learned = context.learned.get(shape(number), {})
+        if "-" in text:
+            claims = _claims(plan, outcome) + _hyphened_claims(hyphened(text))
+            ranking = _in_context(_merged(claims), context, learned, plan.unknown)
+        else:
+            past = frozenset(learned.items())
+            ranking = _informed(kind, outcome, context.countries, context.credentials, past)
     return _filled(ranking, number) if ranking.splits else ranking.candidates
 
 
@@ -307,9 +315,23 @@ def _below(claim: _Claim, lead: _Claim | None) -> _Claim:
     return claim._replace(prior=lead.prior + _PARTNER, told=lead.told, check=lead.check)
 
 
-def _in_context(claims: list[_Claim], number: str, context: Context, unknown: float) -> _Ranking:
+@lru_cache(_INFORMED_MAX)
+def _informed(
+    kind: tuple[int, str, str, bool],
+    outcome: int,
+    countries: frozenset[str],
+    credentials: frozenset[str],
+    learned: frozenset[tuple[str, int]],
+) -> _Ranking:
+    """The ranking in a context; the numbers of a call, and of a shop, are much alike."""
+    plan = _plan(*kind)
+    return _in_context(_claims(plan, outcome), Context(countries, credentials), dict(learned), plan.unknown)
+
+
+def _in_context(
+    claims: list[_Claim], context: Context, learned: Mapping[str, int], unknown: float
+) -> _Ranking:
     """Move the priors by what the caller knows, and add the national companies it speaks for."""
-    learned = context.learned.get(shape(number), {})
     known = {claim.carrier for claim in claims}
     family = [
         claim._replace(carrier=carrier, country=country, prior=claim.prior + _FAMILY)
@@ -369,7 +391,7 @@ def _candidate(claim: _Claim, probability: float, partners: float, past: int, *,
     """``partners``: probability of those whose parcels this one delivers; it is not against it."""
     notes = (*claim.notes, "history") if past else claim.notes
     sure = claim.proof != "G" and probability + partners >= _SURE.get(claim.evidence, 2.0)
-    remembered = past >= _HISTORY_MIN and probability >= _HISTORY_SURE
+    remembered = past >= HISTORY_MIN and probability >= HISTORY_SURE
     return Candidate(
         claim.carrier,
         claim.rule,

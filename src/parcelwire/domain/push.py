@@ -64,11 +64,18 @@ class PushJob:
     secrets: tuple[str, ...] = field(repr=False)
     attempts: int  # made before this one
     lease: str
+    tries: int = 0  # of its schedule that are used up; attempts while the endpoint is failing use up none
+    probe: bool = False  # the one that tries whether a failing endpoint is back
+    compat: bool = False  # which schedule: 17TRACK's own, or the service's
+    timeout_s: float | None = None  # None: the service's
 
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """What came of one attempt. ``again_at`` None and not ``sent``: given up."""
+    """What came of one attempt. ``again_at`` None and not ``sent``: the schedule is used up.
+
+    An attempt that leaves its endpoint failing or paused uses up nothing: then ``again_at`` does not count.
+    """
 
     job: PushJob
     at: datetime
@@ -77,6 +84,64 @@ class PushResult:
     ms: int
     detail: str
     again_at: datetime | None = None
+    not_before: datetime | None = None  # the endpoint's Retry-After
+    body_start: bytes = field(default=b"", repr=False)  # at most the first 2 KiB of what it said
+
+    @property
+    def ended_at(self) -> datetime:
+        """When the outcome was known."""
+        return self.at + timedelta(milliseconds=self.ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which pushes of an account; what is None does not matter. Times: when the change was made."""
+
+    ids: tuple[str, ...] | None = None
+    endpoint: int | None = None
+    number: str | None = None
+    state: PushState | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt in the delivery log."""
+
+    n: int
+    at: datetime
+    http_status: int | None
+    ms: int
+    detail: str
+    body_start: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PushRecord:
+    """One push in the delivery log, its attempts oldest first."""
+
+    id: str
+    endpoint: int
+    number: str
+    carrier: str
+    event: PushEvent
+    version: int
+    state: PushState
+    created_at: datetime
+    send_at: datetime | None  # None: done, or an older push of the shipment is not
+    attempts: int
+    log: tuple[Try, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """One change in the pull feed. ``cursor`` grows; ``body`` is what a webhook would carry."""
+
+    cursor: int
+    at: datetime
+    event: PushEvent
+    body: bytes = field(repr=False)
 
 
 def push_id(instance: str, endpoint: int, shipment: int, version: int) -> str:

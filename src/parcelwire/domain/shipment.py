@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from parcelwire.domain.doubt import Doubt
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import NO_MARKS, Marks
@@ -128,6 +129,7 @@ class Shipment:
     lease: str | None = field(default=None, repr=False)
     retracked: bool = False  # a stopped registration can be tracked again once
     carrier_changes: int = 0
+    doubt: Doubt | None = None  # only of a guess that is not known yet
 
 
 def step(phase: Phase | None, action: Action) -> Phase:

@@ -5,15 +5,16 @@ from datetime import datetime
 from typing import Any
 
 from parcelwire.domain.account import Account
+from parcelwire.domain.detect import learned_key
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.shipment import CARRIER_CHANGES_MAX, Action, Phase, Shipment, Wish, step
 from parcelwire.domain.timeline import NO_MARKS
 from parcelwire.flows.context import Context
-from parcelwire.flows.identify import number_of
+from parcelwire.flows.identify import AS_GIVEN, number_of
 from parcelwire.flows.items import Found, for_each, registrations
 from parcelwire.flows.register import check_final_carrier
 from parcelwire.flows.routes import NO_SOURCE
-from parcelwire.ports import Changed
+from parcelwire.ports import Changed, Count
 from parcelwire.wire.dates import order_time
 from parcelwire.wire.v22 import (
     CarrierChanged,
@@ -74,6 +75,7 @@ async def change_carrier(context: Context, account: Account, body: bytes) -> byt
             everywhere = await context.store.find(account.id, [shipment.number])
             _refuse_second(change.shipment, everywhere)
             if all(await context.store.change([change], now)):
+                context.memory.forget([account.id])
                 return [_carrier_changed(shipment, change.shipment)]
 
     return await for_each(body, ChangeCarrierItem, work)
@@ -147,6 +149,8 @@ def _with_carrier(
         carrier=carrier,
         code=new_code or shipment.code,
         wish=replace(shipment.wish, final_carrier=final),
+        origin=AS_GIVEN,
+        doubt=None,
         carrier_changes=shipment.carrier_changes + 1,
         sub_status=None,
         descr=None,
@@ -160,7 +164,16 @@ def _with_carrier(
         refresh_at=now,
         lane=context.routes.lane(carrier, shipment.number, shipment.wish.hint),
     )
-    return Changed(shipment, after, forgets=True)
+    return Changed(shipment, after, forgets=True, counts=_counts(shipment, after))
+
+
+def _counts(before: Shipment, after: Shipment) -> tuple[Count, ...]:
+    """The new carrier counts at once; the old one, if it was counted, no longer does."""
+    if before.carrier == after.carrier:
+        return ()
+    new = learned_key(after.number, after.carrier), 1
+    old = learned_key(before.number, before.carrier), -1
+    return (new, old) if before.marks.newest or before.carrier_changes else (new,)
 
 
 def _refuse_second(after: Shipment, everywhere: list[Found]) -> None:

@@ -5,9 +5,16 @@ from collections.abc import Sequence
 from parcelwire.domain.errors import MalformedReply
 from parcelwire.domain.exchange import Conversation, Query
 from parcelwire.domain.lane import BREAKER_AFTER, Lane, charge, settle
+from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.routes import Said
 from parcelwire.ports import Carrier, Due
+
+
+def candidate(context: Context, source: Carrier, shipment: Shipment) -> str | None:
+    """The carrier that is asked in place of the registered one, when it is this source that is asked."""
+    carrier = shipment.doubt.asks if shipment.doubt else None
+    return carrier if carrier and context.routes.sources.get(carrier) is source else None
 
 
 def query_of(
@@ -15,10 +22,11 @@ def query_of(
 ) -> Query:
     """The question about a shipment. A source that does not know its carrier is asked as for its own."""
     shipment = due.shipment
-    entry = context.directory.entry(shipment.carrier)
+    carrier = candidate(context, source, shipment) or shipment.carrier
+    entry = context.directory.entry(carrier)
     return Query(
         shipment.number,
-        shipment.carrier if shipment.carrier in source.serves else source.serves[0],
+        carrier if carrier in source.serves else source.serves[0],
         shipment.since,
         shipment.wish.hint,
         code=entry.code if entry else 0,

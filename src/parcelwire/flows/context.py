@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar
 from parcelwire.domain.schedule import NORMAL_PACE, Pace
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.load import Loads
+from parcelwire.flows.memory import Memory
 from parcelwire.flows.routes import Routes
-from parcelwire.ports import Clock, Fetcher, Store, Zones
+from parcelwire.ports import Clock, Fetcher, Sender, Store, Zones
 from parcelwire.wire.directory import Directory, Entry
 
 T = TypeVar("T")
@@ -27,18 +28,21 @@ class Context:
 
     store: Store
     fetcher: Fetcher
+    sender: Sender
     clock: Clock
     zone_of: Zones
     routes: Routes
     directory: Directory
     book: str  # reference or official: the codes that we answer when nobody gave one
     new_id: Callable[[], str]  # random, for leases and references
+    new_secret: Callable[[], str]  # random, for endpoints (whsec_...)
     together: Callable[[Sequence[Coroutine[Any, Any, None]]], Awaitable[object]]
     once: Once
     pace: Pace = NORMAL_PACE
     paces: Mapping[str, Pace] = field(default_factory=dict)  # by source slug, where it differs
     lease: timedelta = timedelta(seconds=60)
     loads: Loads = field(default_factory=Loads)
+    memory: Memory = field(default_factory=Memory)
 
     def pace_of(self, carrier: str) -> Pace:
         """How time runs for a carrier."""
@@ -60,7 +64,7 @@ class Names:
         if slug == self.shipment.carrier:
             return self.shipment.code
         if slug is None or self.context.directory.entry(slug) is None:
-            return _code_behind(source)
+            return code_behind(source)
         return self.context.directory.code_of(slug, self.context.book)
 
     def entry(self, source: str) -> Entry | None:
@@ -71,7 +75,7 @@ class Names:
     def _slug(self, source: str) -> str | None:
         """The carrier that a source speaks for."""
         own = self.shipment.carrier
-        code = _code_behind(source)
+        code = code_behind(source)
         if code:
             entry = self.context.directory.entry(own)
             return own if entry and entry.code == code else self.context.directory.official(code)
@@ -79,7 +83,7 @@ class Names:
         return own if direct is not None and direct.slug == source else source
 
 
-def _code_behind(source: str) -> int:
+def code_behind(source: str) -> int:
     """17TRACK's code of the carrier behind an upstream (``slug/code``), else 0."""
     code = source.partition("/")[2]
     return int(code) if code.isdecimal() else 0

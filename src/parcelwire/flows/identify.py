@@ -1,8 +1,10 @@
 """Which carrier, and which registrations, a caller means."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from parcelwire.domain.detect import Context as Clues
 from parcelwire.domain.detect import detect, possible
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.numbers import identity, normalise
@@ -13,6 +15,9 @@ from parcelwire.wire.directory import STRANGER
 from parcelwire.wire.v22 import NumberItem, carrier_code
 
 DETECTED, AS_GIVEN, GUESS = 1, 2, 3  # ``origin`` on the wire
+
+_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
+_PLACE = re.compile(r"([A-Z]{2})-[0-9A-Z][0-9A-Z -]{2,}", re.ASCII)  # 17TRACK's param: FR-1000AA
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +37,32 @@ def number_of(item: NumberItem) -> str:
     return identity(number)
 
 
-def choose(context: Context, number: str, code: int, *, detects: bool) -> Choice:
-    """The carrier of a number. A code that was given is kept unless the number proves another carrier."""
+async def clues(context: Context, account: int) -> Clues:
+    """What is known beside the numbers of an account: who can be asked, and what they turned out to be."""
+    counts = await context.memory.of(context.store, context.directory, account, context.clock.now())
+    return Clues(credentials=frozenset(context.routes.sources), learned=counts)
+
+
+def placed(known: Clues, param: str | None, *countries: object) -> Clues:
+    """The same with where a parcel comes from and goes to, as far as the caller says."""
+    place = _PLACE.fullmatch(param.strip().upper()) if param else None
+    given = {place[1]} if place else set()
+    for text in countries:
+        code = text.strip().upper() if isinstance(text, str) else ""
+        if _COUNTRY.fullmatch(code):
+            given.add(code)
+    return known._replace(countries=frozenset(given)) if given else known
+
+
+def choose(context: Context, number: str, code: int, known: Clues, *, detects: bool) -> Choice:
+    """The carrier of a number. A code that was given is kept unless the number itself, whatever else is
+    known, proves another carrier."""
     directory, book = context.directory, context.book
-    candidates = detect(number) if detects else ()
-    best = candidates[0] if candidates else None
     if code:
+        candidates = detect(number) if detects else ()
+        best = candidates[0] if candidates else None
         meant = directory.slugs_of(code)
-        carrier = directory.resolve(code, number)
+        carrier = directory.resolve(code, number, known)
         if carrier is None and context.routes.upstream:  # 17TRACK knows more carriers than we do
             return Choice(f"{STRANGER}{code}", code, AS_GIVEN)
         if carrier is None:
@@ -47,6 +70,7 @@ def choose(context: Context, number: str, code: int, *, detects: bool) -> Choice
         proves = best is not None and best.confident and best.check == "ok" and best.carrier not in meant
         if not proves or possible(candidates, meant):
             return Choice(carrier, code, AS_GIVEN)
+    best = next(iter(detect(number, known)), None) if detects else None
     if best is None:
         raise CallerError("undetected", number=number)
     return Choice(best.carrier, directory.code_of(best.carrier, book), DETECTED if best.confident else GUESS)

@@ -13,7 +13,7 @@ from parcelwire.domain.queue import home
 from parcelwire.domain.report import Report
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
-from parcelwire.flows.refresh import outcome
+from parcelwire.flows.refresh import result_of, save
 from parcelwire.flows.routes import Said, Upstream
 from parcelwire.ports import Attempt, Inbound, InboxState
 from parcelwire.wire.upstream import STOPPED, Item, pushed, report_of
@@ -96,6 +96,6 @@ async def _refreshed(
     if due is None:
         return []
     pace = context.pace_of(shipment.carrier)
-    result = outcome(context, upstream.source, due, Said(answer), LANE, pace)
-    dropped = await context.store.complete([result])
+    result = await result_of(context, upstream.source, due, Said(answer), LANE, pace)
+    dropped = await save(context, [result])
     return [] if dropped else [(result.shipment, result.attempt)]

@@ -10,9 +10,11 @@ from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.quota import plan_size
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
+from parcelwire.flows.identify import AS_GIVEN, DETECTED, GUESS
 from parcelwire.ports import Attempt, InboxState
 
 EXPLAIN_ATTEMPTS = 20
+_ORIGINS = {DETECTED: "detected", AS_GIVEN: "as given", GUESS: "a guess"}
 SANDBOX = "sandbox"
 STEPS_MAX = 10_000  # of a sandbox journey at once; the longest has a few dozen
 
@@ -50,7 +52,7 @@ async def plan(context: Context, values: Mapping[str, str]) -> Answer:
     size = plan_size(values["plan"])
     if size is None:
         raise OwnerError("a plan is free, unlimited or a number of quota units a month")
-    account = await _account(context, values.get("account"))
+    account = await account_named(context, values.get("account"))
     await context.store.set_plan(account.id, values["plan"], size)
     return {"name": account.name, "plan": values["plan"], "quota_total": size}
 
@@ -120,7 +122,8 @@ VERBS: dict[str, Verb] = {
 }
 
 
-async def _account(context: Context, name: str | None) -> Account:
+async def account_named(context: Context, name: str | None) -> Account:
+    """The account of this name; the first one without a name."""
     known = await context.store.accounts()
     account = next((item for item in known if name in (None, item.name)), None)
     if account is None:
@@ -143,15 +146,27 @@ def _explained(account: Account, shipment: Shipment) -> Answer:
         "number": shipment.number,
         "carrier": shipment.carrier,
         "code": shipment.code,
+        "carrier_is": _ORIGINS[shipment.origin],
+        "carrier_doubt": _doubt_text(shipment),
         "phase": shipment.phase.value,
         "status": shipment.sub_status.value if shipment.sub_status else None,
         "lane": shipment.lane,
         "trouble": shipment.trouble,
         "version": shipment.version,
-        "next_refresh": _text(shipment.refresh_at),
-        "stopped_at": _text(shipment.stopped_at),
+        "next_refresh": time_text(shipment.refresh_at),
+        "stopped_at": time_text(shipment.stopped_at),
         "stop_reason": shipment.stop_reason.value if shipment.stop_reason else None,
     }
+
+
+def _doubt_text(shipment: Shipment) -> str | None:
+    """How the search for another carrier stands; None when there is no reason for one."""
+    doubt = shipment.doubt
+    if doubt is None:
+        return None
+    asked = f", asked now: {doubt.asks}" if doubt.asks else ""
+    tried = f", not known to {', '.join(doubt.tried)}" if doubt.tried else ""
+    return f"unknown {doubt.unknown} times{tried}{asked}"
 
 
 async def _lane(context: Context, shipment: Shipment) -> Answer:
@@ -159,7 +174,7 @@ async def _lane(context: Context, shipment: Shipment) -> Answer:
     lane = await context.store.lane(shipment.lane)
     waits = lane.blocked_until is not None and lane.blocked_until > context.clock.now()
     return {
-        "lane_waits_until": _text(lane.blocked_until) if waits else None,
+        "lane_waits_until": time_text(lane.blocked_until) if waits else None,
         "lane_waits_why": lane.blocked_why if waits else None,
     }
 
@@ -177,14 +192,15 @@ async def _route(context: Context, shipment: Shipment) -> Answer:
     return {
         "source": route.source.slug if route.source else None,
         "source_why": route.why,
-        "upstream_registered": _text(bought.registered_at) if bought else None,
-        "upstream_stopped": _text(bought.stopped_at) if bought else None,
+        "upstream_registered": time_text(bought.registered_at) if bought else None,
+        "upstream_stopped": time_text(bought.stopped_at) if bought else None,
     }
 
 
 def _attempt(attempt: Attempt) -> Answer:
-    return {"at": _text(attempt.at), "outcome": attempt.outcome, "ms": attempt.ms, "why": attempt.text}
+    return {"at": time_text(attempt.at), "outcome": attempt.outcome, "ms": attempt.ms, "why": attempt.text}
 
 
-def _text(at: datetime | None) -> str | None:
+def time_text(at: datetime | None) -> str | None:
+    """As shown to the owner: ISO, UTC, whole seconds."""
     return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else None

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import CallerError, PushError
-from parcelwire.domain.push import NewPush, PushEvent, PushJob, PushResult, next_attempt
+from parcelwire.domain.push import COMPAT_SCHEDULE, NewPush, PushEvent, PushJob, PushResult, next_attempt
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import updated_body
@@ -19,21 +18,6 @@ from parcelwire.wire.v22 import Numbered, NumberItem
 CONTENT_TYPE = "application/json; charset=utf-8"
 
 
-class Answered(Protocol):
-    """An endpoint took a message."""
-
-    @property
-    def http_status(self) -> int: ...
-    @property
-    def ms(self) -> int: ...
-
-
-class Sender(Protocol):
-    """Sends one message (net/push.py). PushError for anything but a 2xx answer."""
-
-    async def send(self, url: str, body: bytes, headers: dict[str, str], total_s: float) -> Answered: ...
-
-
 @dataclass(frozen=True, slots=True)
 class PushPolicy:
     """How pushes are sent: delays in seconds after each failed attempt, and the time limit of one."""
@@ -42,26 +26,34 @@ class PushPolicy:
     timeout_s: float
 
 
-async def claim(context: Context, most: int, lease: timedelta) -> list[PushJob]:
-    """Due pushes, leased."""
+async def exchange(
+    context: Context, results: Sequence[PushResult], most: int, lease: timedelta
+) -> tuple[int, list[PushJob]]:
+    """Save attempts, and get due pushes, leased. Answers also how many results were dropped."""
     now = context.clock.now()
-    return await context.store.claim_pushes(most, now, now + lease, context.new_id())
+    return await context.store.exchange_pushes(results, most, now, now + lease, context.new_id())
 
 
-async def send(
-    context: Context, sender: Sender, policy: PushPolicy, job: PushJob, chance: float
-) -> PushResult:
+async def send(context: Context, policy: PushPolicy, job: PushJob, chance: float) -> PushResult:
     """One attempt, signed twice: 17TRACK's ``sign`` and Standard Webhooks."""
     at = context.clock.now()
     began = context.clock.monotonic()
+    timeout_s = job.timeout_s or policy.timeout_s
     try:
-        answered = await sender.send(job.url, job.body, headers(job, at), policy.timeout_s)
+        answered = await context.sender.send(job.url, job.body, headers(job, at), timeout_s)
     except PushError as error:
         ms = round((context.clock.monotonic() - began) * 1000)
         now = context.clock.now()
-        again_at = next_attempt(policy.schedule, job.attempts + 1, error, now, chance)
-        return PushResult(job, at, False, error.http_status, ms, error.detail, again_at)
-    return PushResult(job, at, True, answered.http_status, answered.ms, "accepted")
+        schedule = COMPAT_SCHEDULE if job.compat else policy.schedule
+        again_at = next_attempt(schedule, job.tries + 1, error, now, chance)
+        wait_s = error.retry_after_s
+        not_before = now + timedelta(seconds=wait_s) if wait_s else None
+        return PushResult(
+            job, at, False, error.http_status, ms, error.detail, again_at, not_before, error.body_start
+        )
+    return PushResult(
+        job, at, True, answered.http_status, answered.ms, "accepted", body_start=answered.body_start
+    )
 
 
 def headers(job: PushJob, at: datetime) -> dict[str, str]:
@@ -79,7 +71,7 @@ async def push_again(context: Context, account: Account, body: bytes) -> bytes:
     The newest push that is still kept goes out as it was. Where none is (it is a month old, or there was no
     endpoint then), what is known is told as a new version.
     """
-    has_endpoint = await context.store.endpoint(account.id) is not None
+    has_endpoint = bool(await context.store.endpoints(account.id))
 
     async def work(item: NumberItem) -> list[Numbered]:
         if not has_endpoint:

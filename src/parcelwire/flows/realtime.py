@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from parcelwire.domain import quota
 from parcelwire.domain.account import Account
+from parcelwire.domain.detect import Context as Clues
 from parcelwire.domain.errors import (
     CallerError,
     CarrierError,
@@ -21,8 +22,8 @@ from parcelwire.domain.schedule import next_refresh
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import tracked
-from parcelwire.flows.identify import addresses, code_given, number_of
-from parcelwire.flows.refresh import ask_about, outcome, pace_of
+from parcelwire.flows.identify import addresses, clues, code_given, number_of
+from parcelwire.flows.refresh import ask_about, pace_of, result_of, save
 from parcelwire.flows.register import want
 from parcelwire.ports import Carrier, Charge, Document, Told, Wanted
 from parcelwire.wire.v22 import (
@@ -62,11 +63,12 @@ async def real_time(context: Context, account: Account, body: bytes, version: Ve
     """The answer to POST /getRealTimeTrackInfo. A failed question costs nothing."""
     slots = [_Slot(item, version) for item in read_items(body, RealTimeItem)]
     known = await _known(context, account, slots)
+    beside = await clues(context, account.id)
     call = context.new_id()
     for place, slot in enumerate(slots):
         if slot.number is not None:
             of_number = known.get(slot.number, [])
-            _prepare(context, slot, of_number, reference=f"{call}.{place}")
+            _prepare(context, slot, of_number, beside, reference=f"{call}.{place}")
     await _charge(context, account, slots)
     waiting = [slot for slot in slots if slot.result is None]
     await context.together([_ask_and_settle(context, account, slot) for slot in waiting if slot.asks])
@@ -102,12 +104,12 @@ async def _known(context: Context, account: Account, slots: Sequence[_Slot]) -> 
     return known
 
 
-def _prepare(context: Context, slot: _Slot, known: Sequence[Known], *, reference: str) -> None:
+def _prepare(context: Context, slot: _Slot, known: Sequence[Known], beside: Clues, *, reference: str) -> None:
     """Find the shipment, and decide whether the carrier must be asked and what that costs."""
     try:
         assert isinstance(slot.item, RealTimeItem)  # noqa: S101
         now_please = instant(slot.item.cacheLevel)
-        meant = _meant(context, slot.item, known)
+        meant = _meant(context, slot.item, known, beside)
         if isinstance(meant, Wanted):
             slot.wanted, slot.asks = meant, True
             carrier, source = meant.carrier, context.routes.named(meant.lane)
@@ -123,13 +125,13 @@ def _prepare(context: Context, slot: _Slot, known: Sequence[Known], *, reference
         slot.result = error
 
 
-def _meant(context: Context, item: RealTimeItem, known: Sequence[Known]) -> Known | Wanted:
+def _meant(context: Context, item: RealTimeItem, known: Sequence[Known], beside: Clues) -> Known | Wanted:
     """What an item means: a registered shipment, one looked up before, or a new one."""
     code = code_given(item)
     for shipment, document in known:
         if addresses(context, shipment, code):
             return shipment, document
-    wanted = want(context, item)
+    wanted = want(context, beside, item)
     for shipment, document in known:
         if shipment.carrier == wanted.carrier:
             return shipment, document
@@ -210,8 +212,8 @@ async def _refresh(context: Context, shipment: Shipment, *, at_once: bool) -> Ca
         lane = await _granted(context, source, shipment.number, until)
         said = (await ask_about(context, source, lane, [due]))[shipment.id]
     pace = await pace_of(context, source, due, lane.name)
-    result = outcome(context, source, due, said, lane.name, pace)
-    if await context.store.complete([result]):  # stopped or asked again meanwhile: the answer is not stored
+    result = await result_of(context, source, due, said, lane.name, pace)
+    if await save(context, [result]):  # stopped or asked again meanwhile: the answer is not stored
         return CallerError("realtime_internal")
     return _caller_error(said.answer)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from parcelwire.domain.doubt import found
 from parcelwire.domain.errors import (
     CarrierError,
     InvalidNumber,
@@ -31,10 +32,11 @@ from parcelwire.domain.shipment import Action, Phase, Shipment, StopReason
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Timeline, assemble
 from parcelwire.domain.times import settle as settle_times
-from parcelwire.flows.asking import ask, query_of
+from parcelwire.flows.asking import ask, candidate, query_of
 from parcelwire.flows.asking import said as said_of
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import digest_of, document_of, updated_body
+from parcelwire.flows.doubt import confirmed, corrected, doubted, is_free, missed
 from parcelwire.flows.routes import NO_SOURCE, Said
 from parcelwire.flows.stop import stopping
 from parcelwire.flows.upstream import ask_upstream
@@ -88,7 +90,7 @@ async def _results(
     results = []
     for item in due:
         pace = await pace_of(context, source, item, name)
-        result = outcome(context, source, item, said[item.shipment.id], name, pace)
+        result = await result_of(context, source, item, said[item.shipment.id], name, pace)
         moves = queue != name and result.shipment.lane == name
         results.append(_narrowed(result, queue) if moves else result)
     return results
@@ -129,8 +131,32 @@ async def ask_about(
 
 
 async def _save(context: Context, results: Sequence[Refreshed]) -> Round:
-    dropped = await context.store.complete(results) if results else 0
+    dropped = await save(context, results) if results else 0
     return Round(len(results), dropped, tuple((result.shipment, result.attempt) for result in results))
+
+
+async def save(context: Context, results: Sequence[Refreshed]) -> int:
+    """Save results; answers how many were dropped."""
+    dropped = await context.store.complete(results)
+    context.memory.forget(result.shipment.account for result in results if result.counts)
+    return dropped
+
+
+async def result_of(
+    context: Context, source: Carrier, due: Due, said: Said, lane: str, pace: Pace
+) -> Refreshed:
+    """What one answer changes about one shipment, its carrier too when that was a guess."""
+    carrier = candidate(context, source, due.shipment)
+    if carrier is None:
+        result = outcome(context, source, due, said, lane, pace)
+        return await doubted(context, confirmed(context, due, result))
+    if isinstance(said.answer, Report) and await is_free(context, due.shipment, carrier):
+        result = outcome(context, source, corrected(context, due, carrier), said, lane, pace)
+        if found(result.shipment.sub_status):
+            text = f"it is of {carrier}, not of {due.shipment.carrier}: {result.attempt.text}"
+            result = replace(result, attempt=replace(result.attempt, text=text), corrects=True)
+            return confirmed(context, due, result)
+    return await doubted(context, missed(context, due, carrier, said, lane, pace), but=carrier)
 
 
 def outcome(context: Context, source: Carrier, due: Due, said: Said, lane: str, pace: Pace) -> Refreshed:
@@ -264,7 +290,7 @@ async def _routed_anew(context: Context, due: Sequence[Due], now: datetime) -> l
         numbers = [item.shipment.number for item in due]
         rows = await context.store.bought(context.routes.upstream.source.slug, numbers)
         given_up = {row.pair: row.given_up for row in rows}
-    return [_routed(context, item, given_up, now) for item in due]
+    return [await doubted(context, _routed(context, item, given_up, now)) for item in due]
 
 
 def _routed(context: Context, due: Due, given_up: Mapping[Pair, str | None], now: datetime) -> Refreshed:

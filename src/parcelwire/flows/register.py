@@ -1,10 +1,11 @@
 """Register numbers: one quota unit for each that is new."""
 
 from parcelwire.domain.account import Account
+from parcelwire.domain.detect import Context as Clues
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.shipment import Extra, Shipment, Wish
 from parcelwire.flows.context import Context
-from parcelwire.flows.identify import choose, code_given, number_of
+from parcelwire.flows.identify import choose, clues, code_given, number_of, placed
 from parcelwire.ports import Wanted
 from parcelwire.wire.dates import order_time
 from parcelwire.wire.v22 import (
@@ -25,9 +26,10 @@ from parcelwire.wire.v22 import (
 async def register(context: Context, account: Account, body: bytes) -> bytes:
     """The answer to POST /register. CallerError when the whole body is at fault."""
     slots: list[Wanted | RegisterRejected] = []
+    known = await clues(context, account.id)
     for item in read_items(body, RegisterItem):
         try:
-            slots.append(want(context, item))
+            slots.append(want(context, known, item))
         except CallerError as error:
             tag = None if isinstance(item, BadItem) else item.tag
             slots.append(RegisterRejected(*named(item), error_body(error), tag))
@@ -46,12 +48,16 @@ async def register(context: Context, account: Account, body: bytes) -> bytes:
     return answer(accepted, refused)
 
 
-def want(context: Context, item: RegisterItem | BadItem) -> Wanted:
-    """What an item of register or getRealTimeTrackInfo asks for. CallerError says what is wrong with it."""
+def want(context: Context, known: Clues, item: RegisterItem | BadItem) -> Wanted:
+    """What an item of register or getRealTimeTrackInfo asks for. CallerError says what is wrong with it.
+
+    ``known``: what is known beside the number.
+    """
     if isinstance(item, BadItem):
         raise item.error
     number = number_of(item)
-    choice = choose(context, number, code_given(item), detects=item.auto_detection is not False)
+    known = placed(known, item.param, item.origin_country, item.destination_country)
+    choice = choose(context, number, code_given(item), known, detects=item.auto_detection is not False)
     final_code = carrier_code(item.final_carrier)
     if final_code:
         check_final_carrier(context, choice.carrier, final_code)

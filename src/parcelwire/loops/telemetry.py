@@ -4,6 +4,7 @@ from datetime import datetime
 
 import structlog
 
+from parcelwire.domain.endpoint import EndpointTurn
 from parcelwire.domain.push import PushResult
 from parcelwire.flows.inbound import Done
 from parcelwire.flows.refresh import Round
@@ -38,20 +39,37 @@ class Telemetry:
         """``lane_waits``: a carrier may not be asked for a while."""
         self._log.info("lane_waits", lane=lane, until=f"{until:%Y-%m-%dT%H:%M:%SZ}", why=why)
 
-    def pushed(self, result: PushResult, *, dropped: bool) -> None:
+    def pushed(self, result: PushResult) -> None:
         """``pushed``: one attempt to tell an endpoint."""
         job = result.job
         outcome = "sent" if result.sent else "retry" if result.again_at else "dead"
         self._log.info(
             "pushed",
             account=job.account,
+            endpoint=job.endpoint,
             push=job.id,
             event_type=job.event.value,
             attempt=job.attempts + 1,
-            outcome="dropped" if dropped else outcome,
+            outcome=outcome,
+            probe=job.probe,
             http_status=result.http_status,
             detail=result.detail,
             ms=result.ms,
+        )
+
+    def pushes_dropped(self, count: int) -> None:
+        """``push_dropped``: attempts whose lease somebody else had by then, or whose endpoint was removed."""
+        self._log.warning("push_dropped", count=count)
+
+    def endpoint_turned(self, turn: EndpointTurn) -> None:
+        """``endpoint_turned``: an endpoint is failing, paused, or healthy again."""
+        self._log.warning(
+            "endpoint_turned",
+            account=turn.account,
+            endpoint=turn.endpoint,
+            before=turn.before.value,
+            state=turn.health.state.value,
+            why=turn.health.why,
         )
 
     def processed(self, done: Done) -> None:

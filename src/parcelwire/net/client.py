@@ -29,7 +29,7 @@ class ReplyLimits:
     """How long an answer may take, in seconds, and how large it may be, in bytes."""
 
     connect_s: float = 5  # name, TCP and TLS; a carrier further away than that is not there
-    silence_s: float = 10  # until the first byte, and between two
+    silence_s: float | None = 10  # until the first byte, and between two; None: the total is enough
     total_s: float = 20  # a third of the lease of a refresh (60 s), so that a token and a retry fit in
     head: int = 64 * 1024
     compressed: int = 1024 * 1024

@@ -1,11 +1,11 @@
 """Sends one signed webhook message to a URL given by a user."""
 
-import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache, partial
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -17,10 +17,9 @@ from parcelwire.net.egress import AddressRefused, Guard, GuardedResolver, Networ
 from parcelwire.ports import Clock
 
 TOTAL_S = 10.0
-PUSH_LIMITS = ReplyLimits(
-    connect_s=3, silence_s=TOTAL_S * 3, total_s=TOTAL_S
-)  # an endpoint may have up to 30 s
+PUSH_LIMITS = ReplyLimits(connect_s=3, silence_s=None, total_s=TOTAL_S)
 KEEP_ALIVE_S = 4.0  # below the 5 s after which Node.js closes: a message must not meet a closing connection
+URLS_KNOWN = 1024
 BODY_READ_MAX = 64 * 1024  # read so that the connection can be used again
 BODY_KEPT = 2 * 1024
 RETRY_AFTER_S = (1.0, 86_400.0)
@@ -54,10 +53,16 @@ class PushSender:
         self._resolver = resolver
         self._tls = tls
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        # Only the text is judged here, for networks that stay the same; addresses are at every connect.
+        self._target = lru_cache(URLS_KNOWN)(partial(check_url, allow=self._allow))
 
     async def close(self) -> None:
         for session in self._sessions.values():
             await session.close()
+
+    def check(self, url: str) -> None:
+        """UrlRefused, with the reason, for a URL that would never be called."""
+        self._target(url)
 
     async def send(
         self, url: str, body: bytes, headers: Mapping[str, str], total_s: float = TOTAL_S
@@ -65,7 +70,7 @@ class PushSender:
         """One attempt. It succeeds with the head of a 2xx answer; raises PushError for everything else."""
         began = self._clock.monotonic()
         try:
-            target = check_url(url, self._allow)
+            target = self._target(url)
         except UrlRefused as refused:
             raise PushError(f"URL refused: {refused}") from refused
         status, retry_after, start = await self._post(target, body, headers, total_s)
@@ -86,12 +91,9 @@ class PushSender:
         start = bytearray()
         status, retry_after = 0, ""
         try:
-            async with (
-                asyncio.timeout(total_s),
-                self._session(target.plain).post(
-                    target.url, data=body, headers=given, allow_redirects=False
-                ) as response,
-            ):
+            async with self._session(target.plain).post(
+                target.url, data=body, headers=given, allow_redirects=False, timeout=_timeout(total_s)
+            ) as response:
                 status, retry_after = response.status, response.headers.get("Retry-After", "")
                 await _read_start(response, start)
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
@@ -113,6 +115,14 @@ class PushSender:
             )
             self._sessions[plain] = open_session(connector, PUSH_LIMITS)
         return self._sessions[plain]
+
+
+@lru_cache(URLS_KNOWN)
+def _timeout(total_s: float) -> aiohttp.ClientTimeout:
+    """Exact: the library rounds long ones up to whole seconds unless told not to."""
+    return aiohttp.ClientTimeout(
+        total=total_s, connect=PUSH_LIMITS.connect_s, ceil_threshold=2 * total_s + 60
+    )
 
 
 async def _read_start(response: aiohttp.ClientResponse, start: bytearray) -> None:

@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 
 from parcelwire.domain.account import Account
+from parcelwire.domain.doubt import Doubt
+from parcelwire.domain.endpoint import EndpointState, Health, Wants
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.merge import History
+from parcelwire.domain.push import PushEvent
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
-from parcelwire.domain.status import SubStatus
+from parcelwire.domain.status import Status, SubStatus
 from parcelwire.domain.timeline import Marks
 from parcelwire.ports import Document
 
@@ -24,7 +27,7 @@ SHIPMENT = (
     "id", "account", "number", "carrier", "code", "origin", "phase", "since", "wish", "registered_at",
     "stopped_at", "stop_reason", "version", "sub_status", "descr", "digest", "first_at", "transit_at",
     "done_at", "newest_at", "asked_at", "answered_at", "changed_at", "trouble", "fails", "refresh_at", "lane",
-    "lease", "retracked", "carrier_changes",
+    "lease", "retracked", "carrier_changes", "doubt",
 )  # fmt: skip
 MUTABLE = (
     SHIPMENT[3:7] + SHIPMENT[8:27] + SHIPMENT[28:]
@@ -32,6 +35,10 @@ MUTABLE = (
 LANE = (
     "name", "revision", "stamp", "day", "used", "fails", "refusals", "throttles", "blocked_until",
     "blocked_why",
+)  # fmt: skip
+HEALTH = (
+    "state", "since", "why", "fails", "first_failed", "first_failed_at", "several", "probes", "probe_at",
+    "width", "taken",
 )  # fmt: skip
 
 # A look-up in a dictionary costs a tenth of calling the enumeration.
@@ -41,6 +48,8 @@ _STOP_REASONS: dict[str | None, StopReason | None] = {item.value: item for item 
 
 _wish_encoder = msgspec.json.Encoder()
 _wish_decoder = msgspec.json.Decoder(Wish)
+_doubt_encoder = msgspec.json.Encoder()
+_doubt_decoder = msgspec.json.Decoder(Doubt)
 _history_encoder = msgspec.msgpack.Encoder()
 _history_decoder = msgspec.msgpack.Decoder(History)
 _sources_decoder = msgspec.json.Decoder(tuple[str, ...])
@@ -97,6 +106,7 @@ def shipment_of(row: Sequence[Any]) -> Shipment:
         asked_at=at(row[20]), answered_at=at(row[21]), changed_at=at(row[22]), trouble=row[23],
         fails=row[24], refresh_at=at(row[25]), lane=row[26], lease=row[27],
         retracked=bool(row[28]), carrier_changes=row[29],
+        doubt=None if row[30] is None else _doubt_decoder.decode(row[30]),
     )  # fmt: skip
 
 
@@ -110,7 +120,7 @@ def mutable_values(shipment: Shipment) -> tuple[Any, ...]:
         s.sub_status.value if s.sub_status else None, s.descr, s.digest, at(s.marks.first),
         at(s.marks.transit), at(s.marks.done), at(s.marks.newest), at(s.asked_at), at(s.answered_at),
         at(s.changed_at), s.trouble, s.fails, at(s.refresh_at), s.lane, s.retracked,
-        s.carrier_changes,
+        s.carrier_changes, None if s.doubt is None else _doubt_encoder.encode(s.doubt).decode(),
     )  # fmt: skip
 
 
@@ -152,3 +162,34 @@ def lane_values(lane: Lane) -> tuple[Any, ...]:
         lane.used, lane.fails, lane.refusals, lane.throttles, micros_or_none(lane.blocked_until),
         lane.blocked_why,
     )  # fmt: skip
+
+
+def health_of(row: Sequence[Any]) -> Health:
+    """The health of an endpoint from the columns HEALTH."""
+    at = moment_or_none
+    return Health(
+        EndpointState(row[0]), at(row[1]), row[2], row[3], row[4], at(row[5]), bool(row[6]), row[7],
+        at(row[8]), row[9], row[10],
+    )  # fmt: skip
+
+
+def health_values(health: Health) -> tuple[Any, ...]:
+    """The values of the columns HEALTH."""
+    h, at = health, micros_or_none
+    return (
+        h.state.value, at(h.since), h.why, h.fails, h.first_failed, at(h.first_failed_at), h.several,
+        h.probes, at(h.probe_at), h.width, h.taken,
+    )  # fmt: skip
+
+
+def wants_of(events: str, statuses: str) -> Wants:
+    """What an endpoint wants to hear, from its two columns."""
+    return Wants(
+        tuple(PushEvent(name) for name in events.split(",") if name),
+        tuple(Status(name) for name in statuses.split(",") if name),
+    )
+
+
+def wants_values(wants: Wants) -> tuple[str, str]:
+    """The columns of what an endpoint wants to hear."""
+    return ",".join(wants.events), ",".join(wants.statuses)

@@ -56,6 +56,11 @@ def secret_place(endpoint: int) -> str:
     return f"endpoint/{endpoint}/secret"
 
 
+def secret_before_place(endpoint: int) -> str:
+    """Where the secret that was replaced last is kept."""
+    return f"endpoint/{endpoint}/secret_before"
+
+
 def sign_key_place(account: int) -> str:
     """Where the signing key of an account is kept."""
     return f"account/{account}/sign_key"

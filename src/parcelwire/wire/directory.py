@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from parcelwire.domain.detect import detect
+from parcelwire.domain.detect import Context, detect
 
 BOOK_REFERENCE = "reference"
 BOOK_OFFICIAL = "official"
@@ -99,11 +99,12 @@ class Directory:
         """The carrier that has this code in 17TRACK's own list."""
         return self._slug_of.get(code)
 
-    def resolve(self, code: int, number: str) -> str | None:
-        """The carrier that a caller means by a code for this number: the number's shape decides doubts."""
+    def resolve(self, code: int, number: str, known: Context | None = None) -> str | None:
+        """The carrier that a caller means by a code for this number: the number's shape, and what else is
+        known of it, decide doubts."""
         slugs = self.slugs_of(code)
         if len(slugs) > 1:
-            for candidate in detect(number):
+            for candidate in detect(number, known):
                 if candidate.carrier in slugs:
                     return candidate.carrier
         return slugs[0] if slugs else None

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 
-from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
+from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.endpoint import Endpoint
 from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.limits import Limits

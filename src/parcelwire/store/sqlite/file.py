@@ -126,7 +126,7 @@ def release_leases(connection: sqlite3.Connection) -> None:
         WHERE lease IS NOT NULL"""
     )
     connection.execute(
-        """UPDATE push SET lease = NULL, send_at = 0
-        WHERE lease IS NOT NULL AND state = 'pending' AND send_at IS NOT NULL"""
-    )
+        "UPDATE endpoint SET due_at = 0 WHERE id IN (SELECT endpoint FROM push WHERE lease IS NOT NULL)"
+    )  # not later than its next push; the next claim sets it right
+    connection.execute("UPDATE push SET lease = NULL, send_at = created_at WHERE lease IS NOT NULL")
     connection.execute("COMMIT")

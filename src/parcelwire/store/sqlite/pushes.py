@@ -1,126 +1,297 @@
 """Pushes inside one transaction: for each endpoint the changes of a shipment go one after the other."""
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
 
+from parcelwire.domain.endpoint import (
+    Endpoint,
+    EndpointState,
+    EndpointTurn,
+    Health,
+    Outcome,
+    Signal,
+    after,
+    secrets_at,
+)
 from parcelwire.domain.listing import PushStanding
 from parcelwire.domain.push import (
     SUPERSEDE_AFTER,
+    Chosen,
     NewPush,
     PushEvent,
     PushJob,
+    PushRecord,
     PushResult,
     PushState,
+    Try,
     push_id,
 )
 from parcelwire.domain.shipment import Shipment
-from parcelwire.store.rows import micros, micros_or_none
-from parcelwire.store.vault import Vault, secret_place, sign_key_place
+from parcelwire.store.rows import micros, micros_or_none, moment, moment_or_none, wants_of
+from parcelwire.store.sqlite import endpoints
+from parcelwire.store.vault import Vault, sign_key_place
 
-_CLAIM = """
-UPDATE push SET lease = ?, send_at = ? WHERE id IN (
-  SELECT id FROM push WHERE state = 'pending' AND send_at IS NOT NULL AND send_at <= ?
-  ORDER BY send_at LIMIT ?
-) RETURNING id, account, shipment, endpoint, event, version, body, attempts
+_FOR_EVER = 2**62  # a time after all times
+_GONE = 410
+
+_HINT = """
+UPDATE endpoint SET due_at = max(?1, coalesce(probe_at, 0))
+WHERE id = ?2 AND state <> 'paused' AND (due_at IS NULL OR due_at > max(?1, coalesce(probe_at, 0)))
 """
-_ACTIVATE_NEXT = """
-UPDATE push SET send_at = ? WHERE id = (
-  SELECT id FROM push WHERE endpoint = ? AND shipment = ? AND state = 'pending' ORDER BY version LIMIT 1
+_DUE = f"""
+SELECT {", ".join(f"e.{name}" for name in endpoints.ENDPOINT)}, a.sign_key
+FROM endpoint e JOIN account a ON a.id = e.account WHERE e.due_at <= ? ORDER BY e.due_at LIMIT ?
+"""
+_TAKE = """
+UPDATE push SET lease = ?, send_at = ? WHERE seq IN (
+  SELECT seq FROM push WHERE endpoint = ? AND state = 'pending' AND send_at IS NOT NULL AND send_at <= ?
+  ORDER BY send_at {direction} LIMIT ?
+) RETURNING id, shipment, version, change, event, attempts, tries
+"""
+_OLDEST, _NEWEST = _TAKE.format(direction="ASC"), _TAKE.format(direction="DESC")
+_FINISH = """
+WITH r AS (SELECT value->>0 AS seq, value->>1 AS state, value->>2 AS again_at, value->>3 AS queued,
+  value->>4 AS attempts, value->>5 AS tries, value->>6 AS done_at FROM json_each(?))
+UPDATE push SET state = r.state, send_at = coalesce(r.again_at, iif(r.queued, created_at, NULL)),
+  lease = NULL, attempts = r.attempts, tries = r.tries, done_at = r.done_at
+FROM r WHERE push.seq = r.seq
+"""
+_LIST = """
+WITH r AS (
+  SELECT value->>0 AS shipment, value->>1 AS push, value->>2 AS code, value->>3 AS at FROM json_each(?)
 )
+UPDATE listing SET push = r.push, push_code = r.code, push_at = r.at
+FROM r WHERE listing.shipment = r.shipment
+"""
+_LOG_ATTEMPTS = "INSERT INTO push_attempt (push, n, at, http_status, ms, detail, body_start) VALUES "
+_ACTIVATE_NEXT = """
+UPDATE push SET send_at = created_at WHERE send_at IS NULL AND seq IN (
+  SELECT (
+    SELECT p.seq FROM push p WHERE p.endpoint = value->>0 AND p.shipment = value->>1 AND p.state = 'pending'
+    ORDER BY p.version LIMIT 1
+  ) FROM json_each(?)
+)
+"""
+_LOG = """
+SELECT p.id, p.endpoint, s.number, s.carrier, p.event, p.version, p.state, p.created_at, p.send_at, p.attempts
+FROM push p JOIN change c ON c.id = p.change JOIN shipment s ON s.id = p.shipment WHERE {where}
+ORDER BY p.change DESC, p.endpoint DESC LIMIT ?
 """
 
 
 def enqueue(
     c: sqlite3.Connection, instance: str, shipment: Shipment, pushes: Sequence[NewPush], now: datetime
 ) -> None:
-    """A row for every endpoint; it waits while an older push of the shipment is not done."""
+    """A change for the feed, and a push for every endpoint that wants it."""
     if not pushes:
         return
-    endpoints = c.execute(
-        "SELECT id, stopped_by_request FROM endpoint WHERE account = ?", (shipment.account,)
-    ).fetchall()
-    for endpoint, stopped_by_request in endpoints:
-        for push in pushes:
-            if push.by_request and not stopped_by_request:
-                continue
-            waits = c.execute(
-                "SELECT 1 FROM push WHERE endpoint = ? AND shipment = ? AND state = 'pending' LIMIT 1",
-                (endpoint, shipment.id),
-            ).fetchone()
-            c.execute(
-                """INSERT INTO push (id, account, shipment, endpoint, version, event, body, state,
-                send_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)""",
-                (
-                    push_id(instance, endpoint, shipment.id, push.version), shipment.account,
-                    shipment.id, endpoint, push.version, push.event.value, push.body,
-                    None if waits else micros(now), micros(now),
-                ),
-            )  # fmt: skip
+    receivers = [
+        (endpoint, by_request, wants_of(events, statuses))
+        for endpoint, by_request, events, statuses in c.execute(
+            "SELECT id, stopped_by_request, events, statuses FROM endpoint WHERE account = ?",
+            (shipment.account,),
+        )
+    ]
+    status = shipment.sub_status.status if shipment.sub_status else None
+    for push in pushes:
+        change = c.execute(
+            "INSERT INTO change (account, shipment, version, at, event, body) VALUES (?, ?, ?, ?, ?, ?)",
+            (shipment.account, shipment.id, push.version, micros(now), push.event.value, push.body),
+        ).lastrowid
+        for endpoint, by_request, wants in receivers:
+            if wants.hears(push.event, status) and (by_request or not push.by_request):
+                _queue(c, instance, endpoint, shipment.id, push, change, micros(now))
+
+
+def _queue(
+    c: sqlite3.Connection,
+    instance: str,
+    endpoint: int,
+    shipment: int,
+    push: NewPush,
+    change: int | None,
+    now: int,
+) -> None:
+    """One push; it waits while an older one of the shipment is not done."""
+    waits = c.execute(
+        "SELECT 1 FROM push WHERE endpoint = ? AND shipment = ? AND state = 'pending' LIMIT 1",
+        (endpoint, shipment),
+    ).fetchone()
+    c.execute(
+        """INSERT INTO push (id, endpoint, shipment, version, change, event, state, send_at, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?)""",
+        (
+            push_id(instance, endpoint, shipment, push.version), endpoint, shipment, push.version, change,
+            push.event.value, None if waits else now, now,
+        ),
+    )  # fmt: skip
+    if not waits:
+        c.execute(_HINT, (now, endpoint))
 
 
 def claim(
     c: sqlite3.Connection, vault: Vault, most: int, now: datetime, until: datetime, lease: str
 ) -> list[PushJob]:
-    """Due pushes, and all that is needed to send them."""
-    rows = c.execute(_CLAIM, (lease, micros(until), micros(now), most)).fetchall()
-    targets = {endpoint: _target(c, vault, endpoint) for endpoint in {row[3] for row in rows}}
-    jobs = []
-    for identity, account, shipment, endpoint, event, version, body, attempts in rows:
-        url, secret, sign_key = targets[endpoint]
-        jobs.append(
-            PushJob(
-                identity, account, shipment, endpoint, PushEvent(event), version, url, body, sign_key,
-                (secret,), attempts, lease,
-            )
-        )  # fmt: skip
+    """Due pushes of the endpoints that have waited longest, as many as each has room for."""
+    due = c.execute(_DUE, (micros(now), most)).fetchall()
+    jobs: list[PushJob] = []
+    looked_at = []
+    for row in due:
+        if len(jobs) == most:
+            break
+        endpoint = endpoints.endpoint_of(vault, row)
+        taken = _take(c, endpoint, most - len(jobs), now, until, lease)
+        sign_key = vault.open(row[-1], sign_key_place(endpoint.account)) if taken else ""
+        jobs += _jobs(c, endpoint, taken, sign_key, now, lease)
+        looked_at.append(endpoint.id)
+    if looked_at:
+        endpoints.plan(c, looked_at, now)
     return jobs
 
 
-def _target(c: sqlite3.Connection, vault: Vault, endpoint: int) -> tuple[str, str, str]:
-    """URL, secret and signing key of an endpoint, as they are now."""
-    account, url, secret, sign_key = c.execute(
-        """SELECT a.id, e.url, e.secret, a.sign_key FROM endpoint e JOIN account a ON a.id = e.account
-        WHERE e.id = ?""",
-        (endpoint,),
+def _take(
+    c: sqlite3.Connection, endpoint: Endpoint, most: int, now: datetime, until: datetime, lease: str
+) -> list[Any]:
+    """Lease what the endpoint may be sent now."""
+    health = endpoint.health
+    failing = health.state is EndpointState.FAILING
+    if health.state is EndpointState.PAUSED or (failing and health.probe_at and health.probe_at > now):
+        return []
+    (under_way,) = c.execute(
+        "SELECT count(*) FROM push WHERE endpoint = ? AND lease IS NOT NULL AND send_at > ?",
+        (endpoint.id, micros(now)),
     ).fetchone()
-    return url, vault.open(secret, secret_place(endpoint)), vault.open(sign_key, sign_key_place(account))
+    room = min(most, health.width - under_way)
+    if room <= 0:
+        return []
+    last = _FOR_EVER if failing else micros(now)
+    statement = _NEWEST if failing and health.newest_first else _OLDEST
+    return c.execute(statement, (lease, micros(until), endpoint.id, last, room)).fetchall()
 
 
-def finish(c: sqlite3.Connection, result: PushResult) -> bool:
-    """Keep one attempt, and let the next push go when this one is done; False when its lease had gone."""
-    job = result.job
-    state = PushState.SENT if result.sent else PushState.PENDING if result.again_at else PushState.DEAD
-    held = c.execute(
-        """UPDATE push SET state = ?, send_at = ?, lease = NULL, attempts = ?, http_status = ?, detail = ?
-        WHERE id = ? AND lease = ?""",
-        (
-            state.value, micros_or_none(result.again_at), job.attempts + 1, result.http_status, result.detail,
-            job.id, job.lease,
-        ),
-    ).rowcount  # fmt: skip
-    if not held:
-        return False
-    c.execute(
-        "INSERT INTO push_attempt (push, n, at, http_status, ms, detail) VALUES (?, ?, ?, ?, ?, ?)",
-        (job.id, job.attempts + 1, micros(result.at), result.http_status, result.ms, result.detail),
+def _jobs(
+    c: sqlite3.Connection, endpoint: Endpoint, taken: Iterable[Any], sign_key: str, now: datetime, lease: str
+) -> list[PushJob]:
+    rows = sorted(taken, key=lambda row: row[3])  # oldest change first
+    bodies = dict(
+        c.execute(
+            "SELECT id, body FROM change WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps([row[3] for row in rows]),),
+        ).fetchall()
     )
-    c.execute(
-        "UPDATE listing SET push = ?, push_code = ?, push_at = ? WHERE shipment = ?",
+    secrets = secrets_at(endpoint, now)
+    probe = endpoint.health.state is EndpointState.FAILING
+    return [
+        PushJob(
+            identity, endpoint.account, shipment, endpoint.id, PushEvent(event), version, endpoint.url,
+            bodies[change], sign_key, secrets, attempts, lease, tries, probe, endpoint.compat,
+            endpoint.timeout_s,
+        )
+        for identity, shipment, version, change, event, attempts, tries in rows
+    ]  # fmt: skip
+
+
+def finish(c: sqlite3.Connection, results: Sequence[PushResult]) -> tuple[int, list[EndpointTurn]]:
+    """Keep attempts; answers how many were dropped, and which endpoints came into another state."""
+    if not results:
+        return 0, []
+    held = {
+        (identity, lease): seq
+        for identity, lease, seq in c.execute(
+            """SELECT id, lease, seq FROM push WHERE id IN (SELECT value FROM json_each(?))
+            AND lease IS NOT NULL""",
+            (json.dumps([result.job.id for result in results]),),
+        )
+    }
+    known = endpoints.healths(c, {result.job.endpoint for result in results})
+    healths = {endpoint: health for endpoint, (_, health) in known.items()}
+    kept: list[tuple[int, PushResult, Settled]] = []
+    for result in results:
+        job = result.job
+        seq = held.pop((job.id, job.lease), None)
+        if seq is not None:
+            healths[job.endpoint] = after(healths[job.endpoint], _outcome(result), result.ended_at)
+            kept.append((seq, result, _settled(result, healths[job.endpoint])))
+    _write(c, kept)
+    turns = []
+    for endpoint, (account, before) in known.items():
+        if healths[endpoint] is not before:
+            turn = EndpointTurn(endpoint, account, before.state, healths[endpoint])
+            endpoints.save(c, turn)
+            turns.append(turn)
+    endpoints.plan(c, known, max(result.ended_at for result in results))
+    return len(results) - len(kept), [turn for turn in turns if turn.health.state is not turn.before]
+
+
+def _outcome(result: PushResult) -> Outcome:
+    signal = Signal.TAKEN if result.sent else Signal.GONE if result.http_status == _GONE else Signal.FAILED
+    return Outcome(signal, result.job.id, result.detail, result.job.probe, result.not_before)
+
+
+class Settled(NamedTuple):
+    """What becomes of a push after an attempt. ``queued``: in the queue as it came into it."""
+
+    state: PushState
+    again_at: datetime | None
+    queued: bool
+    tries: int
+
+
+def _settled(result: PushResult, health: Health) -> Settled:
+    tries = result.job.tries
+    if result.sent:
+        return Settled(PushState.SENT, None, queued=False, tries=tries + 1)
+    if health.state is not EndpointState.HEALTHY:
+        return Settled(PushState.PENDING, None, queued=True, tries=tries)
+    state = PushState.PENDING if result.again_at else PushState.DEAD
+    return Settled(state, result.again_at, queued=False, tries=tries + 1)
+
+
+def _write(c: sqlite3.Connection, kept: Sequence[tuple[int, PushResult, Settled]]) -> None:
+    """Pushes, their log, and the next versions that may go now."""
+    rows: list[tuple[Any, ...]] = []
+    log: list[Any] = []
+    done: list[tuple[int, int]] = []
+    for seq, result, settled in kept:
+        job, attempt = result.job, result.job.attempts + 1
+        ended = settled.state is not PushState.PENDING
+        rows.append(
+            (
+                seq, settled.state.value, micros_or_none(settled.again_at), settled.queued, attempt,
+                settled.tries, micros(result.ended_at) if ended else None,
+            )
+        )  # fmt: skip
+        log += (
+            seq, attempt, micros(result.at), result.http_status, result.ms, result.detail, result.body_start,
+        )  # fmt: skip
+        if ended:
+            done.append((job.endpoint, job.shipment))
+    if not rows:
+        return
+    # One step each: a statement a row would hand the interpreter to and fro with the event loop every time.
+    c.execute(_FINISH, (json.dumps(rows),))
+    c.execute(_LOG_ATTEMPTS + ", ".join([f"({', '.join('?' * 7)})"] * len(rows)), log)
+    for _, result, settled in kept:
+        job = result.job
+        old = settled.state is PushState.PENDING and job.attempts + 1 >= SUPERSEDE_AFTER
+        if old and job.event is PushEvent.UPDATED and _supersede(c, job, result.ended_at):
+            done.append((job.endpoint, job.shipment))
+    c.execute(_ACTIVATE_NEXT, (json.dumps(done),))
+    last = {result.job.shipment: result for _, result, _ in kept}
+    told = [
         (
-            PushStanding.SUCCESS if result.sent else PushStanding.FAILURE, result.http_status or 0,
-            micros(result.at), job.shipment,
-        ),
-    )  # fmt: skip
-    done = state is not PushState.PENDING
-    if not done and job.event is PushEvent.UPDATED and job.attempts + 1 >= SUPERSEDE_AFTER:
-        done = _supersede(c, job)
-    if done:
-        c.execute(_ACTIVATE_NEXT, (micros(result.at), job.endpoint, job.shipment))
-    return True
+            shipment, PushStanding.SUCCESS if result.sent else PushStanding.FAILURE, result.http_status or 0,
+            micros(result.at),
+        )
+        for shipment, result in last.items()
+    ]  # fmt: skip
+    c.execute(_LIST, (json.dumps(told),))
 
 
-def _supersede(c: sqlite3.Connection, job: PushJob) -> bool:
+def _supersede(c: sqlite3.Connection, job: PushJob, now: datetime) -> bool:
     """Whether a newer body, which contains this one's events, waits: then this one and those between go."""
     newest = c.execute(
         """SELECT max(version) FROM push WHERE endpoint = ? AND shipment = ? AND state = 'pending'
@@ -130,31 +301,128 @@ def _supersede(c: sqlite3.Connection, job: PushJob) -> bool:
     if newest is None or newest <= job.version:
         return False
     c.execute(
-        """UPDATE push SET state = 'superseded', send_at = NULL WHERE endpoint = ? AND shipment = ?
-        AND state = 'pending' AND event = 'TRACKING_UPDATED' AND version < ?""",
-        (job.endpoint, job.shipment, newest),
+        """UPDATE push SET state = 'superseded', send_at = NULL, done_at = ? WHERE endpoint = ?
+        AND shipment = ? AND state = 'pending' AND event = 'TRACKING_UPDATED' AND version < ?""",
+        (micros(now), job.endpoint, job.shipment, newest),
     )
     return True
 
 
-def replay(c: sqlite3.Connection, account: int, shipment: int, now: datetime) -> bool:
-    """The newest push of a shipment is due again as it was, or, when it still waits its turn, stays."""
-    newest = c.execute(
-        """SELECT id, state, lease FROM push WHERE shipment = ? AND account = ?
-        AND endpoint = (SELECT id FROM endpoint WHERE account = ?) ORDER BY version DESC LIMIT 1""",
-        (shipment, account, account),
-    ).fetchone()
-    if newest is None:
-        return False
-    identity, state, lease = newest
-    if state == PushState.PENDING:
-        if lease is None:
+def replay(c: sqlite3.Connection, account: int, chosen: Chosen, now: datetime) -> int:
+    """What is done and chosen is pending again."""
+    where, values = _where(account, chosen)
+    again = c.execute(
+        f"""UPDATE push SET state = 'pending', send_at = NULL, done_at = NULL, tries = 0 WHERE seq IN (
+          SELECT p.seq FROM push p JOIN change c ON c.id = p.change JOIN shipment s ON s.id = p.shipment
+          WHERE {where} AND p.state <> 'pending'
+        ) RETURNING endpoint, shipment""",
+        values,
+    ).fetchall()
+    for endpoint, shipment in set(again):
+        under_way = c.execute(
+            """SELECT 1 FROM push WHERE endpoint = ? AND shipment = ? AND state = 'pending'
+            AND lease IS NOT NULL""",
+            (endpoint, shipment),
+        ).fetchone()
+        if not under_way:  # else its end lets the oldest go
             c.execute(
-                "UPDATE push SET send_at = ? WHERE id = ? AND send_at IS NOT NULL", (micros(now), identity)
+                "UPDATE push SET send_at = NULL WHERE endpoint = ? AND shipment = ? AND send_at IS NOT NULL",
+                (endpoint, shipment),
             )
-        return True
-    c.execute("DELETE FROM push_attempt WHERE push = ?", (identity,))
-    c.execute(
-        "UPDATE push SET state = 'pending', send_at = ?, attempts = 0 WHERE id = ?", (micros(now), identity)
+            c.execute(_ACTIVATE_NEXT, (json.dumps([(endpoint, shipment)]),))
+    endpoints.plan(c, {endpoint for endpoint, _ in again}, now)
+    return len(again)
+
+
+def replay_newest(c: sqlite3.Connection, account: int, shipment: int, now: datetime) -> bool:
+    """The newest push of a shipment, for each endpoint that had one, is due again; False: none is kept."""
+    rows = c.execute(
+        """SELECT p.id, p.endpoint FROM push p JOIN endpoint e ON e.id = p.endpoint
+        WHERE e.account = ?1 AND p.shipment = ?2 AND p.version = (
+          SELECT max(version) FROM push WHERE endpoint = p.endpoint AND shipment = ?2
+        )""",
+        (account, shipment),
+    ).fetchall()
+    replay(c, account, Chosen(ids=tuple(identity for identity, _ in rows)), now)
+    for identity, _ in rows:
+        c.execute(
+            "UPDATE push SET send_at = created_at WHERE id = ? AND send_at IS NOT NULL AND lease IS NULL",
+            (identity,),
+        )
+    endpoints.plan(c, {endpoint for _, endpoint in rows}, now)
+    return bool(rows)
+
+
+def counts(c: sqlite3.Connection, account: int) -> dict[int, dict[PushState, int]]:
+    """Pending and dead pushes by endpoint."""
+    found: dict[int, dict[PushState, int]] = {}
+    for endpoint, state, count in c.execute(
+        """SELECT e.id, 'pending', (SELECT count(*) FROM push WHERE endpoint = e.id AND state = 'pending')
+          FROM endpoint e WHERE e.account = ?1
+        UNION ALL SELECT e.id, 'dead', (SELECT count(*) FROM push WHERE endpoint = e.id AND state = 'dead')
+          FROM endpoint e WHERE e.account = ?1""",
+        (account,),
+    ):
+        if count:
+            found.setdefault(endpoint, {})[PushState(state)] = count
+    return found
+
+
+def records(c: sqlite3.Connection, account: int, chosen: Chosen, most: int) -> list[PushRecord]:
+    """The newest pushes and their attempts."""
+    where, values = _where(account, chosen)
+    rows = c.execute(_LOG.format(where=where), (*values, most)).fetchall()
+    attempts: dict[str, list[Try]] = {}
+    for push, n, at, http_status, ms, detail, start in c.execute(
+        """SELECT p.id, a.n, a.at, a.http_status, a.ms, a.detail, a.body_start
+        FROM push_attempt a JOIN push p ON p.seq = a.push
+        WHERE p.id IN (SELECT value FROM json_each(?)) ORDER BY a.push, a.n""",
+        (json.dumps([row[0] for row in rows]),),
+    ):
+        attempts.setdefault(push, []).append(Try(n, moment(at), http_status, ms, detail, start))
+    return [
+        PushRecord(
+            identity, endpoint, number, carrier, PushEvent(event), version, PushState(state),
+            moment(created_at), moment_or_none(send_at), made, tuple(attempts.get(identity, ())),
+        )
+        for identity, endpoint, number, carrier, event, version, state, created_at, send_at, made in rows
+    ]  # fmt: skip
+
+
+def _where(account: int, chosen: Chosen) -> tuple[str, list[Any]]:
+    """The condition on push p, its change c and its shipment s."""
+    parts: list[str] = ["c.account = ?"]
+    values: list[Any] = [account]
+    for part, value in (
+        ("p.id IN (SELECT value FROM json_each(?))", None if chosen.ids is None else json.dumps(chosen.ids)),
+        ("p.endpoint = ?", chosen.endpoint),
+        ("s.number = ?", chosen.number),
+        ("p.state = ?", chosen.state.value if chosen.state else None),
+        ("c.at >= ?", micros_or_none(chosen.since)),
+        ("c.at < ?", micros_or_none(chosen.before)),
+    ):
+        if value is not None:
+            parts.append(part)
+            values.append(value)
+    return " AND ".join(parts), values
+
+
+def prune(c: sqlite3.Connection, before: datetime) -> int:
+    """Forget what was done earlier, and the changes that nothing refers to any more; answers how many."""
+    pushes = c.execute(
+        """DELETE FROM push WHERE change <= (SELECT max(id) FROM change WHERE at < ?1) AND done_at < ?1""",
+        (micros(before),),
+    ).rowcount
+    changes = c.execute(
+        """DELETE FROM change WHERE at < ? AND NOT EXISTS (SELECT 1 FROM push WHERE push.change = change.id)
+        RETURNING account, id""",
+        (micros(before),),
+    ).fetchall()
+    newest: dict[int, int] = {}
+    for account, change in changes:
+        newest[account] = max(change, newest.get(account, 0))
+    c.executemany(
+        "UPDATE account SET forgotten = max(forgotten, ?) WHERE id = ?",
+        [(change, account) for account, change in newest.items()],
     )
-    return True
+    return pushes + len(changes)

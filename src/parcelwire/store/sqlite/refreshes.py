@@ -27,7 +27,8 @@ from parcelwire.store.rows import (
     shipment_of,
 )
 from parcelwire.store.sqlite import pushes, upstream
-from parcelwire.store.sqlite.registrations import COLUMNS, UPDATE
+from parcelwire.store.sqlite.learned import learn
+from parcelwire.store.sqlite.registrations import COLUMNS, UPDATE, make_room
 
 AHEAD_PART = 4  # of its interval may be left when a shipment is asked about ahead of its time
 _LANE = ", ".join(LANE)
@@ -62,7 +63,6 @@ WHERE carrier = ?3 AND lane <> ?1 AND NOT (lane > ?1 || '/' AND lane < ?1 || '0'
 _HISTORIES = """
 SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM json_each(?)) ORDER BY source
 """
-_FORGET_PUSHES = "DELETE FROM push WHERE created_at < ? AND state IN ('sent', 'superseded')"
 # 60 days longer than the rest: a push that is sent again must still be known
 _FORGET_INBOX = "DELETE FROM inbox WHERE at < ? - 5184000000000 AND state IN ('done', 'unknown')"
 _FORGET_RAW = """
@@ -140,6 +140,8 @@ def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed])
 
 def _complete(c: sqlite3.Connection, instance: str, result: Refreshed, kept: dict[int, bytes]) -> bool:
     shipment = result.shipment
+    if result.corrects and not (_is_held(c, shipment) and make_room(c, shipment)):
+        return False
     held = c.execute(
         f"{UPDATE} WHERE id = ? AND lease = ?",
         (*mutable_values(shipment), shipment.id, shipment.lease),
@@ -169,8 +171,14 @@ def _complete(c: sqlite3.Connection, instance: str, result: Refreshed, kept: dic
             None if result.histories else raw,
         ),
     )  # fmt: skip
+    learn(c, shipment.account, result.counts, attempt.at)
     pushes.enqueue(c, instance, shipment, result.pushes, attempt.at)
     return True
+
+
+def _is_held(c: sqlite3.Connection, shipment: Shipment) -> bool:
+    row = c.execute("SELECT 1 FROM shipment WHERE id = ? AND lease = ?", (shipment.id, shipment.lease))
+    return row.fetchone() is not None
 
 
 def rewind(c: sqlite3.Connection, shipment: int, by: timedelta, now: datetime) -> None:
@@ -204,8 +212,8 @@ def prune(c: sqlite3.Connection, before: datetime) -> int:
     """Forget log rows and finished pushes (out and in) of before, and raw replies that only they knew."""
     logged = c.execute("DELETE FROM refresh_log WHERE at < ? RETURNING raw", (micros(before),)).fetchall()
     c.executemany(_FORGET_RAW, {row for row in logged if row[0] is not None})
-    done = [c.execute(statement, (micros(before),)).rowcount for statement in (_FORGET_PUSHES, _FORGET_INBOX)]
-    return len(logged) + sum(done)
+    inbox = c.execute(_FORGET_INBOX, (micros(before),)).rowcount
+    return len(logged) + inbox + pushes.prune(c, before)
 
 
 def _with_histories(c: sqlite3.Connection, shipments: Sequence[Shipment]) -> list[Due]:

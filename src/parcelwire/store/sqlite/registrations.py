@@ -21,6 +21,7 @@ from parcelwire.store.rows import (
     wish_text,
 )
 from parcelwire.store.sqlite import pushes, quota
+from parcelwire.store.sqlite.learned import learn
 
 COLUMNS = ", ".join(SHIPMENT)
 UPDATE = f"UPDATE shipment SET {', '.join(f'{name} = ?' for name in MUTABLE)}, lease = NULL"
@@ -37,6 +38,9 @@ INSERT INTO shipment (account, number, carrier, code, origin, phase, since, wish
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _SAME = "SELECT 1 FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND id <> ?"
+_FORGET_LOOKED_UP = """
+DELETE FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND id <> ? AND phase = 'looked_up'
+"""
 _STOPPED_BEFORE = "SELECT id, account FROM shipment WHERE stopped_at < ? ORDER BY stopped_at LIMIT ?"
 _LOOKED_UP_BEFORE = """
 SELECT id, account FROM shipment WHERE phase = 'looked_up' AND since < ? ORDER BY since LIMIT ?
@@ -148,14 +152,8 @@ def look_up(c: sqlite3.Connection, account: int, wanted: Wanted, now: datetime) 
 def change(c: sqlite3.Connection, instance: str, change: Changed, now: datetime) -> bool:
     """Save it with its pushes; False when the shipment was another by now, or has become a second one."""
     shipment = change.shipment
-    if change.forgets:
-        c.execute(
-            "DELETE FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND phase = 'looked_up'",
-            (shipment.account, shipment.number, shipment.carrier),
-        )
-        found = c.execute(_SAME, (shipment.account, shipment.number, shipment.carrier, shipment.id))
-        if found.fetchone():
-            return False
+    if change.forgets and not make_room(c, shipment):
+        return False
     before = dict(zip(MUTABLE, mutable_values(change.before), strict=True))
     changed = c.execute(
         _CHANGE,
@@ -165,15 +163,25 @@ def change(c: sqlite3.Connection, instance: str, change: Changed, now: datetime)
         c.execute("DELETE FROM document WHERE shipment = ?", (shipment.id,))
         c.execute("DELETE FROM source_report WHERE shipment = ?", (shipment.id,))
     if changed:
+        learn(c, shipment.account, change.counts, now)
         pushes.enqueue(c, instance, shipment, change.pushes, now)
     return bool(changed)
+
+
+def make_room(c: sqlite3.Connection, shipment: Shipment) -> bool:
+    """For a shipment with another carrier: one that was only looked up goes; False when one is registered."""
+    c.execute(_FORGET_LOOKED_UP, (shipment.account, shipment.number, shipment.carrier, shipment.id))
+    found = c.execute(_SAME, (shipment.account, shipment.number, shipment.carrier, shipment.id))
+    return found.fetchone() is None
 
 
 def delete(c: sqlite3.Connection, account: int, shipment: int) -> bool:
     """With all that is known of it, and what was still to be pushed."""
     found = c.execute("DELETE FROM shipment WHERE id = ? AND account = ?", (shipment, account)).rowcount
     if found:
-        c.execute("DELETE FROM push WHERE shipment = ?", (shipment,))
+        told = "SELECT id FROM change WHERE shipment = ?"
+        c.execute(f"DELETE FROM push WHERE change IN ({told})", (shipment,))
+        c.execute("DELETE FROM change WHERE shipment = ?", (shipment,))
     return bool(found)
 
 

@@ -10,12 +10,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
-from parcelwire.domain.account import Account, Endpoint, NewAccount, Usage
+from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.listing import Filter, Order
-from parcelwire.domain.push import PushJob, PushResult
+from parcelwire.domain.push import Chosen, FeedItem, PushJob, PushRecord, PushResult, PushState
 from parcelwire.domain.shipment import Shipment
 from parcelwire.domain.status import SubStatus
 from parcelwire.ports import (
@@ -43,10 +44,21 @@ from parcelwire.store.rows import (
     moment,
     shipment_of,
 )
-from parcelwire.store.sqlite import file, lists, pushes, quota, refreshes, registrations, upstream
+from parcelwire.store.sqlite import (
+    endpoints,
+    feed,
+    file,
+    learned,
+    lists,
+    pushes,
+    quota,
+    refreshes,
+    registrations,
+    upstream,
+)
 from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
-from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, secret_place, sign_key_place
+from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, sign_key_place
 
 READERS = 2  # reading connections; a read is a few hundred microseconds
 
@@ -79,6 +91,7 @@ class SqliteStore:
     def __init__(self, path: Path, vault: Vault) -> None:
         self._vault = vault
         self._hints: list[Callable[[], None]] = []
+        self._turned: list[Callable[[EndpointTurn], None]] = []
         self._closed = False
         with ExitStack() as opened:
             self._lock = file.FileLock(path)
@@ -99,6 +112,9 @@ class SqliteStore:
 
     def on_work(self, hint: Callable[[], None]) -> None:
         self._hints.append(hint)
+
+    def on_turn(self, tell: Callable[[EndpointTurn], None]) -> None:
+        self._turned.append(tell)
 
     async def close(self) -> None:
         self._closed = True
@@ -170,40 +186,60 @@ class SqliteStore:
         )
 
     async def endpoint(self, account: int) -> Endpoint | None:
-        def work(c: _Connection) -> Endpoint | None:
-            row = c.execute(
-                "SELECT id, account, url, secret, stopped_by_request FROM endpoint WHERE account = ?",
-                (account,),
-            ).fetchone()
-            if row is None:
-                return None
-            secret = self._vault.open(row[3], secret_place(row[0]))
-            return Endpoint(row[0], row[1], row[2], secret, bool(row[4]))
+        found = await self._endpoints("account = ? AND by_setting", account)
+        return found[0] if found else None
 
-        return await self._read(work)
+    async def endpoints(self, account: int) -> list[Endpoint]:
+        return await self._endpoints("account = ?", account)
+
+    async def _endpoints(self, condition: str, account: int) -> list[Endpoint]:
+        rows = await self._read(
+            lambda c: c.execute(f"{endpoints.SELECT} WHERE {condition} ORDER BY id", (account,)).fetchall()
+        )
+        return [endpoints.endpoint_of(self._vault, row) for row in rows]
 
     async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
-        def work(c: _Connection) -> None:
-            row = c.execute("SELECT id FROM endpoint WHERE account = ?", (account,)).fetchone()
-            if row is None:
-                row = c.execute(
-                    """INSERT INTO endpoint (account, url, secret, stopped_by_request)
-                    VALUES (?, ?, x'', 1) RETURNING id""",
-                    (account, url),
-                ).fetchone()
-            sealed = self._vault.seal(secret, secret_place(row[0]))
-            c.execute(
-                "UPDATE endpoint SET url = ?, secret = ?, stopped_by_request = ? WHERE id = ?",
-                (url, sealed, stopped_by_request, row[0]),
-            )
+        new = NewEndpoint(url, secret, stopped_by_request=stopped_by_request)
+        await self._write(lambda c: endpoints.set_by_setting(c, self._vault, account, new))
 
-        await self._write(work)
+    async def add_endpoint(self, account: int, new: NewEndpoint) -> Endpoint:
+        return await self._write(lambda c: endpoints.add(c, self._vault, account, new))
+
+    async def remove_endpoint(self, account: int, endpoint: int) -> bool:
+        def work(c: _Connection) -> bool:
+            deleted = c.execute("DELETE FROM endpoint WHERE id = ? AND account = ?", (endpoint, account))
+            return bool(deleted.rowcount)
+
+        return await self._write(work)
+
+    async def steer_endpoint(self, account: int, endpoint: int, signal: Signal, now: datetime) -> bool:
+        there, turns = await self._write(
+            lambda c: endpoints.steer(c, account, endpoint, signal, now), hint=True
+        )
+        self._tell(turns)
+        return there
+
+    async def rotate_secret(self, account: int, endpoint: int, secret: str, both_until: datetime) -> bool:
+        return await self._write(
+            lambda c: endpoints.rotate(c, self._vault, account, endpoint, secret, both_until)
+        )
+
+    def _tell(self, turns: Sequence[EndpointTurn]) -> None:
+        for turn in turns:
+            for call in self._turned:
+                call(turn)
 
     async def set_sign_key(self, account: int, sign_key: str) -> None:
         sealed = self._sealed_key(account, sign_key)
         await self._write(
             lambda c: c.execute("UPDATE account SET sign_key = ? WHERE id = ?", (sealed, account)).rowcount
         )
+
+    async def sign_key(self, account: int) -> str:
+        (sealed,) = await self._read(
+            lambda c: c.execute("SELECT sign_key FROM account WHERE id = ?", (account,)).fetchone()
+        )
+        return self._vault.open(sealed, sign_key_place(account))
 
     def _sealed_key(self, account: int, sign_key: str) -> bytes:
         return self._vault.seal(sign_key, sign_key_place(account))
@@ -306,6 +342,9 @@ class SqliteStore:
     async def routed(self) -> list[tuple[str, str]]:
         return await self._read(lambda c: c.execute("SELECT DISTINCT carrier, lane FROM shipment").fetchall())
 
+    async def learned(self, account: int) -> dict[str, dict[str, int]]:
+        return await self._read(lambda c: learned.learned(c, account))
+
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
         def work(c: _Connection) -> list[Attempt]:
             rows = c.execute(
@@ -382,14 +421,12 @@ class SqliteStore:
 
     async def replay(self, account: int, shipments: Sequence[int], now: datetime) -> list[bool]:
         return await self._write(
-            lambda c: [pushes.replay(c, account, shipment, now) for shipment in shipments], hint=True
+            lambda c: [pushes.replay_newest(c, account, shipment, now) for shipment in shipments], hint=True
         )
 
     async def pushes_due(self) -> datetime | None:
         def work(c: _Connection) -> datetime | None:
-            at = c.execute(
-                "SELECT min(send_at) FROM push WHERE state = 'pending' AND send_at IS NOT NULL"
-            ).fetchone()[0]
+            at = c.execute("SELECT min(due_at) FROM endpoint WHERE due_at IS NOT NULL").fetchone()[0]
             return None if at is None else moment(at)
 
         return await self._read(work)
@@ -398,4 +435,33 @@ class SqliteStore:
         return await self._write(lambda c: pushes.claim(c, self._vault, most, now, until, lease))
 
     async def finish_pushes(self, results: Sequence[PushResult]) -> int:
-        return await self._write(lambda c: sum(not pushes.finish(c, result) for result in results), hint=True)
+        dropped, turns = await self._write(lambda c: pushes.finish(c, results))
+        self._tell(turns)
+        return dropped
+
+    async def exchange_pushes(
+        self, results: Sequence[PushResult], most: int, now: datetime, until: datetime, lease: str
+    ) -> tuple[int, list[PushJob]]:
+        def work(c: _Connection) -> tuple[int, list[EndpointTurn], list[PushJob]]:
+            return *pushes.finish(c, results), pushes.claim(c, self._vault, most, now, until, lease)
+
+        dropped, turns, jobs = await self._write(work)
+        self._tell(turns)
+        return dropped, jobs
+
+    async def replay_pushes(self, account: int, chosen: Chosen, now: datetime) -> int:
+        return await self._write(lambda c: pushes.replay(c, account, chosen, now), hint=True)
+
+    async def push_counts(self, account: int) -> dict[int, dict[PushState, int]]:
+        return await self._read(lambda c: pushes.counts(c, account))
+
+    async def push_log(self, account: int, chosen: Chosen, most: int) -> list[PushRecord]:
+        return await self._read(lambda c: pushes.records(c, account, chosen, most))
+
+    # --- the pull feed ---
+
+    async def feed(self, account: int, after: int, most: int) -> list[FeedItem]:
+        return await self._read(lambda c: feed.items(c, account, after, most))
+
+    async def feed_ends(self, account: int) -> tuple[int, int]:
+        return await self._read(lambda c: feed.ends(c, account))

@@ -1,0 +1,5 @@
+"""All that the owner can do, by name: what /owner/<name> and the command line call."""
+
+from parcelwire.flows import manage, webhooks
+
+VERBS: dict[str, manage.Verb] = manage.VERBS | webhooks.VERBS

@@ -1,0 +1,29 @@
+"""Sick receivers: bounded requests while one is down, everything told soon after, nobody else waits."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from bench.outage import LEAD_S, down, hanging
+
+
+@pytest.mark.parametrize("shipments", [20, 80])
+async def test_three_days_without_a_receiver_lose_nothing_and_cost_little(
+    tmp_path: Path, shipments: int
+) -> None:
+    """Requests do not grow with the number of events; the other receiver of the account notices nothing."""
+    figures = await down(tmp_path, shipments)
+    print(f"\n  3 days down: {asdict(figures)}")
+    assert (figures.lost, figures.two_bodies, figures.out_of_order) == (0, 0, 0)
+    assert figures.requests <= 320
+    assert figures.all_told_after_s <= LEAD_S
+    assert figures.other_slowest_s <= 5
+    assert (figures.state_when_down, figures.state_at_end) == ("failing", "healthy")
+
+
+async def test_a_third_of_the_receivers_hanging_delays_nobody(tmp_path: Path) -> None:
+    figures = await hanging(tmp_path, 15, 4, 3.0)
+    print(f"\n  a third hangs: {asdict(figures)}")
+    assert figures.lost == 0
+    assert figures.p99_s <= 5
+    assert figures.slowest_s <= 5
