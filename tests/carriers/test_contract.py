@@ -184,7 +184,7 @@ NONSENSE: dict[str, bytes] = {
     "deep object": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
     "deep XML": b"<a>" * DEEP + b"</a>" * DEEP,
     "5 MB list": b"[" + b"0," * 2_500_000 + b"0]",
-    "5 MB text": b'{"error":"' + b"x" * 5_000_000 + b'"}',
+    "10 MB text": b'{"error":"' + b"x" * 10_000_000 + b'"}',
     "5 MB of nothing": b" " * 5_000_000,
 }
 
