@@ -44,6 +44,33 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
+class Failpoint(Protocol):
+    """Called at every boundary that a crash may fall on, with its name: one of FAILPOINTS.
+
+    Tests stop the service there: what it raises is what happens at that point (faults/points.py).
+    """
+
+    def __call__(self, name: str, /) -> None: ...
+
+
+FAILPOINTS = (
+    "commit.before",  # a transaction has done its work
+    "commit.after",  # it is on disk, and nobody has been told
+    "ask.before",  # a request to a carrier, also one for an access token
+    "ask.after",  # its reply is here
+    "complete.before",  # what a refresh changed is decided
+    "complete.after",
+    "push.before",  # an attempt to push
+    "push.after",  # its answer is here
+    "finish.before",  # what came of it is decided
+    "finish.after",
+)
+
+
+def no_failpoint(_name: str, /) -> None:
+    """Nothing ever happens."""
+
+
 class Zones(Protocol):
     """Places to time zones, offline. None when the place does not decide it."""
 

@@ -131,7 +131,11 @@ async def ask_about(
 
 
 async def _save(context: Context, results: Sequence[Refreshed]) -> Round:
-    dropped = await save(context, results) if results else 0
+    if not results:
+        return Round()
+    context.failpoint("complete.before")
+    dropped = await save(context, results)
+    context.failpoint("complete.after")
     return Round(len(results), dropped, tuple((result.shipment, result.attempt) for result in results))
 
 

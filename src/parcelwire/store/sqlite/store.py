@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from parcelwire.domain.account import Account, NewAccount, Usage
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
@@ -26,6 +26,7 @@ from parcelwire.ports import (
     Charge,
     Document,
     Due,
+    Failpoint,
     Inbound,
     InboxState,
     ListPage,
@@ -35,6 +36,7 @@ from parcelwire.ports import (
     Told,
     Turn,
     Wanted,
+    no_failpoint,
 )
 from parcelwire.store.rows import (
     SHIPMENT,
@@ -87,7 +89,10 @@ _SELECT_ACCOUNT = "SELECT id, name, plan, quota_total, max_daily, enabled FROM a
 class SqliteStore:
     """``ports.Store`` on a file. Make it with ``await SqliteStore.open(...)``."""
 
-    def __init__(self, path: Path, vault: Vault) -> None:
+    writer: type[Writer] = Writer
+    readers: type[Readers] = Readers
+
+    def __init__(self, path: Path, vault: Vault, failpoint: Failpoint = no_failpoint) -> None:
         self._vault = vault
         self._hints: list[Callable[[], None]] = []
         self._turned: list[Callable[[EndpointTurn], None]] = []
@@ -100,14 +105,14 @@ class SqliteStore:
             file.check_key(connection, vault)
             self._instance = file.instance(connection)
             file.release_leases(connection)
-            self._readers = Readers(path, READERS)
-            self._writer = Writer(connection)
+            self._readers = self.readers(path, READERS)
+            self._writer = self.writer(connection, failpoint)
             opened.pop_all()
 
     @classmethod
-    async def open(cls, path: Path, vault: Vault) -> "SqliteStore":
+    async def open(cls, path: Path, vault: Vault, failpoint: Failpoint = no_failpoint) -> Self:
         """Open or make the file, bring its schema up to date. ConfigError says what stands in the way."""
-        return await asyncio.to_thread(cls, path, vault)
+        return await asyncio.to_thread(cls, path, vault, failpoint)
 
     def on_work(self, hint: Callable[[], None]) -> None:
         self._hints.append(hint)
