@@ -1,0 +1,105 @@
+"""Random lives of the whole service: one seed is one life, and replays exactly."""
+
+import asyncio
+import hashlib
+import logging
+import random
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from faults.ledger import Violation
+from faults.points import Crash
+from faults.world import World
+
+STEPS = 40
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a file system without a disk: fsync costs nothing
+NUMBERS = [f"SANDBOXJOURNEY{index}" for index in range(8)]
+DAY_S = 86_400.0
+JUMPS_S = (-DAY_S, -3600.0, -20.0, 20.0, 3600.0)
+
+
+@dataclass(frozen=True)
+class Life:
+    """What came of one seed. ``violation`` is None when every promise held."""
+
+    seed: int
+    violation: str | None
+    trace: tuple[str, ...]
+    crashes: int
+    pushes: int
+
+    @property
+    def digest(self) -> str:
+        """The same for the same life."""
+        return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()[:16]
+
+
+def live(seed: int) -> Life:
+    """One life from its beginning to its end."""
+    folder = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+    with silence(), tempfile.TemporaryDirectory(dir=folder) as place, asyncio.Runner() as runner:
+        return runner.run(_live(Path(place), seed))
+
+
+class silence:  # noqa: N801 - used like a function
+    """No log lines: faults are the point here."""
+
+    def __enter__(self) -> None:
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+    def __exit__(self, *_: object) -> None:
+        structlog.reset_defaults()
+
+
+def overlook_crashes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tasks of a dead process end in a Crash that nobody awaits: not worth a word."""
+    if not isinstance(context.get("exception"), Crash):
+        loop.default_exception_handler(context)
+
+
+async def _live(folder: Path, seed: int) -> Life:
+    asyncio.get_running_loop().set_exception_handler(overlook_crashes)
+    world = await World.open(folder, seed)
+    violation = None
+    try:
+        for _ in range(STEPS):
+            await step(world, world.chance)
+            await world.settle()
+        await world.end()
+    except Violation as broken:
+        violation = str(broken)
+        world.ledger.close()
+    return Life(seed, violation, tuple(world.trace), world.crashes, len(world.receiver.arrivals))
+
+
+async def step(world: World, chance: random.Random) -> None:
+    """One thing that happens."""
+    number, place = chance.choice(NUMBERS), chance.randrange(len(world.accounts))
+    kinds = ("register", "realtime", "stop", "move", "time", "weather", "crash", "restart", "disk", "jump")
+    (kind,) = chance.choices(kinds, (8, 6, 2, 24, 34, 10, 6, 2, 3, 2))
+    match kind:
+        case "register":
+            await world.register(place, chance.sample(NUMBERS, chance.randint(1, 5)))
+        case "realtime":
+            await world.real_time(place, number, chance.randrange(2))
+        case "stop":
+            await world.stop(place, number)
+        case "move":
+            for moved in chance.sample(NUMBERS, chance.randint(1, 4)):
+                world.move(moved)
+        case "time":
+            await world.pass_time(chance.choice((0.01, 1, 5, 20, 45)) * chance.uniform(0.5, 1.5))
+        case "weather":
+            world.carrier.sickness = chance.choice((0.0, 0.0, 0.3, 0.9, 1.0))
+            world.receiver.sickness = chance.choice((0.0, 0.0, 0.3, 0.9))
+        case "crash":
+            world.points.stop_after(chance.randint(1, 40))
+        case "restart":
+            await world.restart()
+        case "disk":
+            world.points.full = not world.points.full
+        case "jump":
+            await world.jump(chance.choice(JUMPS_S))
