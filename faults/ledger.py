@@ -18,7 +18,7 @@ class Violation(AssertionError):
     """A promise is broken; the text begins with its name."""
 
 
-def hold(promise: bool, text: str) -> None:  # noqa: FBT001 - reads like assert
+def hold(promise: bool, text: str) -> None:
     """Raise Violation unless ``promise``."""
     if not promise:
         raise Violation(text)
@@ -107,7 +107,7 @@ class Ledger:
         (waiting,) = self._rows(
             "SELECT (SELECT count(*) FROM push WHERE state = 'pending') + (SELECT count(*) FROM quota_hold)"
         )
-        return waiting == (0,)
+        return bool(waiting == (0,))
 
     def tracked(self) -> list[Key]:
         """Registrations that are being tracked."""
@@ -122,7 +122,9 @@ class Ledger:
         stored = self._rows("SELECT account, number FROM shipment WHERE registered_at IS NOT NULL")
         lost = self.accepted - set(stored)
         hold(not lost, f"P1: accepted and gone: {lost}")
-        booked = self._rows("SELECT count(*), count(DISTINCT reference) FROM quota_entry WHERE kind = 'register'")
+        booked = self._rows(
+            "SELECT count(*), count(DISTINCT reference) FROM quota_entry WHERE kind = 'register'"
+        )
         hold(booked == [(len(stored), len(stored))], f"P6: {len(stored)} registered, charged {booked}")
 
     def _check_shown(self, key: Key, info: Mapping[str, Any] | None) -> None:
@@ -168,8 +170,8 @@ class Ledger:
             """SELECT u.account, u.period, u.units, sum(e.amount), a.quota_total FROM quota_used u
             JOIN account a ON a.id = u.account
             LEFT JOIN quota_entry e ON e.account = u.account AND e.period = u.period
-            GROUP BY u.account, u.period HAVING u.units <> coalesce(sum(e.amount), 0) OR u.units > a.quota_total
-            OR u.units < 0"""
+            GROUP BY u.account, u.period
+            HAVING u.units <> coalesce(sum(e.amount), 0) OR u.units NOT BETWEEN 0 AND a.quota_total"""
         )
         hold(not wrong, f"P6: counter, ledger and total do not agree: {wrong}")
         for account, net in self._rows("SELECT account, sum(amount) FROM quota_entry GROUP BY account"):

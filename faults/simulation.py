@@ -18,7 +18,7 @@ STEPS = 40
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a file system without a disk: fsync costs nothing
 NUMBERS = [f"SANDBOXJOURNEY{index}" for index in range(8)]
 DAY_S = 86_400.0
-JUMPS_S = (-DAY_S, -3600.0, -20.0, 20.0, 3600.0)
+JUMPS_S = (-DAY_S, -300.0, -20.0, 20.0, 3600.0)
 
 
 @dataclass(frozen=True)
@@ -75,31 +75,41 @@ async def _live(folder: Path, seed: int) -> Life:
     return Life(seed, violation, tuple(world.trace), world.crashes, len(world.receiver.arrivals))
 
 
+KINDS = {  # what happens, and how often
+    "register": 8, "real_time": 6, "stop": 2, "move": 24, "time": 34, "weather": 10, "crash": 6,
+    "restart": 2, "disk": 3, "jump": 2,
+}  # fmt: skip
+
+
 async def step(world: World, chance: random.Random) -> None:
     """One thing that happens."""
-    number, place = chance.choice(NUMBERS), chance.randrange(len(world.accounts))
-    kinds = ("register", "realtime", "stop", "move", "time", "weather", "crash", "restart", "disk", "jump")
-    (kind,) = chance.choices(kinds, (8, 6, 2, 24, 34, 10, 6, 2, 3, 2))
-    match kind:
-        case "register":
-            await world.register(place, chance.sample(NUMBERS, chance.randint(1, 5)))
-        case "realtime":
-            await world.real_time(place, number, chance.randrange(2))
-        case "stop":
-            await world.stop(place, number)
-        case "move":
-            for moved in chance.sample(NUMBERS, chance.randint(1, 4)):
-                world.move(moved)
-        case "time":
-            await world.pass_time(chance.choice((0.01, 1, 5, 20, 45)) * chance.uniform(0.5, 1.5))
-        case "weather":
-            world.carrier.sickness = chance.choice((0.0, 0.0, 0.3, 0.9, 1.0))
-            world.receiver.sickness = chance.choice((0.0, 0.0, 0.3, 0.9))
-        case "crash":
-            world.points.stop_after(chance.randint(1, 40))
-        case "restart":
-            await world.restart()
-        case "disk":
-            world.points.full = not world.points.full
-        case "jump":
-            await world.jump(chance.choice(JUMPS_S))
+    (kind,) = chance.choices(list(KINDS), list(KINDS.values()))
+    place = chance.randrange(len(world.accounts))
+    if kind == "register":
+        await world.register(place, chance.sample(NUMBERS, chance.randint(1, 5)))
+    elif kind == "real_time":
+        await world.real_time(place, chance.choice(NUMBERS), chance.randrange(2))
+    elif kind == "stop":
+        await world.stop(place, chance.choice(NUMBERS))
+    elif kind == "move":
+        for moved in chance.sample(NUMBERS, chance.randint(1, 4)):
+            world.move(moved)
+    else:
+        await disturb(world, chance, kind)
+
+
+async def disturb(world: World, chance: random.Random, kind: str) -> None:
+    """Time, and what it brings."""
+    if kind == "time":
+        await world.pass_time(chance.choice((0.01, 1, 5, 20, 45)) * chance.uniform(0.5, 1.5))
+    elif kind == "weather":
+        world.carrier.sickness = chance.choice((0.0, 0.0, 0.3, 0.9, 1.0))
+        world.receiver.sickness = chance.choice((0.0, 0.0, 0.3, 0.9))
+    elif kind == "crash":
+        world.points.stop_after(chance.randint(1, 40))
+    elif kind == "restart":
+        await world.restart()
+    elif kind == "disk":
+        world.points.full = not world.points.full
+    else:
+        await world.jump(chance.choice(JUMPS_S))

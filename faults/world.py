@@ -18,6 +18,7 @@ from faults.inline import InlineStore
 from faults.ledger import Ledger, Violation
 from faults.points import Crash, Points
 from faults.receiver import SickReceiver
+
 from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.domain.schedule import Pace
@@ -71,6 +72,7 @@ class World:
         self.accounts: list[Account] = []
         self.trace: list[str] = []
         self.crashes = self.restarts = 0
+        self.died_at: str | None = None  # point of the last crash
         self._path = folder / "parcelwire.db"
         self._ids = itertools.count(1)
         nonces = itertools.count()
@@ -219,6 +221,7 @@ class World:
         await quiet()
         if self.points.dead:
             self._note("crash", self.points.stopped)
+            self.died_at = self.points.stopped
             await self.kill()
         await self.check()
 

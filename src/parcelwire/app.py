@@ -23,7 +23,8 @@ from parcelwire.config import CARRIER, PREFIX, CarrierSettings, Settings, load
 from parcelwire.domain.account import Account
 from parcelwire.domain.endpoint import SECRETS_OVERLAP
 from parcelwire.domain.errors import ConfigError, UrlRefused
-from parcelwire.domain.limits import Reach
+from parcelwire.domain.limits import DELAY_MAX, Reach
+from parcelwire.domain.push import JITTER_MAX_S
 from parcelwire.domain.schedule import Pace
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
@@ -160,6 +161,12 @@ def context_of(
         paces={SANDBOX: Pace(day=step, every=every or step)},
         lease=timedelta(seconds=settings.lease_seconds),
     )
+
+
+def longest_delay(settings: Settings) -> timedelta:
+    """No refresh and no push is put off by more."""
+    given = timedelta(seconds=max(settings.refresh_seconds or 0, *settings.push_schedule) + JITTER_MAX_S)
+    return max(DELAY_MAX, given)
 
 
 async def open_store(settings: Settings) -> SqliteStore:
@@ -333,8 +340,8 @@ class Service:
         policy = PushPolicy(self.settings.push_schedule, self.settings.push_timeout)
         refresher = Refresher(self.context, telemetry)
         pusher = Pusher(self.context, policy, random.random, telemetry)
-        janitor = Janitor(self.context, telemetry)
         inbox = Inbox(self.context, telemetry)
+        janitor = Janitor(self.context, telemetry, longest_delay(self.settings))
         self._store.on_work(refresher.wake)
         self._store.on_work(pusher.wake)
         self._store.on_turn(telemetry.endpoint_turned)

@@ -403,7 +403,10 @@ class Store(Protocol):
         ...
 
     async def release_holds(self, before: datetime, now: datetime) -> int:
-        """Give back whatever has been held since earlier than ``before``: its call died. Answers how many."""
+        """Give back whatever has been held since earlier than ``before``: its call died. Answers how many.
+
+        So too what was held in a future further away than ``before`` is past: the clock went back since.
+        """
         ...
 
     # registrations
@@ -539,6 +542,17 @@ class Store(Protocol):
         """Forget log rows, pushes done and unused raw replies of earlier times; answers how many.
 
         A change is forgotten with the last push that refers to it, if it is older.
+        """
+        ...
+
+    async def latest(self) -> datetime | None:
+        """The time of the newest refresh in the log: the clock showed it once."""
+        ...
+
+    async def hasten(self, now: datetime, most: timedelta) -> int:
+        """Refreshes and pushes that are due later than ``most`` from now are due now; answers how many.
+
+        They were planned by a clock that has been set back since.
         """
         ...
 

@@ -43,6 +43,7 @@ from parcelwire.store.rows import (
     document_of,
     micros,
     moment,
+    moment_or_none,
     shipment_of,
 )
 from parcelwire.store.sqlite import (
@@ -72,13 +73,8 @@ SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
 FROM shipment s LEFT JOIN document d ON d.shipment = s.id
 WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
 """
-_LANES = """
-WITH RECURSIVE names (name) AS (
-  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL)
-  UNION ALL
-  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL AND lane > name)
-  FROM names WHERE name IS NOT NULL
-)
+_LANES = f"""
+WITH {refreshes.LANE_NAMES}
 SELECT name, (SELECT min(refresh_at) FROM shipment WHERE lane = name AND refresh_at IS NOT NULL)
 FROM names WHERE name IS NOT NULL
 """
@@ -362,6 +358,14 @@ class SqliteStore:
 
     async def prune(self, before: datetime) -> int:
         return await self._write(lambda c: refreshes.prune(c, before))
+
+    async def latest(self) -> datetime | None:
+        return await self._read(
+            lambda c: moment_or_none(c.execute("SELECT max(at) FROM refresh_log").fetchone()[0])
+        )
+
+    async def hasten(self, now: datetime, most: timedelta) -> int:
+        return await self._write(lambda c: refreshes.hasten(c, now, most), hint=True)
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
         await self._write(lambda c: refreshes.rewind(c, shipment, by, now), hint=True)
