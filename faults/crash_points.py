@@ -10,6 +10,7 @@ from pathlib import Path
 from faults.ledger import Violation
 from faults.simulation import SHARED_MEMORY, overlook_crashes, silence
 from faults.world import World
+
 from parcelwire.ports import FAILPOINTS
 
 
