@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class Run:
 async def scenario(world: World) -> None:
     """A few parcels from registration to delivery, pushes that fail, questions, a stop, a restart."""
     one, two, three = (f"SANDBOXJOURNEY{index}" for index in range(3))
-    steps = (
+    steps: tuple[Callable[[], Awaitable[None]], ...] = (
         lambda: world.register(0, [one, two]),
         lambda: world.register(1, [one]),
         lambda: world.pass_time(1),
@@ -65,7 +65,8 @@ async def _run(folder: Path, stop_at: int) -> Run:
         await world.end()
     except Violation as broken:
         violation = str(broken)
-        world.ledger.close()
+    finally:
+        await world.close()
     return Run(hits, world.points.names, world.died_at, violation)
 
 

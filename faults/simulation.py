@@ -71,7 +71,8 @@ async def _live(folder: Path, seed: int) -> Life:
         await world.end()
     except Violation as broken:
         violation = str(broken)
-        world.ledger.close()
+    finally:
+        await world.close()
     return Life(seed, violation, tuple(world.trace), world.crashes, len(world.receiver.arrivals))
 
 

@@ -60,7 +60,8 @@ async def quiet() -> None:
 
 
 class World:
-    """Make it with ``await World.open(folder, seed)``; ``await end()`` drains it and checks everything."""
+    """Make it with ``await World.open(folder, seed)``; ``await end()`` drains it and checks everything;
+    ``await close()`` whatever happened."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -244,6 +245,9 @@ class World:
             raise Violation(f"P2: never learned what the carrier says: {behind}")
         self.ledger.check_end(self.receiver.arrivals)
         self._note("end", len(self.receiver.arrivals))
+
+    async def close(self) -> None:
+        """Leave nothing open."""
         await self._bury()
         self.ledger.close()
 
