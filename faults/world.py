@@ -22,11 +22,12 @@ from faults.receiver import SickReceiver
 from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.domain.schedule import Pace
-from parcelwire.flows.context import Context, Routes
+from parcelwire.flows.context import Context
 from parcelwire.flows.push import PushPolicy
 from parcelwire.flows.read import track_info
 from parcelwire.flows.realtime import real_time
 from parcelwire.flows.register import register
+from parcelwire.flows.routes import Routes
 from parcelwire.flows.stop import stop
 from parcelwire.loops.janitor import Janitor
 from parcelwire.loops.pusher import Pusher
