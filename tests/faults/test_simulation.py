@@ -10,10 +10,8 @@ import pytest
 from faults.simulation import live
 
 from faults import inline
-from parcelwire.domain.merge import begin
+from parcelwire.domain import merge
 from parcelwire.domain.quota import period
-from parcelwire.domain.report import Report
-from parcelwire.flows import refresh
 from parcelwire.store.sqlite import pushes, quota
 
 SEEDS = range(60)
@@ -65,10 +63,7 @@ def forget_commits(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_only_the_newest_answer(patch: pytest.MonkeyPatch) -> None:
-    def newest(_: object, source: str, report: Report, now: Any) -> Any:
-        return begin(source, report, now)
-
-    patch.setattr(refresh, "add", newest)
+    patch.setattr(merge, "merge", lambda _, newest: newest)
 
 
 def charge_twice(patch: pytest.MonkeyPatch) -> None:
