@@ -10,16 +10,23 @@ from typing import Any
 
 from faults.figure import Figure
 from faults.sick_carriers import sick_carriers
+from faults.sick_receivers import sick_receivers
 
-from faults import signals
+from faults import clocks, crash_points, signals, simulation, storage
 
 Experiment = Callable[[bool], Coroutine[Any, Any, Figure]]
 
 EXPERIMENTS: dict[str, Experiment] = {
+    "simulation": simulation.simulation,
+    "crash_points": crash_points.crash_points,
+    "clock": clocks.jumps,
+    "disk_full": storage.disk_full,
+    "corrupt": storage.corrupt,
     "kill": signals.kill,
     "sigterm": signals.sigterm,
     "sigstop": signals.sigstop,
     "carriers": sick_carriers,
+    "receivers": sick_receivers,
 }
 
 

@@ -3,14 +3,18 @@
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
+from faults.figure import Figure
 from faults.ledger import Violation
 from faults.simulation import SHARED_MEMORY, overlook_crashes, silence
 from faults.world import World
 
+from parcelwire.net.clock import SystemClock
 from parcelwire.ports import FAILPOINTS
 
 
@@ -70,14 +74,26 @@ async def _run(folder: Path, stop_at: int) -> Run:
     return Run(hits, world.points.names, world.died_at, violation)
 
 
-def every_point() -> Iterator[Run]:
-    """The scenario without a crash, then once for every hit of it."""
-    through = run(0)
-    yield through
-    for hit in range(1, through.hits + 1):
-        yield run(hit)
-
-
 def never_hit(through: Run) -> set[str]:
     """Points that the scenario does not pass."""
     return set(FAILPOINTS) - set(through.names)
+
+
+async def crash_points(quick: bool) -> Figure:
+    """The scenario without a crash, then once for every hit of it."""
+    began = SystemClock().monotonic()
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        through = processes.submit(run, 0).result()
+        stops = range(1, through.hits + 1, 10 if quick else 1)
+        runs = list(processes.map(run, stops, chunksize=5))
+    spent = SystemClock().monotonic() - began
+    broken = [(stop, one.violation) for stop, one in zip(stops, runs, strict=True) if one.violation]
+    whole = not never_hit(through) and all(one.stopped for one in runs)
+    shown = "".join(f"; hit {stop}: {violation}" for stop, violation in broken[:5])
+    return Figure(
+        "crash_points",
+        not broken and whole and through.violation is None,
+        f"crash points: {len(FAILPOINTS)} boundaries, hit {through.hits} times, stopped at {len(runs)} "
+        f"of them, violations {len(broken)}, {len(runs) / spent:.1f} runs/s{shown}",
+        {"boundaries": len(FAILPOINTS), "hits": through.hits, "runs": len(runs), "violations": len(broken)},
+    )  # fmt: skip

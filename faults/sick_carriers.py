@@ -37,6 +37,8 @@ CODES = ("IR", "PU", "TR", "OD", "DL")
 RATE, BURST = 2.0, 5
 WELL_S, SICK_S, RECOVERY_MAX_S = 5.0, 40.0, 60.0
 GROWTH_MAX_MIB = 128
+RESTING = {"status 401", "status 403"}  # a refused credential rests for 15 minutes: no account gets locked
+RESTING_CALLS_MAX = 3
 STAGES = (2, 4, 5)  # scans known before, during and after the sickness
 SCAN_AT = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
@@ -66,6 +68,7 @@ class Server:
 
     sick: bool = False
     scans: int = STAGES[0]
+    while_sick: dict[int, int] = field(default_factory=dict)  # calls
     calls: dict[int, list[float]] = field(default_factory=dict)
     url: str = ""
     _open: set["asyncio.Task[Any] | None"] = field(default_factory=set)
@@ -82,6 +85,7 @@ class Server:
             self.calls.setdefault(place, []).append(clock.monotonic())
             items = [self.item(number) for number in numbers]
             if self.sick:
+                self.while_sick[place] = self.while_sick.get(place, 0) + 1
                 await MODES[NAMES[place]](writer, items)
             else:
                 writer.write(head(200, len(body_of(items))) + body_of(items))
@@ -208,7 +212,7 @@ async def _recover(watch: Watch) -> dict[int, float]:
     """Seconds until a mode was up to date again; a mode that is missing never was."""
     began = clock.monotonic()
     recovered: dict[int, float] = {}
-    while len(recovered) < len(NAMES) and clock.monotonic() < began + 2 * RECOVERY_MAX_S:
+    while len(recovered) < len(NAMES) - len(RESTING) and clock.monotonic() < began + 2 * RECOVERY_MAX_S:
         await asyncio.sleep(0.5)
         await watch.look()
         for place in range(len(NAMES)):
@@ -223,10 +227,11 @@ def _memory_mib() -> float:
 
 
 def _figure(server: Server, watch: Watch, recovered: dict[int, float], growth: float) -> Figure:
-    stuck = [NAMES[place] for place in range(len(NAMES)) if place not in recovered]
+    stuck = [name for place, name in enumerate(NAMES) if place not in recovered and name not in RESTING]
     over = sum(beyond(calls) for calls in server.calls.values())
     longest = max(recovered.values(), default=0.0)
-    bad = bool(stuck or watch.regressions or over or watch.foreign)
+    refused = max(server.while_sick.get(NAMES.index(name), 0) for name in RESTING)
+    bad = refused > RESTING_CALLS_MAX or bool(stuck or watch.regressions or over or watch.foreign)
     calls = sum(len(times) for times in server.calls.values())
     return Figure(
         "carriers",
@@ -234,6 +239,7 @@ def _figure(server: Server, watch: Watch, recovered: dict[int, float], growth: f
         f"carrier fault modes {len(NAMES)}: {calls} calls, stuck {len(stuck)}{_named(stuck)}, "
         f"state regressions {watch.regressions}, data of another number shown {len(watch.foreign)}, "
         f"calls beyond the limit {over}, memory growth {growth:.0f} MiB, "
+        f"calls with a refused credential at most {refused} (then it rests for 15 min), "
         f"up to date again p50 {percentile(list(recovered.values()), 0.5):.0f} s, longest {longest:.0f} s",
         {"modes": len(NAMES), "calls": calls, "stuck": len(stuck), "regressions": watch.regressions,
          "foreign": len(watch.foreign), "calls_beyond": over, "memory_growth_mib": round(growth, 1),

@@ -5,14 +5,19 @@ import hashlib
 import logging
 import random
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import structlog
+from faults.figure import Figure
 from faults.ledger import Violation
 from faults.points import Crash
 from faults.world import World
+
+from parcelwire.net.clock import SystemClock
 
 STEPS = 40
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a file system without a disk: fsync costs nothing
@@ -114,3 +119,23 @@ async def disturb(world: World, chance: random.Random, kind: str) -> None:
         world.points.full = not world.points.full
     else:
         await world.jump(chance.choice(JUMPS_S))
+
+
+async def simulation(quick: bool) -> Figure:
+    """Many lives, a process for each processor."""
+    count = 100 if quick else 1000
+    began = SystemClock().monotonic()
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        lives = list(processes.map(live, range(count), chunksize=10))
+    spent = SystemClock().monotonic() - began
+    broken = [one for one in lives if one.violation]
+    crashes, pushes = sum(one.crashes for one in lives), sum(one.pushes for one in lives)
+    shown = "".join(f"; seed {one.seed}: {one.violation}" for one in broken[:5])
+    return Figure(
+        "simulation",
+        not broken,
+        f"simulation: {count} seeds, {count / spent:.1f} seeds/s, {STEPS} steps each, {crashes} crashes, "
+        f"{pushes} push attempts, violations {len(broken)}{shown}",
+        {"seeds": count, "seeds_per_s": round(count / spent, 1), "crashes": crashes, "pushes": pushes,
+         "violations": len(broken)},
+    )  # fmt: skip
