@@ -93,7 +93,8 @@ async def disk_full(quick: bool) -> Figure:  # noqa: ARG001
         not bad and full.refused > 0,
         f"disk full for {FULL_S:g} s: {full.refused} writes answered 503 with Retry-After, otherwise "
         f"{full.wrong}; {full.reads} reads, failed {full.failed_reads}; writing again {full.back_s:.1f} s "
-        f"after there was room, without a restart; lost {lost}, not told to the end {untold}, quota errors {quota}",
+        f"after there was room, without a restart; lost {lost}, not told to the end {untold}, "
+        f"quota errors {quota}",
         {"refused": full.refused, "wrong_answers": full.wrong, "reads": full.reads,
          "failed_reads": full.failed_reads, "back_s": round(full.back_s, 2), "lost": lost, "untold": untold,
          "quota_errors": quota},

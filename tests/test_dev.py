@@ -90,7 +90,7 @@ def test_arguments_after_the_verb_go_to_the_command(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(dev, "hand_over", started.append)
     dev.main(["demo", "--once", "--json"])
     dev.main(["test", "-k", "merge", "--help"])
-    monkeypatch.setattr(dev.os, "chdir", lambda _: None)
+    monkeypatch.setattr("os.chdir", lambda _: None)
     dev.main(["faults", "--quick", "kill"])
     assert started[0][1:] == ["demo", "--once", "--json"]
     assert started[1][1:] == ["-m", "pytest", "-k", "merge", "--help"]
