@@ -202,6 +202,17 @@ def _secret_key(file: Path, database: Path) -> bytes:
     return key
 
 
+def secret_key_of(settings: Settings) -> bytes:
+    """The key that exists: from the settings or the data folder. ConfigError when there is none."""
+    file = settings.data / KEY_FILE
+    if settings.secret_key is None and not file.exists():
+        raise ConfigError(
+            f"the secret key {file} is missing, which the stored secrets need: put it there, or give it in "
+            "PARCELWIRE_SECRET_KEY"
+        )
+    return settings.secret_key or _secret_key(file, file)
+
+
 def write_private(file: Path, text: str) -> None:
     """A file that only its owner can read."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

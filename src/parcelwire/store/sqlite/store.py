@@ -97,10 +97,13 @@ class SqliteStore:
             self._lock = file.FileLock(path)
             opened.callback(self._lock.release)
             connection = opened.enter_context(closing(file.connect(path)))
-            file.migrate(connection, path)
-            file.check_key(connection, vault)
-            self._instance = file.instance(connection)
-            file.release_leases(connection)
+            try:
+                file.migrate(connection, path)
+                file.check_key(connection, vault)
+                self._instance = file.instance(connection)
+                file.release_leases(connection)
+            except sqlite3.Error as error:
+                raise file.unusable(path, error) from error
             self._readers = self.readers(path, READERS)
             self._writer = self.writer(connection, failpoint)
             opened.pop_all()
