@@ -3,6 +3,9 @@
 import argparse
 import asyncio
 import json
+import os
+import platform
+import sqlite3
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
@@ -30,17 +33,38 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
+def machine() -> str:
+    """What the figures depend on."""
+    return (
+        f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    )
+
+
+def replay(seed: int) -> int:
+    """One life: what happened, and which promise broke."""
+    life = simulation.live(seed)
+    print("\n".join(life.trace))
+    print(life.violation or "every promise held")
+    return int(life.violation is not None)
+
+
 def main() -> int:
     """Run them; 1 when a promise did not hold."""
     parser = argparse.ArgumentParser(prog="dev.py faults", description=__doc__.partition(": ")[2])
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(EXPERIMENTS))
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, for a first look")
+    parser.add_argument("--seed", type=int, help="replay one life of the simulation, step by step")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     given = parser.parse_args()
+    if given.seed is not None:
+        return replay(given.seed)
     unknown = set(given.names) - set(EXPERIMENTS)
     if unknown:
         parser.error(f"no experiment called {', '.join(sorted(unknown))}; there are {', '.join(EXPERIMENTS)}")
     good = True
+    if not given.json:
+        print(machine(), flush=True)
     for name in given.names or EXPERIMENTS:
         figure = asyncio.run(EXPERIMENTS[name](given.quick))
         good = good and figure.good

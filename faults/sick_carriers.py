@@ -238,7 +238,7 @@ def _figure(server: Server, watch: Watch, recovered: dict[int, float], growth: f
         not bad and growth <= GROWTH_MAX_MIB and longest <= RECOVERY_MAX_S,
         f"carrier fault modes {len(NAMES)}: {calls} calls, stuck {len(stuck)}{_named(stuck)}, "
         f"state regressions {watch.regressions}, data of another number shown {len(watch.foreign)}, "
-        f"calls beyond the limit {over}, memory growth {growth:.0f} MiB, "
+        f"calls beyond the limit {over}, memory growth {growth:.0f} MiB (the servers' included), "
         f"calls with a refused credential at most {refused} (then it rests for 15 min), "
         f"up to date again p50 {percentile(list(recovered.values()), 0.5):.0f} s, longest {longest:.0f} s",
         {"modes": len(NAMES), "calls": calls, "stuck": len(stuck), "regressions": watch.regressions,

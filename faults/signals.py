@@ -96,7 +96,7 @@ async def kill(quick: bool) -> Figure:
         good,
         f"kill -9 x {times}: {len(client.accepted)} accepted, lost {lost}, not told to the end {untold}, "
         f"{len(sink.bodies)} pushes, ids with two bodies {sink.two_bodies}, quota errors {quota}, "
-        f"state errors {sink.went_back}, ready again p99 {p99:.2f} s",
+        f"state errors {sink.went_back}, ready again p50 {percentile(ready_s, 0.5):.2f} s, p99 {p99:.2f} s",
         {"times": times, "accepted": len(client.accepted), "lost": lost, "untold": untold,
          "pushes": len(sink.bodies), "two_bodies": sink.two_bodies, "quota_errors": quota,
          "state_errors": sink.went_back, "ready_p50_s": percentile(ready_s, 0.5), "ready_p99_s": p99},
