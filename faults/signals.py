@@ -108,7 +108,8 @@ async def kill(quick: bool) -> Figure:
         f"(CPU of its own p99 {percentile(cpu_s, 0.99):.2f} s)",
         {"times": times, "accepted": len(client.accepted), "lost": lost, "untold": untold,
          "pushes": len(sink.bodies), "two_bodies": sink.two_bodies, "quota_errors": quota,
-         "state_errors": sink.went_back, "ready_p50_s": percentile(ready_s, 0.5), "ready_p99_s": p99, "ready_cpu_p99_s": percentile(cpu_s, 0.99)},
+         "state_errors": sink.went_back, "ready_p50_s": percentile(ready_s, 0.5),
+         "ready_p99_s": p99, "ready_cpu_p99_s": percentile(cpu_s, 0.99)},
     )  # fmt: skip
 
 
