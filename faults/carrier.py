@@ -13,9 +13,14 @@ from typing import Any
 from parcelwire.carriers.sandbox import Sandbox
 from parcelwire.domain.exchange import Reply, Request
 from parcelwire.domain.limits import Limits
+from parcelwire.ports import Clock
 
 Event = dict[str, Any]
 Items = list[dict[str, Any]]
+
+RATE, BURST = 2.0, 5
+THROTTLED_S = 30.0  # how long a 429 without Retry-After is kept
+FORGIVEN_S = 0.01  # of rounding
 
 ROUTE = ("IR", "PU", "TR", "TR", "TR", "CU", "TR", "OD", "DL")
 PLACE = {"city": "Reno", "region": "NV", "postal_code": "89502", "country": "US"}
@@ -24,7 +29,7 @@ PLACE = {"city": "Reno", "region": "NV", "postal_code": "89502", "country": "US"
 class PacedSandbox(Sandbox):
     """The sandbox with a rate, to see that it is kept."""
 
-    limits = Limits(per_s=2.0, burst=5)
+    limits = Limits(per_s=RATE, burst=BURST)
     batch = 5
 
 
@@ -51,13 +56,52 @@ class Parcels:
         return {event["text"] for event in self.events.get(number, ())}
 
 
+class Gate:
+    """What a carrier's gate would have let through: a bucket, and the pauses that it asked for.
+
+    Only the monotonic clock counts. ``forget``: what it knows may not bind the service any more.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.beyond = 0
+        self._clock = clock
+        self._full_at = 0.0
+        self._closed_from = self._closed_until = 0.0
+
+    def pass_one(self) -> None:
+        """A call arrives."""
+        now = self._clock.monotonic()
+        full_at = max(self._full_at, now)
+        early = full_at - (BURST - 1) / RATE > now + FORGIVEN_S
+        # A call of the same moment was under way when the other one was answered.
+        if early or self._closed_from + FORGIVEN_S < now < self._closed_until - FORGIVEN_S:
+            self.beyond += 1
+        self._full_at = full_at + 1 / RATE
+
+    def close(self, seconds: float) -> None:
+        """No call for so long."""
+        now = self._clock.monotonic()
+        if now > self._closed_until:
+            self._closed_from = now
+        self._closed_until = max(self._closed_until, now + seconds)
+
+    def forget_pauses(self) -> None:
+        """A pause may not have been stored: the process died, or the disk was full."""
+        self._closed_until = 0.0
+
+    def forget(self) -> None:
+        """The wall clock was set."""
+        self._full_at = self._closed_until = 0.0
+
+
 class SickCarrier:
     """See ports.StandIn. ``sickness``: the share of answers that have something wrong with them."""
 
     slug = "sandbox"
 
-    def __init__(self, parcels: Parcels, chance: random.Random) -> None:
+    def __init__(self, parcels: Parcels, chance: random.Random, clock: Clock) -> None:
         self.parcels = parcels
+        self.gate = Gate(clock)
         self.sickness = 0.0
         self.calls: list[datetime] = []
         self._chance = chance
@@ -66,6 +110,7 @@ class SickCarrier:
     def answer(self, request: Request, now: datetime) -> Reply:
         """The truth, or one of FAULTS."""
         self.calls.append(now)
+        self.gate.pass_one()
         numbers = [item["number"] for item in json.loads(request.body or b"{}")["shipments"]]
         items = [self._item(number) for number in numbers]
         if self._chance.random() >= self.sickness:
@@ -95,7 +140,9 @@ class SickCarrier:
 
     def throttling(self, _: Items) -> Reply:
         """Too many calls, with and without a hint when to come back."""
-        return Reply(429, self._chance.choice(({}, {"retry-after": "7"}, {"retry-after": "90"})), b"{}")
+        pause = self._chance.choice(("", "7", "90"))
+        self.gate.close(float(pause or THROTTLED_S))
+        return Reply(429, {"retry-after": pause} if pause else {}, b"{}")
 
     def refusing(self, _: Items) -> Reply:
         """The credential is not accepted."""

@@ -5,6 +5,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from faults.carrier import BURST, RATE
 from faults.figure import Figure
 from faults.ledger import Violation
 from faults.simulation import DAY_S, NUMBERS, SHARED_MEMORY, overlook_crashes, silence
@@ -13,7 +14,6 @@ from faults.world import EVERY, World
 WATCHED_S = 300
 SETTLED_S = 120
 STALL_MAX_S = 120.0  # two rounds of the janitor, the delay itself included
-RATE, BURST = 2.0, 5  # of faults.carrier.PacedSandbox
 
 
 async def jumps(quick: bool) -> Figure:  # noqa: ARG001

@@ -1,7 +1,7 @@
 """The whole service in one loop: real flows, store, loops and driver; time, network and crashes in one hand.
 
 A step is a call of a client, a move of a parcel, a fault, or some time. ``check`` after each holds the
-promises P1 to P6 (docs/reference/reliability.md) against what the clients, the carrier and the receiver saw.
+promises P1 to P7 (docs/reference/reliability.md) against what the clients, the carrier and the receiver saw.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any
 
 from faults.carrier import PacedSandbox, Parcels, SickCarrier
 from faults.inline import InlineStore
-from faults.ledger import Ledger, Violation
+from faults.ledger import Ledger, Violation, hold
 from faults.points import Crash, Points
 from faults.receiver import SickReceiver
 
@@ -69,7 +69,7 @@ class World:
         self.clock = ManualClock(NOON, quiet)
         self.points = Points()
         self.parcels = Parcels()
-        self.carrier = SickCarrier(self.parcels, self.chance)
+        self.carrier = SickCarrier(self.parcels, self.chance, self.clock)
         self.receiver = SickReceiver(self.clock, self.chance)
         self.accounts: list[Account] = []
         self.trace: list[str] = []
@@ -131,6 +131,7 @@ class World:
     async def _bury(self) -> None:
         """The process is dead: nothing of it may do anything any more."""
         self.points.stopped = self.points.stopped or "kill"
+        self.carrier.gate.forget_pauses()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -215,6 +216,7 @@ class World:
     async def jump(self, seconds: float) -> None:
         """Somebody sets the wall clock."""
         self.clock.jump(seconds)
+        self.carrier.gate.forget()
         await quiet()
         self._note("jump", seconds)
 
@@ -228,7 +230,11 @@ class World:
         await self.check()
 
     async def check(self) -> None:
-        """P1 to P6 as far as they can be seen at any moment. Violation says which one does not hold."""
+        """P1 to P7 as far as they can be seen at any moment. Violation says which one does not hold."""
+        if self.points.full:
+            self.carrier.gate.forget_pauses()
+        beyond = self.carrier.gate.beyond
+        hold(beyond == 0, f"P7: {beyond} calls that the carrier had not allowed")
         shown = {key: await self.shown(*key) for key in self.ledger.accepted}
         self.ledger.check(shown, self.receiver.arrivals)
 

@@ -10,7 +10,7 @@ import pytest
 from faults.simulation import live
 
 from faults import inline
-from parcelwire.domain import merge
+from parcelwire.domain import lane, merge
 from parcelwire.domain.quota import period
 from parcelwire.store.sqlite import pushes, quota
 
@@ -103,6 +103,11 @@ def lose_pushes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(pushes, "finish", finish)
 
 
+def ignore_pauses(patch: pytest.MonkeyPatch) -> None:
+    """What a carrier asks for and the breaker are not kept."""
+    patch.setattr(lane, "_block", lambda state, *_: state)
+
+
 @pytest.mark.parametrize(
     ("sabotage", "promise"),
     [
@@ -112,6 +117,7 @@ def lose_pushes(patch: pytest.MonkeyPatch) -> None:
         (change_bodies, "P4"),
         (send_all_at_once, "P5"),
         (charge_twice, "P6"),
+        (ignore_pauses, "P7"),
     ],
 )
 def test_the_judge_notices_a_broken_promise(
