@@ -23,7 +23,8 @@ from parcelwire.config import CARRIER, PREFIX, CarrierSettings, Settings, load
 from parcelwire.domain.account import Account
 from parcelwire.domain.endpoint import SECRETS_OVERLAP
 from parcelwire.domain.errors import ConfigError, UrlRefused
-from parcelwire.domain.limits import Reach
+from parcelwire.domain.limits import DELAY_MAX, Reach
+from parcelwire.domain.push import JITTER_MAX_S
 from parcelwire.domain.schedule import Pace
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
@@ -162,6 +163,12 @@ def context_of(
     )
 
 
+def longest_delay(settings: Settings) -> timedelta:
+    """No refresh and no push is put off by more."""
+    given = timedelta(seconds=max(settings.refresh_seconds or 0, *settings.push_schedule) + JITTER_MAX_S)
+    return max(DELAY_MAX, given)
+
+
 async def open_store(settings: Settings) -> SqliteStore:
     """The store that the settings name, with its secret key."""
     path, master = await asyncio.to_thread(_prepare_files, settings)
@@ -193,6 +200,17 @@ def _secret_key(file: Path, database: Path) -> bytes:
     key = secrets.token_bytes(MASTER_BYTES)
     write_private(file, key.hex() + "\n")
     return key
+
+
+def secret_key_of(settings: Settings) -> bytes:
+    """The key that exists: from the settings or the data folder. ConfigError when there is none."""
+    file = settings.data / KEY_FILE
+    if settings.secret_key is None and not file.exists():
+        raise ConfigError(
+            f"the secret key {file} is missing, which the stored secrets need: put it there, or give it in "
+            "PARCELWIRE_SECRET_KEY"
+        )
+    return settings.secret_key or _secret_key(file, file)
 
 
 def write_private(file: Path, text: str) -> None:
@@ -333,8 +351,8 @@ class Service:
         policy = PushPolicy(self.settings.push_schedule, self.settings.push_timeout)
         refresher = Refresher(self.context, telemetry)
         pusher = Pusher(self.context, policy, random.random, telemetry)
-        janitor = Janitor(self.context, telemetry)
         inbox = Inbox(self.context, telemetry)
+        janitor = Janitor(self.context, telemetry, longest_delay(self.settings))
         self._store.on_work(refresher.wake)
         self._store.on_work(pusher.wake)
         self._store.on_turn(telemetry.endpoint_turned)

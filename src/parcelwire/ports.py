@@ -44,6 +44,33 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
+class Failpoint(Protocol):
+    """Called at every boundary that a crash may fall on, with its name: one of FAILPOINTS.
+
+    Tests stop the service there: what it raises is what happens at that point (faults/points.py).
+    """
+
+    def __call__(self, name: str, /) -> None: ...
+
+
+FAILPOINTS = (
+    "commit.before",  # a transaction has done its work
+    "commit.after",  # it is on disk, and nobody has been told
+    "ask.before",  # a request to a carrier, also one for an access token
+    "ask.after",  # its reply is here
+    "complete.before",  # what a refresh changed is decided
+    "complete.after",
+    "push.before",  # an attempt to push
+    "push.after",  # its answer is here
+    "finish.before",  # what came of it is decided
+    "finish.after",
+)
+
+
+def no_failpoint(_name: str, /) -> None:
+    """Nothing ever happens."""
+
+
 class Zones(Protocol):
     """Places to time zones, offline. None when the place does not decide it."""
 
@@ -376,7 +403,10 @@ class Store(Protocol):
         ...
 
     async def release_holds(self, before: datetime, now: datetime) -> int:
-        """Give back whatever has been held since earlier than ``before``: its call died. Answers how many."""
+        """Give back whatever has been held since earlier than ``before``: its call died. Answers how many.
+
+        So too what was held in a future further away than ``before`` is past: the clock went back since.
+        """
         ...
 
     # registrations
@@ -512,6 +542,17 @@ class Store(Protocol):
         """Forget log rows, pushes done and unused raw replies of earlier times; answers how many.
 
         A change is forgotten with the last push that refers to it, if it is older.
+        """
+        ...
+
+    async def latest(self) -> datetime | None:
+        """The time of the newest refresh in the log: the clock showed it once."""
+        ...
+
+    async def hasten(self, now: datetime, most: timedelta) -> int:
+        """Refreshes and pushes that are due later than ``most`` from now are due now; answers how many.
+
+        They were planned by a clock that has been set back since.
         """
         ...
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from parcelwire.cli import owner
+from parcelwire.cli.backup import backup, restore
 from parcelwire.cli.carriers import carriers_app
 from parcelwire.cli.config import config_app
 from parcelwire.cli.demo import demo
@@ -43,6 +44,8 @@ app.command()(demo)
 app.command()(track)
 app.command()(detect)
 app.command()(owner.explain)
+app.command()(backup)
+app.command()(restore)
 app.add_typer(owner.accounts_app, name="accounts")
 app.add_typer(owner.sandbox_app, name="sandbox")
 app.add_typer(webhooks_app, name="webhooks")

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from parcelwire.domain.account import Account, NewAccount, Usage
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
@@ -26,6 +26,7 @@ from parcelwire.ports import (
     Charge,
     Document,
     Due,
+    Failpoint,
     Inbound,
     InboxState,
     ListPage,
@@ -35,12 +36,14 @@ from parcelwire.ports import (
     Told,
     Turn,
     Wanted,
+    no_failpoint,
 )
 from parcelwire.store.rows import (
     SHIPMENT,
     document_of,
     micros,
     moment,
+    moment_or_none,
     shipment_of,
 )
 from parcelwire.store.sqlite import (
@@ -70,13 +73,8 @@ SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
 FROM shipment s LEFT JOIN document d ON d.shipment = s.id
 WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
 """
-_LANES = """
-WITH RECURSIVE names (name) AS (
-  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL)
-  UNION ALL
-  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL AND lane > name)
-  FROM names WHERE name IS NOT NULL
-)
+_LANES = f"""
+WITH {refreshes.LANE_NAMES}
 SELECT name, (SELECT min(refresh_at) FROM shipment WHERE lane = name AND refresh_at IS NOT NULL)
 FROM names WHERE name IS NOT NULL
 """
@@ -87,7 +85,10 @@ _SELECT_ACCOUNT = "SELECT id, name, plan, quota_total, max_daily, enabled FROM a
 class SqliteStore:
     """``ports.Store`` on a file. Make it with ``await SqliteStore.open(...)``."""
 
-    def __init__(self, path: Path, vault: Vault) -> None:
+    writer: type[Writer] = Writer
+    readers: type[Readers] = Readers
+
+    def __init__(self, path: Path, vault: Vault, failpoint: Failpoint = no_failpoint) -> None:
         self._vault = vault
         self._hints: list[Callable[[], None]] = []
         self._turned: list[Callable[[EndpointTurn], None]] = []
@@ -96,18 +97,21 @@ class SqliteStore:
             self._lock = file.FileLock(path)
             opened.callback(self._lock.release)
             connection = opened.enter_context(closing(file.connect(path)))
-            file.migrate(connection, path)
-            file.check_key(connection, vault)
-            self._instance = file.instance(connection)
-            file.release_leases(connection)
-            self._readers = Readers(path, READERS)
-            self._writer = Writer(connection)
+            try:
+                file.migrate(connection, path)
+                file.check_key(connection, vault)
+                self._instance = file.instance(connection)
+                file.release_leases(connection)
+            except sqlite3.Error as error:
+                raise file.unusable(path, error) from error
+            self._readers = self.readers(path, READERS)
+            self._writer = self.writer(connection, failpoint)
             opened.pop_all()
 
     @classmethod
-    async def open(cls, path: Path, vault: Vault) -> "SqliteStore":
+    async def open(cls, path: Path, vault: Vault, failpoint: Failpoint = no_failpoint) -> Self:
         """Open or make the file, bring its schema up to date. ConfigError says what stands in the way."""
-        return await asyncio.to_thread(cls, path, vault)
+        return await asyncio.to_thread(cls, path, vault, failpoint)
 
     def on_work(self, hint: Callable[[], None]) -> None:
         self._hints.append(hint)
@@ -357,6 +361,14 @@ class SqliteStore:
 
     async def prune(self, before: datetime) -> int:
         return await self._write(lambda c: refreshes.prune(c, before))
+
+    async def latest(self) -> datetime | None:
+        return await self._read(
+            lambda c: moment_or_none(c.execute("SELECT max(at) FROM refresh_log").fetchone()[0])
+        )
+
+    async def hasten(self, now: datetime, most: timedelta) -> int:
+        return await self._write(lambda c: refreshes.hasten(c, now, most), hint=True)
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
         await self._write(lambda c: refreshes.rewind(c, shipment, by, now), hint=True)
