@@ -24,6 +24,7 @@ from parcelwire.domain.account import Account
 from parcelwire.domain.endpoint import SECRETS_OVERLAP
 from parcelwire.domain.errors import ConfigError, UrlRefused
 from parcelwire.domain.limits import Reach
+from parcelwire.domain.quota import plan_size
 from parcelwire.domain.schedule import Pace
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
@@ -272,6 +273,7 @@ class Service:
             account = known[0]
             if settings.webhook_sign_key:
                 await store.set_sign_key(account.id, settings.webhook_sign_key)
+            await self._tell_without_effect(account)
         else:
             login_key = settings.first_key or secrets.token_hex(16).upper()
             sign_key = settings.webhook_sign_key or login_key
@@ -298,6 +300,19 @@ class Service:
             both_until = self._clock.now() + SECRETS_OVERLAP
             await store.rotate_secret(account.id, endpoint.id, given, both_until)
 
+    async def _tell_without_effect(self, account: Account) -> None:
+        """FIRST_KEY and FIRST_PLAN make the first account; later they change nothing: say so."""
+        settings = self.settings
+        if settings.first_key and await self._store.account_of_key(settings.first_key) != account:
+            self._log.warning(
+                "setting_without_effect", name="PARCELWIRE_FIRST_KEY", instead="parcelwire keys add"
+            )
+        given = "PARCELWIRE_FIRST_PLAN" in settings.origins
+        if given and plan_size(settings.first_plan) != account.quota_total:
+            self._log.warning(
+                "setting_without_effect", name="PARCELWIRE_FIRST_PLAN", instead="parcelwire accounts plan"
+            )
+
     async def _reroute(self) -> None:
         """Credentials came or went since the last start: who is asked is decided anew for each shipment."""
         routes, now = self.context.routes, self._clock.now()
@@ -313,7 +328,7 @@ class Service:
         token = secrets.token_hex(32)
         owner = OwnerEntrance(self.context, token)
         inbound = InboundEntrance(self.context, doors_of(self.settings))
-        api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle)
+        api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle, self.settings.proxies)
         self._feed = api.feed
         self._store.on_work(self._feed.wake)
         self._runner = web.ServerRunner(

@@ -254,6 +254,13 @@ SETTINGS: tuple[Setting, ...] = (
         "3",
     ),
     Setting(
+        "PARCELWIRE_PROXIES",
+        _networks,
+        (),
+        "Networks of your own reverse proxies, comma-separated CIDR: their X-Forwarded-For is believed.",
+        "none",
+    ),
+    Setting(
         "PARCELWIRE_CODE_BOOK",
         _book,
         "reference",
@@ -325,6 +332,7 @@ class Settings:
     lease_seconds: float
     egress_allow: tuple[IPv4Network | IPv6Network, ...]
     rate_limit: float
+    proxies: tuple[IPv4Network | IPv6Network, ...]
     code_book: str
     sandbox_step: float
     log_numbers: bool

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Protocol
 
-from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.detect import LearnedKey
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError
@@ -309,7 +309,23 @@ class Store(Protocol):
         ...
 
     async def account_of_key(self, login_key: str) -> Account | None:
-        """Whose key it is, enabled or not; None for nobody's."""
+        """Whose live key it is, enabled or not; None for nobody's."""
+        ...
+
+    async def save_account(self, account: Account) -> None:
+        """Daily limit, allow-list and whether it is enabled, as they are in ``account``."""
+        ...
+
+    async def keys(self, account: int) -> list[LoginKey]:
+        """Its login keys, revoked ones too, oldest first."""
+        ...
+
+    async def add_key(self, account: int, login_key: str, now: datetime, *, signs: bool) -> bool:
+        """One more login key; False when LIVE_KEYS_MAX are live. ``signs``: it signs pushes too."""
+        ...
+
+    async def revoke_key(self, account: int, prefix: str, now: datetime) -> bool:
+        """End a login key for ever; False when no live key has this prefix."""
         ...
 
     async def set_plan(self, account: int, plan: str, quota_total: int) -> None:

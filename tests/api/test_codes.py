@@ -13,9 +13,11 @@ from tests.api.conftest import KEY, Client, Starter
 from tests.service import World
 
 from parcelwire.api import server
+from parcelwire.api.keys import FAILED_LOGINS
 from parcelwire.carriers import carriers
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import StoreUnavailable
+from parcelwire.flows.accounts import allow
 from parcelwire.flows.context import Context
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.wire.codes import ERRORS, NOT_USED
@@ -32,7 +34,6 @@ OFFICIAL = {
     *range(-18019912, -18019900),
 }
 NO_REQUEST = {
-    "ip_not_allowed": "accounts have no allow-list of addresses yet",
     "not_allowed": "there is nothing yet that an account may not do",
 }
 NUMBER = "SANDBOXJOURNEY1"
@@ -108,6 +109,21 @@ async def _(shop: Shop) -> int:
     assert isinstance(store, SqliteStore)
     await store._write(lambda c: c.execute("UPDATE account SET enabled = 0").rowcount)
     return await whole(client, "account_disabled", "getquota")
+
+
+@shows("ip_not_allowed")
+async def _(shop: Shop) -> int:
+    client = await shop.start()
+    await allow(client.service.context, {"networks": "192.0.2.0/24"})
+    return await whole(client, "ip_not_allowed", "getquota")
+
+
+@shows("failed_logins")
+async def _(shop: Shop) -> int:
+    client = await shop.start()
+    for _ in range(FAILED_LOGINS):
+        await whole(client, "bad_key", "getquota", b"", **{"17token": "WRONG"})
+    return await whole(client, "failed_logins", "getquota", b"", **{"17token": "WRONG"})
 
 
 def _failing(shop: Shop, error: Exception) -> None:

@@ -5,16 +5,17 @@ Order of checks: size and encoding, login key, rate, then the body.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from aiohttp import web
 
 from parcelwire import __version__
+from parcelwire.api.callers import caller_of
 from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import PREFIX as INBOUND
-from parcelwire.api.keys import Keys
-from parcelwire.domain.account import Account
+from parcelwire.api.keys import Keys, TooFast
+from parcelwire.domain.account import Account, Network
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.flows.amend import change_carrier, change_info, delete
 from parcelwire.flows.context import Context
@@ -68,13 +69,21 @@ ENDPOINTS: dict[str, Endpoint] = {
 
 class Api:
     """One handler for all requests. ``owner`` answers what is below /owner/ (api/owner.py), ``inbound`` what
-    is below /inbound/ (api/inbound.py), ``feed`` what is below /api/ (api/feed.py)."""
+    is below /inbound/ (api/inbound.py), ``feed`` what is below /api/ (api/feed.py). ``proxies``: who is
+    believed about where a call comes from."""
 
-    def __init__(self, context: Context, rate: float, owner: Handler, inbound: Handler) -> None:
+    def __init__(
+        self,
+        context: Context,
+        rate: float,
+        owner: Handler,
+        inbound: Handler,
+        proxies: Sequence[Network] = (),
+    ) -> None:
         self._context = context
         self._keys = Keys(context, rate)
-        self.feed = Feed(context, self._keys)
-        self._rate = rate
+        self.feed = Feed(context, self._keys, proxies)
+        self._proxies = proxies
         self._owner = owner
         self._inbound = inbound
         self._log = structlog.get_logger("parcelwire")
@@ -83,6 +92,8 @@ class Api:
         """Answer one request."""
         try:
             return await self._answer(request)
+        except TooFast as error:
+            return _failed(error, math.ceil(error.wait_s))
         except CallerError as error:
             return _failed(error)
         except StoreUnavailable as error:
@@ -109,11 +120,7 @@ class Api:
             return await self._inbound(request)
         endpoint, version = _route(request.method, path)
         body = await read_body(request)
-        login_key = request.headers.get("17token")
-        account = await self._keys.account(login_key)
-        wait_s = self._keys.wait_s(login_key or "")
-        if wait_s:
-            return _failed(CallerError("too_fast", limit=f"{self._rate:g}"), math.ceil(wait_s))
+        account = await self._keys.enter(request.headers.get("17token"), caller_of(request, self._proxies))
         answer = await endpoint(self._context, account, body, version)
         return web.Response(body=answer, content_type=JSON)
 
