@@ -18,6 +18,7 @@ from aiohttp import web
 from parcelwire.api.inbound import InboundEntrance
 from parcelwire.api.owner import OwnerEntrance
 from parcelwire.api.server import Api
+from parcelwire.api.sockets import SocketLimits, SocketServer
 from parcelwire.carriers import carriers
 from parcelwire.config import CARRIER, PREFIX, CarrierSettings, Settings, load
 from parcelwire.domain.account import Account
@@ -56,7 +57,9 @@ SEVENTEENTRACK = "seventeentrack"
 STOP_S = 7.0
 STOP_LATE_S = 1.0
 STOP_CALLS_S = 3.0  # the server waits for as long, then cancels, then waits again
+REAL_TIME_S = 25.0  # a caller waits for a carrier; a call has 30 (api/server.py)
 BACKLOG = 128  # connections that may wait
+FILES_ELSEWHERE = 128  # databases, logs, carriers, webhooks
 SERVICE_FILE = "service.json"
 KEY_FILE = "secret.key"
 
@@ -229,7 +232,7 @@ class Service:
             self._door.close()
             raise
         self._asker = asker_of(settings, self._clock)
-        self._flights = Flights()
+        self._flights = Flights(REAL_TIME_S)
         self._sender = PushSender(self._clock, settings.egress_allow)
         try:
             self.context = context_of(
@@ -332,7 +335,8 @@ class Service:
         self._feed = api.feed
         self._store.on_work(self._feed.wake)
         self._runner = web.ServerRunner(
-            web.Server(api.handle, access_log=None, logger=_quiet()), shutdown_timeout=STOP_CALLS_S
+            SocketServer(api.handle, _quiet(), _socket_limits(self.settings), self.settings.proxies),
+            shutdown_timeout=STOP_CALLS_S,
         )
         await self._runner.setup()
         await web.SockSite(self._runner, self._door).start()
@@ -372,6 +376,18 @@ def _check_webhook(url: str, settings: Settings) -> None:
         raise ConfigError(
             f"PARCELWIRE_WEBHOOK_URL: {error} (PARCELWIRE_EGRESS_ALLOW can allow a network)"
         ) from None
+
+
+def _socket_limits(settings: Settings) -> SocketLimits:
+    """No more connections than this process may have files."""
+    most = settings.connections
+    if os.name == "posix":
+        import resource
+
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if files != resource.RLIM_INFINITY:
+            most = max(1, min(most, files - FILES_ELSEWHERE))
+    return SocketLimits(connections=most, per_address=settings.connections_per_address)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -112,6 +112,12 @@ def _rate(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1_000_000):
+        raise ValueError("a number from 1 to 1000000 is expected")
+    return int(text)
+
+
 def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
@@ -261,6 +267,20 @@ SETTINGS: tuple[Setting, ...] = (
         "none",
     ),
     Setting(
+        "PARCELWIRE_CONNECTIONS",
+        _count,
+        2_000,
+        "Connections at once (fewer where files are few); one that waits is closed for a new one.",
+        "2000",
+    ),
+    Setting(
+        "PARCELWIRE_CONNECTIONS_PER_ADDRESS",
+        _count,
+        250,
+        "Connections at once from one address that is no proxy of yours.",
+        "250",
+    ),
+    Setting(
         "PARCELWIRE_CODE_BOOK",
         _book,
         "reference",
@@ -333,6 +353,8 @@ class Settings:
     egress_allow: tuple[IPv4Network | IPv6Network, ...]
     rate_limit: float
     proxies: tuple[IPv4Network | IPv6Network, ...]
+    connections: int
+    connections_per_address: int
     code_book: str
     sandbox_step: float
     log_numbers: bool

@@ -15,6 +15,7 @@ from parcelwire.api.callers import caller_of
 from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import PREFIX as INBOUND
 from parcelwire.api.keys import Keys, TooFast
+from parcelwire.api.sockets import PATIENT
 from parcelwire.domain.account import Account, Network
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.flows.amend import change_carrier, change_info, delete
@@ -30,6 +31,7 @@ from parcelwire.wire.versions import VERSIONS, Version
 
 BODY_MAX = 1024 * 1024  # 40 of the fullest items are about 100 KB
 BODY_S = 15.0  # to receive a body: a dripping socket holds nothing for longer
+REQUEST_S = 30.0  # for a whole request; a carrier that is asked meanwhile has less (REAL_TIME_S in app.py)
 RETRY_AFTER_S = 5  # told to callers while the database cannot write
 JSON = "application/json"
 PREFIX = "/track/"
@@ -91,7 +93,11 @@ class Api:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         try:
-            return await self._answer(request)
+            async with asyncio.timeout(None if request.path.startswith(PATIENT) else REQUEST_S):
+                return await self._answer(request)
+        except TimeoutError:
+            self._log.error("request_too_long", path=request.path)
+            return _failed(CallerError("unavailable"), RETRY_AFTER_S)
         except TooFast as error:
             return _failed(error, math.ceil(error.wait_s))
         except CallerError as error:
