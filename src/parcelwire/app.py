@@ -379,14 +379,17 @@ def _check_webhook(url: str, settings: Settings) -> None:
 
 
 def _socket_limits(settings: Settings) -> SocketLimits:
-    """No more connections than this process may have files."""
+    """No more connections than this process may have files; it takes as many as the system lets it."""
     most = settings.connections
     if os.name == "posix":
         import resource
 
-        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        if files != resource.RLIM_INFINITY:
-            most = max(1, min(most, files - FILES_ELSEWHERE))
+        wanted = most + FILES_ELSEWHERE
+        files, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if files != resource.RLIM_INFINITY and files < wanted:
+            files = wanted if limit == resource.RLIM_INFINITY else min(wanted, limit)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, limit))
+            most = max(1, files - FILES_ELSEWHERE)
     return SocketLimits(connections=most, per_address=settings.connections_per_address)
 
 

@@ -276,9 +276,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "PARCELWIRE_CONNECTIONS_PER_ADDRESS",
         _count,
-        250,
+        1_000,
         "Connections at once from one address that is no proxy of yours.",
-        "250",
+        "1000",
     ),
     Setting(
         "PARCELWIRE_CODE_BOOK",

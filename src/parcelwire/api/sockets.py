@@ -37,7 +37,7 @@ class SocketLimits:
     header_bytes: int = 16 * 1024
     url_bytes: int = 8 * 1024
     connections: int = 2_000
-    per_address: int = 250
+    per_address: int = 1_000
 
 
 def bare(status: int) -> web.Response:
