@@ -140,6 +140,15 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyedCall:
+    """A call with an Idempotency-Key: the same key with another body is another call by mistake."""
+
+    endpoint: str
+    key: str
+    body_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """A claimed shipment and what its sources have said so far."""
 
@@ -405,6 +414,30 @@ class Store(Protocol):
         CallerError ``registered`` (whatever became of it, in this call too), ``daily_limit`` or ``quota``
         cost nothing. A promoted shipment keeps ``since`` and all that is known of it, and loses its lease.
         """
+        ...
+
+    async def register_once(
+        self,
+        account: int,
+        wanted: Sequence[Wanted],
+        now: datetime,
+        call: KeyedCall,
+        encode: Callable[[Sequence[Shipment | CallerError]], bytes],
+    ) -> bytes | CallerError:
+        """``register`` whose answer, made by ``encode`` within the transaction, is kept for 24 hours.
+
+        A repeat of the call gets the kept answer, also one that comes while the first is under way.
+        CallerError ``key_reused``: its key belongs to a call with another body.
+        """
+        ...
+
+    async def begin_call(self, account: int, call: KeyedCall, now: datetime) -> bytes | CallerError | None:
+        """None: the call is to be made now, and ended with ``end_call``. Else the answer that was kept for 24
+        hours, or CallerError ``key_reused`` or ``key_in_flight`` (for a minute: then its process died)."""
+        ...
+
+    async def end_call(self, account: int, call: KeyedCall, answer: bytes | None) -> None:
+        """Keep the answer of a call; None: it failed, and may be made again."""
         ...
 
     async def look_up(self, account: int, wanted: Wanted, now: datetime) -> Shipment:

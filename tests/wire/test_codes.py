@@ -52,6 +52,8 @@ DOCUMENTED = {
     "bad_carrier": (-18019910, 200),
     "too_fast": (429, 429),
     "failed_logins": (429, 429),
+    "key_reused": (409, 409),
+    "key_in_flight": (409, 409),
     "unavailable": (-18010003, 503),
 }
 

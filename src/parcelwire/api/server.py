@@ -24,6 +24,7 @@ from parcelwire.flows.push import push_again
 from parcelwire.flows.read import quota, track_info
 from parcelwire.flows.realtime import real_time
 from parcelwire.flows.register import register
+from parcelwire.flows.repeats import answer_once, keyed
 from parcelwire.flows.stop import retrack, stop
 from parcelwire.flows.tracklist import track_list
 from parcelwire.wire.v22 import failure
@@ -33,6 +34,7 @@ BODY_MAX = 1024 * 1024  # 40 of the fullest items are about 100 KB
 BODY_S = 15.0  # to receive a body: a dripping socket holds nothing for longer
 REQUEST_S = 30.0  # for a whole request; a carrier that is asked meanwhile has less (REAL_TIME_S in app.py)
 RETRY_AFTER_S = 5  # told to callers while the database cannot write
+IN_FLIGHT_S = 2  # told to who repeats a call that is under way
 JSON = "application/json"
 PREFIX = "/track/"
 
@@ -67,6 +69,7 @@ ENDPOINTS: dict[str, Endpoint] = {
     "getquota": _alike(_quota),
     "push": _alike(push_again),
 }
+READS = ("gettrackinfo", "gettracklist", "getquota")  # a repeat changes nothing: no key is needed
 
 
 class Api:
@@ -101,7 +104,7 @@ class Api:
         except TooFast as error:
             return _failed(error, math.ceil(error.wait_s))
         except CallerError as error:
-            return _failed(error)
+            return _failed(error, IN_FLIGHT_S if error.reason == "key_in_flight" else None)
         except StoreUnavailable as error:
             self._log.error("store_unavailable", error=str(error))
             return _failed(CallerError("unavailable"), RETRY_AFTER_S)
@@ -124,20 +127,35 @@ class Api:
             return await self.feed.handle(request)
         if path.startswith(INBOUND):
             return await self._inbound(request)
-        endpoint, version = _route(request.method, path)
+        name, version = _route(request.method, path)
         body = await read_body(request)
         account = await self._keys.enter(request.headers.get("17token"), caller_of(request, self._proxies))
-        answer = await endpoint(self._context, account, body, version)
+        key = request.headers.get("Idempotency-Key")
+        answer = await _call(self._context, account, name, version, body, key)
         return web.Response(body=answer, content_type=JSON)
 
 
-def _route(method: str, path: str) -> tuple[Endpoint, Version]:
-    """Case does not matter, and one slash at the end is allowed. CallerError: there is no such address."""
-    name, _, rest = path.lower().removeprefix(PREFIX).partition("/")
-    version, endpoint = VERSIONS.get(name), ENDPOINTS.get(rest.removesuffix("/"))
-    if method != "POST" or not path.lower().startswith(PREFIX) or version is None or endpoint is None:
+async def _call(
+    context: Context, account: Account, name: str, version: Version, body: bytes, key: str | None
+) -> bytes:
+    """The answer of an endpoint; with a key the same one for every repeat of the call."""
+    endpoint = ENDPOINTS[name]
+    if key is None or name in READS:
+        return await endpoint(context, account, body, version)
+    call = keyed(name, key, body)
+    if name == "register":
+        return await register(context, account, body, call)
+    return await answer_once(context, account, call, lambda: endpoint(context, account, body, version))
+
+
+def _route(method: str, path: str) -> tuple[str, Version]:
+    """Endpoint and version. Case does not matter, and one slash at the end is allowed. CallerError: there is
+    no such address."""
+    prefix, _, rest = path.lower().removeprefix(PREFIX).partition("/")
+    version, name = VERSIONS.get(prefix), rest.removesuffix("/")
+    if method != "POST" or not path.lower().startswith(PREFIX) or version is None or name not in ENDPOINTS:
         raise CallerError("not_found")
-    return endpoint, version
+    return name, version
 
 
 async def read_body(request: web.BaseRequest) -> bytes:

@@ -28,6 +28,7 @@ from parcelwire.ports import (
     Due,
     Inbound,
     InboxState,
+    KeyedCall,
     ListPage,
     Pair,
     Refreshed,
@@ -53,6 +54,7 @@ from parcelwire.store.sqlite import (
     quota,
     refreshes,
     registrations,
+    repeats,
     upstream,
 )
 from parcelwire.store.sqlite.reader import Readers
@@ -245,6 +247,22 @@ class SqliteStore:
         self, account: int, wanted: Sequence[Wanted], now: datetime
     ) -> list[Shipment | CallerError]:
         return await self._write(lambda c: registrations.register(c, account, wanted, now), hint=True)
+
+    async def register_once(
+        self,
+        account: int,
+        wanted: Sequence[Wanted],
+        now: datetime,
+        call: KeyedCall,
+        encode: Callable[[Sequence[Shipment | CallerError]], bytes],
+    ) -> bytes | CallerError:
+        return await self._write(lambda c: repeats.register(c, account, wanted, now, call, encode), hint=True)
+
+    async def begin_call(self, account: int, call: KeyedCall, now: datetime) -> bytes | CallerError | None:
+        return await self._write(lambda c: repeats.begin(c, account, call, now))
+
+    async def end_call(self, account: int, call: KeyedCall, answer: bytes | None) -> None:
+        await self._write(lambda c: repeats.end(c, account, call, answer))
 
     async def look_up(self, account: int, wanted: Wanted, now: datetime) -> Shipment:
         return await self._write(lambda c: registrations.look_up(c, account, wanted, now))

@@ -10,7 +10,7 @@ CREATE TABLE kept_answer (                 -- of calls with an Idempotency-Key
   key TEXT NOT NULL,
   body_hash BLOB NOT NULL,
   at INTEGER NOT NULL,
-  outcomes BLOB NOT NULL,                  -- JSON: what became of each item
+  answer BLOB,                             -- NULL: the call is under way
   PRIMARY KEY (account, endpoint, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX kept_answer_at ON kept_answer (at);
