@@ -83,7 +83,8 @@ async def go_on(child: Child, mark: str, acknowledged: list[int]) -> None:
     with suppress(aiohttp.ClientError):
         while True:
             items = [{"number": f"SANDBOXINTRANSIT{mark}{count + n:04}"} for n in range(5)]
-            acknowledged[0] += len((await child.call("register", items))["accepted"])
+            data = await child.call("register", items)
+            acknowledged[0] += len(data["accepted"])
             count += 5
 
 
