@@ -34,7 +34,7 @@ class Context:
     routes: Routes
     directory: Directory
     book: str  # reference or official: the codes that we answer when nobody gave one
-    new_id: Callable[[], str]  # random, for leases and references
+    new_id: Callable[[], str]  # random: leases, references, login keys
     new_secret: Callable[[], str]  # random, for endpoints (whsec_...)
     together: Callable[[Sequence[Coroutine[Any, Any, None]]], Awaitable[object]]
     once: Once

@@ -8,9 +8,9 @@ from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.lane import Lane
@@ -29,6 +29,7 @@ from parcelwire.ports import (
     Failpoint,
     Inbound,
     InboxState,
+    KeyedCall,
     ListPage,
     Pair,
     Refreshed,
@@ -41,12 +42,12 @@ from parcelwire.ports import (
 from parcelwire.store.rows import (
     SHIPMENT,
     document_of,
-    micros,
     moment,
     moment_or_none,
     shipment_of,
 )
 from parcelwire.store.sqlite import (
+    accounts,
     endpoints,
     feed,
     file,
@@ -56,11 +57,12 @@ from parcelwire.store.sqlite import (
     quota,
     refreshes,
     registrations,
+    repeats,
     upstream,
 )
 from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
-from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, sign_key_place
+from parcelwire.store.vault import Vault, sign_key_place
 
 READERS = 2  # reading connections; a read is a few hundred microseconds
 
@@ -78,8 +80,6 @@ WITH {refreshes.LANE_NAMES}
 SELECT name, (SELECT min(refresh_at) FROM shipment WHERE lane = name AND refresh_at IS NOT NULL)
 FROM names WHERE name IS NOT NULL
 """
-
-_SELECT_ACCOUNT = "SELECT id, name, plan, quota_total, max_daily, enabled FROM account"
 
 
 class SqliteStore:
@@ -144,40 +144,32 @@ class SqliteStore:
     # --- accounts and quota ---
 
     async def accounts(self) -> list[Account]:
-        return await self._read(
-            lambda c: [_account(row) for row in c.execute(f"{_SELECT_ACCOUNT} ORDER BY id")]
-        )
+        return await self._read(accounts.all_of)
 
     async def open_account(self, new: NewAccount, now: datetime) -> Account:
-        def work(c: _Connection) -> Account:
-            cursor = c.execute(
-                "INSERT INTO account (name, plan, quota_total, sign_key) VALUES (?, ?, ?, x'')",
-                (new.name, new.plan, new.quota_total),
-            )
-            account = cursor.lastrowid
-            assert account is not None  # noqa: S101
-            c.execute(
-                "UPDATE account SET sign_key = ? WHERE id = ?",
-                (self._sealed_key(account, new.sign_key), account),
-            )
-            c.execute(
-                "INSERT INTO api_key (account, hash, prefix, created_at) VALUES (?, ?, ?, ?)",
-                (account, self._vault.digest(new.login_key), new.login_key[:PREFIX_CHARACTERS], micros(now)),
-            )
-            return Account(account, new.name, new.plan, new.quota_total)
-
-        return await self._write(work)
+        return await self._write(lambda c: accounts.open_account(c, self._vault, new, now))
 
     async def account_of_key(self, login_key: str) -> Account | None:
         digest = self._vault.digest(login_key)
+        return await self._read(lambda c: accounts.of_key(c, digest))
 
-        def work(c: _Connection) -> Account | None:
-            row = c.execute(
-                f"{_SELECT_ACCOUNT} WHERE id = (SELECT account FROM api_key WHERE hash = ?)", (digest,)
-            ).fetchone()
-            return _account(row) if row else None
+    async def save_account(self, account: Account) -> None:
+        await self._write(lambda c: accounts.save(c, account))
 
-        return await self._read(work)
+    async def keys(self, account: int) -> list[LoginKey]:
+        return await self._read(lambda c: accounts.keys(c, account))
+
+    async def add_key(self, account: int, login_key: str, now: datetime, *, signs: bool) -> bool:
+        def work(c: _Connection) -> bool:
+            added = accounts.add_key(c, self._vault, account, login_key, now)
+            if added and signs:
+                accounts.set_sign_key(c, self._vault, account, login_key)
+            return added
+
+        return await self._write(work)
+
+    async def revoke_key(self, account: int, prefix: str, now: datetime) -> bool:
+        return await self._write(lambda c: accounts.revoke_key(c, account, prefix, now))
 
     async def set_plan(self, account: int, plan: str, quota_total: int) -> None:
         await self._write(
@@ -233,19 +225,13 @@ class SqliteStore:
                 call(turn)
 
     async def set_sign_key(self, account: int, sign_key: str) -> None:
-        sealed = self._sealed_key(account, sign_key)
-        await self._write(
-            lambda c: c.execute("UPDATE account SET sign_key = ? WHERE id = ?", (sealed, account)).rowcount
-        )
+        await self._write(lambda c: accounts.set_sign_key(c, self._vault, account, sign_key))
 
     async def sign_key(self, account: int) -> str:
         (sealed,) = await self._read(
             lambda c: c.execute("SELECT sign_key FROM account WHERE id = ?", (account,)).fetchone()
         )
         return self._vault.open(sealed, sign_key_place(account))
-
-    def _sealed_key(self, account: int, sign_key: str) -> bytes:
-        return self._vault.seal(sign_key, sign_key_place(account))
 
     async def usage(self, account: int, now: datetime) -> Usage:
         return await self._read(lambda c: quota.usage(c, account, now))
@@ -265,6 +251,22 @@ class SqliteStore:
         self, account: int, wanted: Sequence[Wanted], now: datetime
     ) -> list[Shipment | CallerError]:
         return await self._write(lambda c: registrations.register(c, account, wanted, now), hint=True)
+
+    async def register_once(
+        self,
+        account: int,
+        wanted: Sequence[Wanted],
+        now: datetime,
+        call: KeyedCall,
+        encode: Callable[[Sequence[Shipment | CallerError]], bytes],
+    ) -> bytes | CallerError:
+        return await self._write(lambda c: repeats.register(c, account, wanted, now, call, encode), hint=True)
+
+    async def begin_call(self, account: int, call: KeyedCall, now: datetime) -> bytes | CallerError | None:
+        return await self._write(lambda c: repeats.begin(c, account, call, now))
+
+    async def end_call(self, account: int, call: KeyedCall, answer: bytes | None) -> None:
+        await self._write(lambda c: repeats.end(c, account, call, answer))
 
     async def look_up(self, account: int, wanted: Wanted, now: datetime) -> Shipment:
         return await self._write(lambda c: registrations.look_up(c, account, wanted, now))
@@ -476,7 +478,3 @@ class SqliteStore:
 
     async def feed_ends(self, account: int) -> tuple[int, int]:
         return await self._read(lambda c: feed.ends(c, account))
-
-
-def _account(row: Sequence[Any]) -> Account:
-    return Account(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
