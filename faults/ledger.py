@@ -10,6 +10,7 @@ from typing import Any
 from faults.carrier import Parcels
 from faults.receiver import Arrival
 
+SCHEDULE = (2, 5, 10, 20, 40, 60)  # of pushes, in seconds
 Key = tuple[int, str]  # account, number
 REAL_TIME_COST = {0: 1, 1: 10}
 
@@ -81,14 +82,14 @@ class Ledger:
     def check_end(self, arrivals: Sequence[Arrival]) -> None:
         """When everything has come to rest."""
         taken = {arrival.id for arrival in arrivals if arrival.taken}
-        rows = self._rows("SELECT id, endpoint, shipment, version, state, detail FROM push")
+        rows = self._rows("SELECT id, endpoint, shipment, version, state, attempts FROM push")
         newest_told: dict[tuple[int, int], int] = {}
-        for identity, endpoint, shipment, version, state, detail in rows:
+        for identity, endpoint, shipment, version, state, attempts in rows:
             hold(state != "pending", f"P3: push {identity} still waits")
             if state == "sent":
                 hold(identity in taken, f"P3: push {identity} counts as sent, nobody took it")
             if state == "dead":
-                hold(bool(detail), f"P3: push {identity} was given up without a reason")
+                hold(attempts > len(SCHEDULE), f"P3: push {identity} was given up after {attempts} attempts")
             if state != "superseded":
                 newest = max(version, newest_told.get((endpoint, shipment), 0))
                 newest_told[endpoint, shipment] = newest
@@ -142,7 +143,8 @@ class Ledger:
         self._statuses[key] = status
 
     def _check_pushes(self) -> None:
-        rows = self._rows("SELECT id, endpoint, shipment, version, event, body FROM push")
+        rows = self._rows("""SELECT p.id, p.endpoint, p.shipment, p.version, p.event, c.body
+            FROM push p JOIN change c ON c.id = p.change""")
         for identity, *about in rows:
             before = self._pushes.setdefault(identity, tuple(about))
             hold(before == tuple(about), f"P4: push {identity} has changed")

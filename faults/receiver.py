@@ -14,6 +14,7 @@ class Taken:
 
     http_status: int = 200
     ms: int = 1
+    body_start: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class SickReceiver:
         self.sickness = 0.0
         self._clock = clock
         self._chance = chance
+
+    def check(self, url: str) -> None:
+        """Every URL will do."""
 
     async def send(self, url: str, body: bytes, headers: dict[str, str], total_s: float) -> Taken:
         """Take it, or raise PushError."""

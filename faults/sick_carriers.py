@@ -29,6 +29,7 @@ from parcelwire.loops.telemetry import Telemetry
 from parcelwire.net.ask import Asker
 from parcelwire.net.clock import SystemClock
 from parcelwire.net.flights import Flights
+from parcelwire.net.push import PushSender
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
 
@@ -173,7 +174,7 @@ async def _sick_carriers(folder: Path, sick_s: float) -> Figure:
     store = await SqliteStore.open(folder / "parcelwire.db", Vault(bytes(MASTER_BYTES), bytes))
     settings = settings_from({"PARCELWIRE_DATA": str(folder)})
     context = replace(
-        context_of(settings, store, asker, Flights(), clock),
+        context_of(settings, store, asker, PushSender(clock), Flights(), clock),
         routes=Routes({"sandbox": Paced()}),
         pace=Pace(every=timedelta(seconds=1)),
         paces={},

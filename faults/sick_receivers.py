@@ -138,13 +138,13 @@ async def _sick_receivers(folder: Path, sick_s: float) -> Figure:
     store = await SqliteStore.open(folder / "parcelwire.db", Vault(bytes(MASTER_BYTES), bytes))
     settings = settings_from({"PARCELWIRE_DATA": str(folder)})
     context = replace(
-        context_of(settings, store, asker, Flights(), clock),
+        context_of(settings, store, asker, sender, Flights(), clock),
         routes=Routes({"sandbox": Sandbox()}),
         paces={"sandbox": Pace(day=timedelta(days=1), every=timedelta(seconds=STEP_S))},
     )
     accounts = [await _account(context, place, url) for place in range(len(NAMES))]
     refresher = Refresher(context, Telemetry())
-    pusher = Pusher(context, sender, PushPolicy(SCHEDULE, TIMEOUT_S), lambda: 0.5, Telemetry())
+    pusher = Pusher(context, PushPolicy(SCHEDULE, TIMEOUT_S), lambda: 0.5, Telemetry())
     store.on_work(refresher.wake)
     store.on_work(pusher.wake)
     running = [asyncio.create_task(loop.run()) for loop in (refresher, pusher)]

@@ -15,7 +15,7 @@ from typing import Any
 
 from faults.carrier import PacedSandbox, Parcels, SickCarrier
 from faults.inline import InlineStore
-from faults.ledger import Ledger, Violation, hold
+from faults.ledger import SCHEDULE, Ledger, Violation, hold
 from faults.points import Crash, Points
 from faults.receiver import SickReceiver
 
@@ -44,7 +44,6 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ACCOUNTS = ("shop", "depot")
 QUOTA = 60  # small, so that it runs out
 EVERY = timedelta(seconds=20)  # between two refreshes
-SCHEDULE = (2, 5, 10, 20, 40, 60)  # of pushes, in seconds
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 ROUND_S = 30.0  # of a drain
 DRAIN_ROUNDS = 80  # breakers pause for 15 minutes at most, a Retry-After for less here
@@ -108,6 +107,8 @@ class World:
         self.context = Context(
             store=self.store,
             fetcher=self._asker,
+            sender=self.receiver,
+            new_secret=lambda: SECRET,
             clock=self.clock,
             zone_of=zone_of,
             routes=Routes({"sandbox": PacedSandbox()}),
@@ -122,7 +123,7 @@ class World:
         telemetry = Telemetry()
         refresher = Refresher(self.context, telemetry)
         policy = PushPolicy(SCHEDULE, 10)
-        pusher = Pusher(self.context, self.receiver, policy, self.chance.random, telemetry)
+        pusher = Pusher(self.context, policy, self.chance.random, telemetry)
         janitor = Janitor(self.context, telemetry)
         self.store.on_work(refresher.wake)
         self.store.on_work(pusher.wake)

@@ -599,7 +599,7 @@ class Store(Protocol):
         ...
 
     async def hasten(self, now: datetime, most: timedelta) -> int:
-        """Refreshes and pushes that are due later than ``most`` from now are due now; answers how many.
+        """Refreshes and pushes that are due later than ``most`` from now are due now; answers how many rows.
 
         They were planned by a clock that has been set back since.
         """

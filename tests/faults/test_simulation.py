@@ -89,16 +89,18 @@ def change_bodies(patch: pytest.MonkeyPatch) -> None:
 
 def send_all_at_once(patch: pytest.MonkeyPatch) -> None:
     """A push does not wait for the one before it."""
-    at_once = pushes._CLAIM.replace("send_at IS NOT NULL AND send_at <=", "coalesce(send_at, 0) <=")
-    assert at_once != pushes._CLAIM
-    patch.setattr(pushes, "_CLAIM", at_once)
+    at_once = pushes._TAKE.replace("send_at IS NOT NULL AND send_at <=", "coalesce(send_at, 0) <=")
+    assert at_once != pushes._TAKE
+    newest_first = at_once.replace("ORDER BY send_at {direction}", "ORDER BY version DESC")
+    patch.setattr(pushes, "_OLDEST", newest_first)
+    patch.setattr(pushes, "_NEWEST", newest_first)
 
 
 def lose_pushes(patch: pytest.MonkeyPatch) -> None:
     """What was tried once counts as sent."""
 
-    def finish(c: sqlite3.Connection, result: Any) -> bool:
-        return real(c, replace(result, sent=True, again_at=None))
+    def finish(c: sqlite3.Connection, results: Any) -> Any:
+        return real(c, [replace(result, sent=True, again_at=None) for result in results])
 
     real = pushes.finish
     patch.setattr(pushes, "finish", finish)

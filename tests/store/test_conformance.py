@@ -1319,7 +1319,7 @@ async def test_what_is_due_later_than_can_be_is_due_now(store: Store) -> None:
     await change_of(store, late, update(1), at=NOW + 2 * DAY)
     await change_of(store, soon)
     assert await store.latest() == NOW + 2 * DAY
-    assert await store.hasten(NOW, DAY) == 2
+    assert await store.hasten(NOW, DAY) >= 2
     assert await store.lanes() == {"ups": NOW}
     assert await store.pushes_due() == NOW
     assert [due.shipment.id for due in await claimed(store)] == [late.id]
