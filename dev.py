@@ -228,6 +228,13 @@ def bench(args: Sequence[str]) -> int:
     return hand_over([str(PYTHON), str(ROOT / "bench" / f"{args[0]}.py"), *args[1:]])
 
 
+def faults(args: Sequence[str]) -> int:
+    """Crashes, sick carriers, sick endpoints, full disks, jumping clocks: one figure line each."""
+    ensure(TEST)
+    os.chdir(ROOT)  # for python -m
+    return hand_over([str(PYTHON), "-m", "faults", *args])
+
+
 def lock(args: Sequence[str]) -> int:
     """Resolves pyproject.toml again into lock/ (needs uv; --upgrade takes the newest of everything)."""
     uv = shutil.which("uv") or (str(BIN / "uv") if (BIN / "uv").exists() else None)
@@ -245,7 +252,7 @@ def lock(args: Sequence[str]) -> int:
 CHECKS: dict[str, list[str]] = {
     "format": [str(BIN / "ruff"), "format", "--check", "."],
     "lint": [str(BIN / "ruff"), "check", "."],
-    "types": [str(PYTHON), "-m", "mypy", "src/parcelwire", "tests", "bench", "docs", "dev.py"],
+    "types": [str(PYTHON), "-m", "mypy", "src/parcelwire", "tests", "bench", "faults", "docs", "dev.py"],
     "layers": [str(BIN / "lint-imports")],
     "docs": [str(PYTHON), "-m", "pytest", "-q", "-p", "no:randomly", "tests/docs"],
 }
@@ -320,6 +327,7 @@ VERBS: dict[str, Verb] = {
     "test": Verb(test, "[pytest arguments]"),
     "check": Verb(check, ""),
     "bench": Verb(bench, "[NAME [arguments]]"),
+    "faults": Verb(faults, "[--quick] [NAME ...]"),
     "setup": Verb(setup, ""),
     "lock": Verb(lock, "[--upgrade]"),
 }

@@ -188,7 +188,7 @@ class Service:
 
 # --- the floor --------------------------------------------------------------------------------------------
 
-ROWS = ("source_report", "document", "raw_reply", "push", "refresh_log")
+ROWS = ("source_report", "document", "raw_reply", "change", "push", "refresh_log")
 
 
 def columns(database: sqlite3.Connection, table: str) -> list[str]:

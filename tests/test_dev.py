@@ -53,7 +53,7 @@ def test_help_names_every_verb_and_exits_0(capsys: pytest.CaptureFixture[str]) -
     assert dev.main(["--help"]) == 0
     shown = capsys.readouterr().out
     assert all(f"\n  {name}" in shown for name in dev.VERBS)
-    assert {"setup", "demo", "test", "check", "bench"} <= dev.VERBS.keys()
+    assert {"setup", "demo", "test", "check", "bench", "faults"} <= dev.VERBS.keys()
 
 
 def test_no_verb_shows_the_help_and_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,9 +90,12 @@ def test_arguments_after_the_verb_go_to_the_command(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(dev, "hand_over", started.append)
     dev.main(["demo", "--once", "--json"])
     dev.main(["test", "-k", "merge", "--help"])
+    monkeypatch.setattr("os.chdir", lambda _: None)
+    dev.main(["faults", "--quick", "kill"])
     assert started[0][1:] == ["demo", "--once", "--json"]
     assert started[1][1:] == ["-m", "pytest", "-k", "merge", "--help"]
-    assert installed == [dev.RUNTIME, dev.TEST]
+    assert started[2][1:] == ["-m", "faults", "--quick", "kill"]
+    assert installed == [dev.RUNTIME, dev.TEST, dev.TEST]
 
 
 def test_nothing_is_stale_until_a_lock_file_changes(tmp_path: Path) -> None:

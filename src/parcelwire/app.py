@@ -20,12 +20,15 @@ from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import InboundEntrance
 from parcelwire.api.owner import OwnerEntrance
 from parcelwire.api.server import Api
+from parcelwire.api.sockets import SocketLimits, SocketServer
 from parcelwire.carriers import carriers
 from parcelwire.config import CARRIER, PREFIX, CarrierSettings, Settings, load
 from parcelwire.domain.account import Account
 from parcelwire.domain.endpoint import SECRETS_OVERLAP
 from parcelwire.domain.errors import ConfigError, UrlRefused
-from parcelwire.domain.limits import Reach
+from parcelwire.domain.limits import DELAY_MAX, Reach
+from parcelwire.domain.push import JITTER_MAX_S
+from parcelwire.domain.quota import plan_size
 from parcelwire.domain.schedule import Pace
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
@@ -58,7 +61,9 @@ SEVENTEENTRACK = "seventeentrack"
 STOP_S = 7.0
 STOP_LATE_S = 1.0
 STOP_CALLS_S = 3.0  # the server waits for as long, then cancels, then waits again
+REAL_TIME_S = 25.0  # a caller waits for a carrier; a call has 30 (api/server.py)
 BACKLOG = 128  # connections that may wait
+FILES_ELSEWHERE = 128  # databases, logs, carriers, webhooks
 SERVICE_FILE = "service.json"
 KEY_FILE = "secret.key"
 
@@ -165,6 +170,12 @@ def context_of(
     )
 
 
+def longest_delay(settings: Settings) -> timedelta:
+    """No refresh and no push is put off by more."""
+    given = timedelta(seconds=max(settings.refresh_seconds or 0, *settings.push_schedule) + JITTER_MAX_S)
+    return max(DELAY_MAX, given)
+
+
 async def open_store(settings: Settings) -> Store:
     """The store that the settings name, with its secret key."""
     if settings.on_postgres:
@@ -266,6 +277,17 @@ def _made_key(file: Path) -> bytes:
     return key
 
 
+def secret_key_of(settings: Settings) -> bytes:
+    """The key that exists: from the settings or the data folder. ConfigError when there is none."""
+    file = settings.data / KEY_FILE
+    if settings.secret_key is None and not file.exists():
+        raise ConfigError(
+            f"the secret key {file} is missing, which the stored secrets need: put it there, or give it in "
+            "PARCELWIRE_SECRET_KEY"
+        )
+    return settings.secret_key or _secret_key(file, file)
+
+
 def write_private(file: Path, text: str) -> None:
     """A file that only its owner can read."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -301,7 +323,7 @@ class Service:
             self._close_door()
             raise
         self._asker = asker_of(settings, self._clock)
-        self._flights = Flights()
+        self._flights = Flights(REAL_TIME_S)
         self._sender = PushSender(self._clock, settings.egress_allow)
         try:
             self.context = context_of(
@@ -371,6 +393,7 @@ class Service:
             account = known[0]
             if settings.webhook_sign_key:
                 await store.set_sign_key(account.id, settings.webhook_sign_key)
+            await self._tell_without_effect(account)
         else:
             login_key = settings.first_key or secrets.token_hex(16).upper()
             sign_key = settings.webhook_sign_key or login_key
@@ -402,6 +425,19 @@ class Service:
             both_until = self._clock.now() + SECRETS_OVERLAP
             await store.rotate_secret(account.id, endpoint.id, given, both_until)
 
+    async def _tell_without_effect(self, account: Account) -> None:
+        """FIRST_KEY and FIRST_PLAN make the first account; later they change nothing: say so."""
+        settings = self.settings
+        if settings.first_key and await self._store.account_of_key(settings.first_key) != account:
+            self._log.warning(
+                "setting_without_effect", name="PARCELWIRE_FIRST_KEY", instead="parcelwire keys add"
+            )
+        given = "PARCELWIRE_FIRST_PLAN" in settings.origins
+        if given and plan_size(settings.first_plan) != account.quota_total:
+            self._log.warning(
+                "setting_without_effect", name="PARCELWIRE_FIRST_PLAN", instead="parcelwire accounts plan"
+            )
+
     async def _reroute(self) -> None:
         """Credentials came or went since the last start: who is asked is decided anew for each shipment."""
         routes, now = self.context.routes, self._clock.now()
@@ -417,11 +453,12 @@ class Service:
         token = secrets.token_hex(32)
         owner = OwnerEntrance(self.context, token)
         inbound = InboundEntrance(self.context, doors_of(self.settings))
-        api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle)
+        api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle, self.settings.proxies)
         self._feed = api.feed
         self._store.on_work(self._feed.wake)
         runner = web.ServerRunner(
-            web.Server(api.handle, access_log=None, logger=_quiet()), shutdown_timeout=STOP_CALLS_S
+            SocketServer(api.handle, _quiet(), _socket_limits(self.settings), self.settings.proxies),
+            shutdown_timeout=STOP_CALLS_S,
         )
         await runner.setup()
         await web.SockSite(runner, door).start()
@@ -438,8 +475,8 @@ class Service:
         policy = PushPolicy(self.settings.push_schedule, self.settings.push_timeout)
         refresher = Refresher(self.context, telemetry)
         pusher = Pusher(self.context, policy, random.random, telemetry)
-        janitor = Janitor(self.context, telemetry)
         inbox = Inbox(self.context, telemetry)
+        janitor = Janitor(self.context, telemetry, longest_delay(self.settings))
         self._store.on_work(refresher.wake)
         self._store.on_work(pusher.wake)
         self._store.on_turn(telemetry.endpoint_turned)
@@ -462,6 +499,21 @@ def _check_webhook(url: str, settings: Settings) -> None:
         raise ConfigError(
             f"PARCELWIRE_WEBHOOK_URL: {error} (PARCELWIRE_EGRESS_ALLOW can allow a network)"
         ) from None
+
+
+def _socket_limits(settings: Settings) -> SocketLimits:
+    """No more connections than this process may have files; it takes as many as the system lets it."""
+    most = settings.connections
+    if os.name == "posix":
+        import resource
+
+        wanted = most + FILES_ELSEWHERE
+        files, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if files != resource.RLIM_INFINITY and files < wanted:
+            files = wanted if limit == resource.RLIM_INFINITY else min(wanted, limit)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, limit))
+            most = max(1, files - FILES_ELSEWHERE)
+    return SocketLimits(connections=most, per_address=settings.connections_per_address)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -114,6 +114,12 @@ def _rate(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1_000_000):
+        raise ValueError("a number from 1 to 1000000 is expected")
+    return int(text)
+
+
 def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
@@ -262,6 +268,27 @@ SETTINGS: tuple[Setting, ...] = (
         "3",
     ),
     Setting(
+        "PARCELWIRE_PROXIES",
+        _networks,
+        (),
+        "Networks of your own reverse proxies, comma-separated CIDR: their X-Forwarded-For is believed.",
+        "none",
+    ),
+    Setting(
+        "PARCELWIRE_CONNECTIONS",
+        _count,
+        2_000,
+        "Connections at once (fewer where files are few); one that waits is closed for a new one.",
+        "2000",
+    ),
+    Setting(
+        "PARCELWIRE_CONNECTIONS_PER_ADDRESS",
+        _count,
+        1_000,
+        "Connections at once from one address that is no proxy of yours.",
+        "1000",
+    ),
+    Setting(
         "PARCELWIRE_CODE_BOOK",
         _book,
         "reference",
@@ -337,6 +364,9 @@ class Settings:
     lease_seconds: float
     egress_allow: tuple[IPv4Network | IPv6Network, ...]
     rate_limit: float
+    proxies: tuple[IPv4Network | IPv6Network, ...]
+    connections: int
+    connections_per_address: int
     code_book: str
     sandbox_step: float
     log_numbers: bool

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Protocol
 
-from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.detect import LearnedKey
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError
@@ -42,6 +42,33 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None: ...
+
+
+class Failpoint(Protocol):
+    """Called at every boundary that a crash may fall on, with its name: one of FAILPOINTS.
+
+    Tests stop the service there: what it raises is what happens at that point (faults/points.py).
+    """
+
+    def __call__(self, name: str, /) -> None: ...
+
+
+FAILPOINTS = (
+    "commit.before",  # a transaction has done its work
+    "commit.after",  # it is on disk, and nobody has been told
+    "ask.before",  # a request to a carrier, also one for an access token
+    "ask.after",  # its reply is here
+    "complete.before",  # what a refresh changed is decided
+    "complete.after",
+    "push.before",  # an attempt to push
+    "push.after",  # its answer is here
+    "finish.before",  # what came of it is decided
+    "finish.after",
+)
+
+
+def no_failpoint(_name: str, /) -> None:
+    """Nothing ever happens."""
 
 
 class Zones(Protocol):
@@ -137,6 +164,15 @@ class Wanted:
     origin: int
     lane: str
     wish: Wish
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedCall:
+    """A call with an Idempotency-Key: the same key with another body is another call by mistake."""
+
+    endpoint: str
+    key: str
+    body_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +345,23 @@ class Store(Protocol):
         ...
 
     async def account_of_key(self, login_key: str) -> Account | None:
-        """Whose key it is, enabled or not; None for nobody's."""
+        """Whose live key it is, enabled or not; None for nobody's."""
+        ...
+
+    async def save_account(self, account: Account) -> None:
+        """Daily limit, allow-list and whether it is enabled, as they are in ``account``."""
+        ...
+
+    async def keys(self, account: int) -> list[LoginKey]:
+        """Its login keys, revoked ones too, oldest first."""
+        ...
+
+    async def add_key(self, account: int, login_key: str, now: datetime, *, signs: bool) -> bool:
+        """One more login key; False when LIVE_KEYS_MAX are live. ``signs``: it signs pushes too."""
+        ...
+
+    async def revoke_key(self, account: int, prefix: str, now: datetime) -> bool:
+        """End a login key for ever; False when no live key has this prefix."""
         ...
 
     async def set_plan(self, account: int, plan: str, quota_total: int) -> None:
@@ -376,7 +428,10 @@ class Store(Protocol):
         ...
 
     async def release_holds(self, before: datetime, now: datetime) -> int:
-        """Give back whatever has been held since earlier than ``before``: its call died. Answers how many."""
+        """Give back whatever has been held since earlier than ``before``: its call died. Answers how many.
+
+        So too what was held in a future further away than ``before`` is past: the clock went back since.
+        """
         ...
 
     # registrations
@@ -389,6 +444,30 @@ class Store(Protocol):
         CallerError ``registered`` (whatever became of it, in this call too), ``daily_limit`` or ``quota``
         cost nothing. A promoted shipment keeps ``since`` and all that is known of it, and loses its lease.
         """
+        ...
+
+    async def register_once(
+        self,
+        account: int,
+        wanted: Sequence[Wanted],
+        now: datetime,
+        call: KeyedCall,
+        encode: Callable[[Sequence[Shipment | CallerError]], bytes],
+    ) -> bytes | CallerError:
+        """``register`` whose answer, made by ``encode`` within the transaction, is kept for 24 hours.
+
+        A repeat of the call gets the kept answer, also one that comes while the first is under way.
+        CallerError ``key_reused``: its key belongs to a call with another body.
+        """
+        ...
+
+    async def begin_call(self, account: int, call: KeyedCall, now: datetime) -> bytes | CallerError | None:
+        """None: the call is to be made now, and ended with ``end_call``. Else the answer that was kept for 24
+        hours, or CallerError ``key_reused`` or ``key_in_flight`` (for a minute: then its process died)."""
+        ...
+
+    async def end_call(self, account: int, call: KeyedCall, answer: bytes | None) -> None:
+        """Keep the answer of a call; None: it failed, and may be made again."""
         ...
 
     async def look_up(self, account: int, wanted: Wanted, now: datetime) -> Shipment:
@@ -512,6 +591,17 @@ class Store(Protocol):
         """Forget log rows, pushes done and unused raw replies of earlier times; answers how many.
 
         A change is forgotten with the last push that refers to it, if it is older.
+        """
+        ...
+
+    async def latest(self) -> datetime | None:
+        """The time of the newest refresh in the log: the clock showed it once."""
+        ...
+
+    async def hasten(self, now: datetime, most: timedelta) -> int:
+        """Refreshes and pushes that are due later than ``most`` from now are due now; answers how many rows.
+
+        They were planned by a clock that has been set back since.
         """
         ...
 

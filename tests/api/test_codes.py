@@ -13,10 +13,13 @@ from tests.api.conftest import KEY, Client, Starter
 from tests.service import World
 
 from parcelwire.api import server
+from parcelwire.api.keys import FAILED_LOGINS
 from parcelwire.carriers import carriers
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import StoreUnavailable
+from parcelwire.flows.accounts import allow
 from parcelwire.flows.context import Context
+from parcelwire.flows.repeats import keyed
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.wire.codes import ERRORS, NOT_USED
 from parcelwire.wire.versions import Version
@@ -32,7 +35,6 @@ OFFICIAL = {
     *range(-18019912, -18019900),
 }
 NO_REQUEST = {
-    "ip_not_allowed": "accounts have no allow-list of addresses yet",
     "not_allowed": "there is nothing yet that an account may not do",
 }
 NUMBER = "SANDBOXJOURNEY1"
@@ -108,6 +110,40 @@ async def _(shop: Shop) -> int:
     assert isinstance(store, SqliteStore)
     await store._write(lambda c: c.execute("UPDATE account SET enabled = 0").rowcount)
     return await whole(client, "account_disabled", "getquota")
+
+
+@shows("ip_not_allowed")
+async def _(shop: Shop) -> int:
+    client = await shop.start()
+    await allow(client.service.context, {"networks": "192.0.2.0/24"})
+    return await whole(client, "ip_not_allowed", "getquota")
+
+
+@shows("failed_logins")
+async def _(shop: Shop) -> int:
+    client = await shop.start()
+    for _ in range(FAILED_LOGINS):
+        await whole(client, "bad_key", "getquota", b"", **{"17token": "WRONG"})
+    return await whole(client, "failed_logins", "getquota", b"", **{"17token": "WRONG"})
+
+
+@shows("key_reused")
+async def _(shop: Shop) -> int:
+    client = await shop.start()
+    await client.raw("/track/v2.2/register", b"[]", headers={"17token": KEY, "Idempotency-Key": "a"})
+    await client.raw(
+        "/track/v2.2/register", b'[{"number":"A12345"}]', headers={"17token": KEY, "Idempotency-Key": "a"}
+    )
+    return await whole(client, "key_reused", "register", b'[{"number":"B12345"}]', **{"Idempotency-Key": "a"})
+
+
+@shows("key_in_flight")
+async def _(shop: Shop) -> int:
+    client = await shop.start()
+    store, clock = client.service.context.store, client.service.context.clock
+    (account,) = await store.accounts()
+    await store.begin_call(account.id, keyed("stoptrack", "a", b"[1]"), clock.now())
+    return await whole(client, "key_in_flight", "stoptrack", b"[1]", **{"Idempotency-Key": "a"})
 
 
 def _failing(shop: Shop, error: Exception) -> None:
@@ -390,7 +426,7 @@ def test_every_code_is_shown_or_has_a_reason() -> None:
 def test_every_official_code_is_ours_or_has_a_reason() -> None:
     ours = {wire.code for wire in ERRORS.values()}
     assert ours & set(NOT_USED) == set()
-    assert ours | set(NOT_USED) == OFFICIAL | {429, 404}
+    assert ours | set(NOT_USED) == OFFICIAL | {429, 404, 409}
     assert all(NOT_USED.values())
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -183,7 +184,7 @@ NONSENSE: dict[str, bytes] = {
     "deep object": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
     "deep XML": b"<a>" * DEEP + b"</a>" * DEEP,
     "5 MB list": b"[" + b"0," * 2_500_000 + b"0]",
-    "5 MB text": b'{"error":"' + b"x" * 5_000_000 + b'"}',
+    "10 MB text": b'{"error":"' + b"x" * 10_000_000 + b'"}',
     "5 MB of nothing": b" " * 5_000_000,
 }
 
@@ -205,6 +206,22 @@ def said(carrier: Carrier, reply: Reply) -> list[Report | CarrierError]:
 def test_nonsense_is_an_error_or_an_empty_report(carrier: Carrier, kind: str, status: int) -> None:
     for answer in said(carrier, Reply(status, {}, NONSENSE[kind])):
         assert isinstance(answer, CarrierError) or not answer.events
+
+
+def test_the_table_of_carriers_and_nonsense(capsys: pytest.CaptureFixture[str]) -> None:
+    """What each makes of every kind of nonsense inside HTTP 200; only the errors of carriers come out."""
+    rows: list[str] = []
+    for carrier in carriers().values():
+        made: Counter[str] = Counter()
+        for body in NONSENSE.values():
+            for answer in said(carrier, Reply(200, {}, body)):
+                assert isinstance(answer, CarrierError) or not answer.events
+                made[type(answer).__name__] += 1
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(made.items()))
+        rows.append(f"  nonsense  {carrier.slug:<16} {len(NONSENSE)} kinds: {counts}")
+    with capsys.disabled():
+        print("\n" + "\n".join(rows))
+    assert len(rows) == len(carriers())
 
 
 @by_slug

@@ -234,3 +234,28 @@ def test_every_change_is_a_new_revision(error: CarrierError) -> None:
     changed = settle(FREE, error, NOW)
     assert changed.revision == 1
     assert settle(changed, None, NOW + HOUR).revision == 2
+
+
+# --- a clock that went back ------------------------------------------------------------------------------
+
+
+def blocked_today(seconds: float) -> Lane:
+    taken = take(FREE, Limits(), NOW).lane
+    return settle(taken, Throttled("429", seconds), NOW)
+
+
+def test_a_block_made_on_a_later_day_ends_when_the_clock_goes_back() -> None:
+    """Else the lane would wait for a day and more."""
+    grant = take(blocked_today(90), Limits(), NOW - DAY)
+    assert (grant.granted, grant.lane.blocked_until, grant.lane.blocked_why) == (True, None, None)
+
+
+def test_a_block_of_today_holds_though_the_clock_went_back_a_little() -> None:
+    assert not take(blocked_today(90), Limits(), NOW - SECOND).granted
+
+
+def test_a_carrier_can_ask_for_a_day_of_patience_and_no_more() -> None:
+    lane = blocked_today(900_000)
+    assert lane.blocked_until == NOW + DAY
+    assert not take(lane, Limits(), NOW + DAY - SECOND).granted
+    assert take(lane, Limits(), NOW + DAY).granted

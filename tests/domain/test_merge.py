@@ -172,6 +172,14 @@ def test_a_date_alone_is_not_corrected_by_a_time_near_midnight() -> None:
         assert len(texts(answers([event(old, None, "scan")], [event(new, None, "scan")]))) == 2
 
 
+def test_a_scan_never_corrects_itself_though_the_clock_went_back() -> None:
+    """An answer that said nothing new moves asked_at back with the clock; the next one holds no events."""
+    before = begin("ups", Report("1", (event(START, None, "scan"),)), NOW + 24 * HOUR)
+    again = replace(before, asked_at=NOW)
+    emptied = add(again, "ups", Report("1", ()), NOW + HOUR)
+    assert texts(emptied) == ["scan"]
+
+
 def test_two_scans_of_one_answer_never_correct_each_other() -> None:
     both = [moved(timedelta()), moved(timedelta(minutes=2))]
     assert len(texts(answers(both))) == 2

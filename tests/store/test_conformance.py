@@ -353,6 +353,14 @@ async def test_what_a_dead_call_held_is_given_back(place: Place, store: Store) -
     assert await balanced(place, store, account.id) == 10
 
 
+async def test_what_was_held_by_a_clock_that_was_ahead_is_given_back(place: Place, store: Store) -> None:
+    account = await account_in(store)
+    await store.charge(account.id, charges(10), NOW + DAY)
+    await store.charge(account.id, charges(10), NOW + MINUTE)
+    assert await store.release_holds(NOW - MINUTE, NOW) == 1
+    assert await balanced(place, store, account.id) == 10
+
+
 async def test_a_refund_belongs_to_the_period_of_its_charge(place: Place, store: Store) -> None:
     account = await account_in(store)
     one, two = charges(10, 10)
@@ -1315,3 +1323,22 @@ async def test_hints_tell_that_something_may_have_become_due(store: Store) -> No
     hints.clear()
     await change_of(store, shipment, update(1))
     assert hints == ["a", "b"]
+
+
+async def test_what_is_due_later_than_can_be_is_due_now(store: Store) -> None:
+    """Refreshes and pushes that a clock planned before it was set back by two days."""
+    account = await account_in(store)
+    await receiver(store, account)
+    late, soon = await tracked(store, account), await tracked(store, account)
+    await change_of(store, late, update(1), at=NOW + 2 * DAY)
+    await change_of(store, soon)
+    assert await store.latest() == NOW + 2 * DAY
+    assert await store.hasten(NOW, DAY) >= 2
+    assert await store.lanes() == {"ups": NOW}
+    assert await store.pushes_due() == NOW
+    assert [due.shipment.id for due in await claimed(store)] == [late.id]
+    assert await store.hasten(NOW, DAY) == 0
+
+
+async def test_the_newest_refresh_of_an_empty_log_is_unknown(store: Store) -> None:
+    assert await store.latest() is None

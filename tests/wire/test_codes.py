@@ -51,6 +51,9 @@ DOCUMENTED = {
     "no_info": (-18019909, 200),
     "bad_carrier": (-18019910, 200),
     "too_fast": (429, 429),
+    "failed_logins": (429, 429),
+    "key_reused": (409, 409),
+    "key_in_flight": (409, 409),
     "unavailable": (-18010003, 503),
 }
 

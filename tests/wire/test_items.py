@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parcelwire.domain.errors import CallerError
+from parcelwire.domain.numbers import normalise
 from parcelwire.wire.codes import ERRORS
 from parcelwire.wire.v22 import (
     ITEMS_MAX,
@@ -95,7 +96,6 @@ def test_forty_one_items_are_too_many_and_none_is_too_few() -> None:
         b"\xef\xbb\xbf[" + GOOD.encode() + b"]",
         f"[{GOOD}]".encode("utf-16"),
         f"[{GOOD}]".encode("utf-32"),
-        b'[{"number":"\\ud800"}]',
         b'[{"number":"A12345","x":"raw\nline"}]',
         b"\xff\xfe\xfd",
     ],
@@ -121,6 +121,32 @@ def test_an_array_without_any_object_is_refused_as_a_whole(body: bytes) -> None:
 def test_one_item_that_is_no_object_harms_no_neighbour(item: str) -> None:
     made = bad(item)
     assert (made.number, made.carrier, made.error.reason) == ("", 0, "bad_body")
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (r'{"number":"\ud800BC123"}', "bad_number"),
+        (r'{"number":"A12345","tag":"\uDC00"}', "bad_value"),
+        (r'{"number":"A12345","tag":"\ud83d\ud83d\ude00"}', "bad_value"),
+        (r'{"number":"A12345","labels":["\ud800"]}', "bad_item"),
+        (r'"\udfff"', "bad_body"),
+        ('{"number":"A12345","x":' + '{"a":[' * 8 + "]}" * 8 + "}", "bad_body"),
+        ("[" * 300_000 + "]" * 300_000, "bad_body"),
+        ('{"number":"A12345","x":[' + '"[",' * 9 + "[" * 20 + "]" * 20 + "]}", "bad_body"),
+    ],
+)
+def test_half_a_character_or_deep_nesting_harms_no_neighbour(item: str, reason: str) -> None:
+    """Both would make the whole body unreadable."""
+    body = f'[{{"number":"{N}"}},{item} ,{{"number":"{N}","tag":"\\ud83d\\ude00 \\\\ud800"}}]'
+    first, made, last = read_items(body.encode(), RegisterItem)
+    assert first == RegisterItem(number=N)
+    assert last == RegisterItem(number=N, tag="\U0001f600 \\ud800")
+    if isinstance(made, BadItem):
+        assert made.error.reason == reason
+    else:
+        assert reason == "bad_number"
+        assert normalise(made.number) is None
 
 
 def test_deep_nesting_is_refused_before_it_is_read() -> None:

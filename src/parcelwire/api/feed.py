@@ -10,14 +10,16 @@ every change of the account. Errors are problem documents (RFC 9457), never the 
 import asyncio
 import math
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
 import msgspec
 from aiohttp import web
 
-from parcelwire.api.keys import Keys
-from parcelwire.domain.account import Account
+from parcelwire.api.callers import caller_of
+from parcelwire.api.keys import Keys, TooFast
+from parcelwire.domain.account import Account, Network
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.push import FeedItem
 from parcelwire.flows.context import Context
@@ -35,6 +37,10 @@ STREAMS_MAX = 1_000
 STREAMS_OF_ACCOUNT = 10
 RECONNECT_MS = 2_000
 RETRY_AFTER_S = 5  # told while the database does not work
+_REFUSALS = {
+    "account_disabled": "this account is disabled",
+    "ip_not_allowed": "your address is not on the allow-list of this account",
+}
 
 
 class Problem(Exception):
@@ -59,9 +65,10 @@ class Problem(Exception):
 class Feed:
     """Answers what is below /api/. ``wake`` it after commits, ``close`` it before the server stops."""
 
-    def __init__(self, context: Context, keys: Keys) -> None:
+    def __init__(self, context: Context, keys: Keys, proxies: Sequence[Network] = ()) -> None:
         self._context = context
         self._keys = keys
+        self._proxies = proxies
         self._news = asyncio.Event()
         self._closing = False
         self._streams: Counter[int] = Counter()
@@ -97,14 +104,12 @@ class Feed:
     async def _account(self, request: web.BaseRequest) -> Account:
         login_key = request.headers.get("17token")
         try:
-            account = await self._keys.account(login_key)
+            return await self._keys.enter(login_key, caller_of(request, self._proxies))
+        except TooFast as error:
+            raise Problem(429, "Too Many Requests", "slower, please", math.ceil(error.wait_s)) from None
         except CallerError as error:
-            why = "this account is disabled" if error.reason == "account_disabled" else "no such key"
+            why = _REFUSALS.get(error.reason, "no such key")
             raise Problem(401, "Unauthorized", f"{why}: give a login key in the header 17token") from None
-        wait_s = self._keys.wait_s(login_key or "")
-        if wait_s:
-            raise Problem(429, "Too Many Requests", "slower, please", math.ceil(wait_s))
-        return account
 
     async def _page(self, request: web.BaseRequest, account: Account) -> web.Response:
         after = _whole(request, "after", 0, CURSOR_MAX)
@@ -138,7 +143,8 @@ class Feed:
         try:
             await response.prepare(request)
             await _write(response, b"retry: %d\n\n" % RECONNECT_MS)
-            await self._follow(response, request.headers.get("17token"), account, after)
+            caller = request.headers.get("17token"), caller_of(request, self._proxies)
+            await self._follow(response, caller, account, after)
         except (ConnectionError, TimeoutError, CallerError, StoreUnavailable):
             return response  # the reader or its key is gone, or it shall come again
         finally:
@@ -146,14 +152,14 @@ class Feed:
         return response
 
     async def _follow(
-        self, response: web.StreamResponse, login_key: str | None, account: Account, after: int
+        self, response: web.StreamResponse, caller: tuple[str | None, str], account: Account, after: int
     ) -> None:
-        """Send what comes until the service stops."""
+        """Send what comes until the service stops. ``caller``: login key and address."""
         clock = self._context.clock
         beat_at = clock.monotonic() + BEAT_S
         while not self._closing:
             news = self._news
-            await self._keys.account(login_key)  # still one of ours
+            await self._keys.account(*caller)  # still one of ours
             items = await self._context.store.feed(account.id, after, LIMIT)
             if items:
                 await _write(response, b"".join(map(_event, items)))

@@ -1,4 +1,4 @@
-"""Who calls, and how fast: login keys and the rate of each."""
+"""Who calls, from where, and how fast: login keys, failed logins, and the rate of each key."""
 
 from collections import OrderedDict
 
@@ -6,47 +6,88 @@ from parcelwire.domain.account import Account
 from parcelwire.domain.errors import CallerError
 from parcelwire.flows.context import Context
 
-KNOWN_S = 5.0  # a key that was revoked dies within this
+KNOWN_S = 3.0  # a key that was revoked, and an account that was suspended, is out within this and one call
 KNOWN_MAX = 10_000
 BURST = 10  # requests at once; clients send three together and then keep their pace
+FAILED_LOGINS = 10  # of one address in a minute
+MINUTE_S = 60.0
+
+
+class TooFast(CallerError):
+    """Come back after ``wait_s`` seconds."""
+
+    def __init__(self, reason: str, wait_s: float, limit: str) -> None:
+        super().__init__(reason, limit=limit)
+        self.wait_s = wait_s
+
+
+class Buckets:
+    """A stamp for each name (GCRA): ``burst`` at once, then one each ``gap_s``."""
+
+    def __init__(self, gap_s: float, burst: int) -> None:
+        self._gap_s = gap_s
+        self._burst = burst
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def wait_s(self, name: str, now: float) -> float:
+        """Seconds until the next one may pass; 0: now."""
+        full = max(self._full_at.get(name, now), now)
+        return max(0.0, full - self._gap_s * (self._burst - 1) - now)
+
+    def take(self, name: str, now: float) -> None:
+        """One passes now."""
+        self._full_at[name] = max(self._full_at.get(name, now), now) + self._gap_s
+        self._full_at.move_to_end(name)
+        if len(self._full_at) > KNOWN_MAX:
+            self._full_at.popitem(last=False)
 
 
 class Keys:
-    """Accounts by login key, remembered for a few seconds, and a bucket of requests for each key."""
+    """Accounts by login key, remembered for a few seconds; a bucket of requests for each key, and one of
+    failed logins for each address. ``rate``: requests a second for each key; 0 = no limit."""
 
     def __init__(self, context: Context, rate: float) -> None:
         self._context = context
         self._rate = rate
         self._known: OrderedDict[str, tuple[Account, float]] = OrderedDict()
-        self._buckets: OrderedDict[str, float] = OrderedDict()
+        self._requests = Buckets(1 / rate if rate else 0.0, BURST)
+        self._failures = Buckets(MINUTE_S / FAILED_LOGINS, FAILED_LOGINS)
 
-    async def account(self, login_key: str | None) -> Account:
-        """The account of a login key. CallerError when there is none, or when it is disabled."""
-        if not login_key:
-            raise CallerError("bad_key")
-        now = self._context.clock.monotonic()
-        account, until = self._known.get(login_key, (None, 0.0))
-        if account is None or now >= until:
-            account = await self._context.store.account_of_key(login_key)
-            if account is None:
-                raise CallerError("bad_key")
-            self._known[login_key] = (account, now + KNOWN_S)
-            if len(self._known) > KNOWN_MAX:
-                self._known.popitem(last=False)
+    async def account(self, login_key: str | None, address: str) -> Account:
+        """The account of a key. CallerError when there is none, when it is out or may not call from
+        ``address``; TooFast when the address failed too often."""
+        account = await self._found(login_key or "", address)
         if not account.enabled:
             raise CallerError("account_disabled")
+        if not account.admits(address):
+            raise CallerError("ip_not_allowed")
         return account
 
-    def wait_s(self, login_key: str) -> float:
-        """0 when a request may pass now, else seconds to wait (GCRA: a stamp for each key)."""
-        if not self._rate:
-            return 0.0
-        now, gap = self._context.clock.monotonic(), 1 / self._rate
-        full = max(self._buckets.get(login_key, now), now)
-        wait = full - gap * (BURST - 1) - now
-        if wait > 0:
-            return wait
-        self._buckets[login_key] = full + gap
-        if len(self._buckets) > KNOWN_MAX:
-            self._buckets.popitem(last=False)
-        return 0.0
+    async def enter(self, login_key: str | None, address: str) -> Account:
+        """The account that calls, with one request taken; TooFast when its key has none left."""
+        account = await self.account(login_key, address)
+        if self._rate and login_key:
+            now = self._context.clock.monotonic()
+            wait_s = self._requests.wait_s(login_key, now)
+            if wait_s:
+                raise TooFast("too_fast", wait_s, f"{self._rate:g}")
+            self._requests.take(login_key, now)
+        return account
+
+    async def _found(self, login_key: str, address: str) -> Account:
+        now = self._context.clock.monotonic()
+        account, until = self._known.get(login_key, (None, 0.0))
+        if account is not None and now < until:
+            return account
+        wait_s = self._failures.wait_s(address, now)
+        if wait_s and account is None:  # a key that was good lately is not shut out by what others try
+            raise TooFast("failed_logins", wait_s, str(FAILED_LOGINS))
+        found = await self._context.store.account_of_key(login_key) if login_key else None
+        if found is None:
+            self._known.pop(login_key, None)
+            self._failures.take(address, now)
+            raise CallerError("bad_key")
+        self._known[login_key] = (found, now + KNOWN_S)
+        if len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
+        return found

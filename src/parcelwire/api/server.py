@@ -5,16 +5,18 @@ Order of checks: size and encoding, login key, rate, then the body.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from aiohttp import web
 
 from parcelwire import __version__
+from parcelwire.api.callers import caller_of
 from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import PREFIX as INBOUND
-from parcelwire.api.keys import Keys
-from parcelwire.domain.account import Account
+from parcelwire.api.keys import Keys, TooFast
+from parcelwire.api.sockets import PATIENT
+from parcelwire.domain.account import Account, Network
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.flows.amend import change_carrier, change_info, delete
 from parcelwire.flows.context import Context
@@ -22,6 +24,7 @@ from parcelwire.flows.push import push_again
 from parcelwire.flows.read import quota, track_info
 from parcelwire.flows.realtime import real_time
 from parcelwire.flows.register import register
+from parcelwire.flows.repeats import answer_once, keyed
 from parcelwire.flows.stop import retrack, stop
 from parcelwire.flows.tracklist import track_list
 from parcelwire.wire.v22 import failure
@@ -29,7 +32,9 @@ from parcelwire.wire.versions import VERSIONS, Version
 
 BODY_MAX = 1024 * 1024  # 40 of the fullest items are about 100 KB
 BODY_S = 15.0  # to receive a body: a dripping socket holds nothing for longer
+REQUEST_S = 30.0  # for a whole request; a carrier that is asked meanwhile has less (REAL_TIME_S in app.py)
 RETRY_AFTER_S = 5  # told to callers while the database cannot write
+IN_FLIGHT_S = 2  # told to who repeats a call that is under way
 JSON = "application/json"
 PREFIX = "/track/"
 
@@ -64,17 +69,26 @@ ENDPOINTS: dict[str, Endpoint] = {
     "getquota": _alike(_quota),
     "push": _alike(push_again),
 }
+READS = ("gettrackinfo", "gettracklist", "getquota")  # a repeat changes nothing: no key is needed
 
 
 class Api:
     """One handler for all requests. ``owner`` answers what is below /owner/ (api/owner.py), ``inbound`` what
-    is below /inbound/ (api/inbound.py), ``feed`` what is below /api/ (api/feed.py)."""
+    is below /inbound/ (api/inbound.py), ``feed`` what is below /api/ (api/feed.py). ``proxies``: who is
+    believed about where a call comes from."""
 
-    def __init__(self, context: Context, rate: float, owner: Handler, inbound: Handler) -> None:
+    def __init__(
+        self,
+        context: Context,
+        rate: float,
+        owner: Handler,
+        inbound: Handler,
+        proxies: Sequence[Network] = (),
+    ) -> None:
         self._context = context
         self._keys = Keys(context, rate)
-        self.feed = Feed(context, self._keys)
-        self._rate = rate
+        self.feed = Feed(context, self._keys, proxies)
+        self._proxies = proxies
         self._owner = owner
         self._inbound = inbound
         self._log = structlog.get_logger("parcelwire")
@@ -82,9 +96,15 @@ class Api:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         try:
-            return await self._answer(request)
+            async with asyncio.timeout(None if request.path.startswith(PATIENT) else REQUEST_S):
+                return await self._answer(request)
+        except TimeoutError:
+            self._log.error("request_too_long", path=request.path)
+            return _failed(CallerError("unavailable"), RETRY_AFTER_S)
+        except TooFast as error:
+            return _failed(error, math.ceil(error.wait_s))
         except CallerError as error:
-            return _failed(error)
+            return _failed(error, IN_FLIGHT_S if error.reason == "key_in_flight" else None)
         except StoreUnavailable as error:
             self._log.error("store_unavailable", error=str(error))
             return _failed(CallerError("unavailable"), RETRY_AFTER_S)
@@ -107,24 +127,35 @@ class Api:
             return await self.feed.handle(request)
         if path.startswith(INBOUND):
             return await self._inbound(request)
-        endpoint, version = _route(request.method, path)
+        name, version = _route(request.method, path)
         body = await read_body(request)
-        login_key = request.headers.get("17token")
-        account = await self._keys.account(login_key)
-        wait_s = self._keys.wait_s(login_key or "")
-        if wait_s:
-            return _failed(CallerError("too_fast", limit=f"{self._rate:g}"), math.ceil(wait_s))
-        answer = await endpoint(self._context, account, body, version)
+        account = await self._keys.enter(request.headers.get("17token"), caller_of(request, self._proxies))
+        key = request.headers.get("Idempotency-Key")
+        answer = await _call(self._context, account, name, version, body, key)
         return web.Response(body=answer, content_type=JSON)
 
 
-def _route(method: str, path: str) -> tuple[Endpoint, Version]:
-    """Case does not matter, and one slash at the end is allowed. CallerError: there is no such address."""
-    name, _, rest = path.lower().removeprefix(PREFIX).partition("/")
-    version, endpoint = VERSIONS.get(name), ENDPOINTS.get(rest.removesuffix("/"))
-    if method != "POST" or not path.lower().startswith(PREFIX) or version is None or endpoint is None:
+async def _call(
+    context: Context, account: Account, name: str, version: Version, body: bytes, key: str | None
+) -> bytes:
+    """The answer of an endpoint; with a key the same one for every repeat of the call."""
+    endpoint = ENDPOINTS[name]
+    if key is None or name in READS:
+        return await endpoint(context, account, body, version)
+    call = keyed(name, key, body)
+    if name == "register":
+        return await register(context, account, body, call)
+    return await answer_once(context, account, call, lambda: endpoint(context, account, body, version))
+
+
+def _route(method: str, path: str) -> tuple[str, Version]:
+    """Endpoint and version. Case does not matter, and one slash at the end is allowed. CallerError: there is
+    no such address."""
+    prefix, _, rest = path.lower().removeprefix(PREFIX).partition("/")
+    version, name = VERSIONS.get(prefix), rest.removesuffix("/")
+    if method != "POST" or not path.lower().startswith(PREFIX) or version is None or name not in ENDPOINTS:
         raise CallerError("not_found")
-    return endpoint, version
+    return name, version
 
 
 async def read_body(request: web.BaseRequest) -> bytes:

@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from parcelwire.cli import owner
+from parcelwire.cli.accounts import accounts_app, keys_app
+from parcelwire.cli.backup import backup, restore
 from parcelwire.cli.carriers import carriers_app
 from parcelwire.cli.config import config_app
 from parcelwire.cli.demo import demo
@@ -45,7 +47,10 @@ app.command()(track)
 app.command()(detect)
 app.command()(owner.explain)
 app.command("migrate-store")(migrate_store)
-app.add_typer(owner.accounts_app, name="accounts")
+app.command()(backup)
+app.command()(restore)
+app.add_typer(accounts_app, name="accounts")
+app.add_typer(keys_app, name="keys")
 app.add_typer(owner.sandbox_app, name="sandbox")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(owner.upstream_app, name="upstream")

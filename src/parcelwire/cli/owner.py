@@ -8,7 +8,6 @@ import typer
 
 from parcelwire.cli.output import WRONG_USE, fail, run, say_json
 
-accounts_app = typer.Typer(no_args_is_help=True, help="Accounts and their plans.")
 upstream_app = typer.Typer(no_args_is_help=True, help="17TRACK as a source for what we cannot ask.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Journeys of the sandbox carrier.")
 
@@ -78,33 +77,6 @@ async def _here(settings: Any, verb: str, values: dict[str, str]) -> dict[str, A
         await asker.close()
         await sender.close()
         await store.close()
-
-
-@accounts_app.command("list")
-def list_accounts(as_json: Json = False) -> None:
-    """Show all accounts with their plan and quota."""
-    answer = call("accounts", {})
-    if as_json:
-        say_json(answer)
-        return
-    for row in answer["accounts"]:
-        typer.echo(
-            f"{row['name']}: plan {row['plan']}, {row['quota_used']} of {row['quota_total']} used this month"
-        )
-
-
-@accounts_app.command("plan")
-def set_plan(
-    plan: Annotated[str, typer.Argument(help="free, unlimited, or a number of quota units a month.")],
-    account: Annotated[str, typer.Option(help="Name of the account; the first one without it.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Give an account another plan."""
-    answer = call("plan", {"plan": plan} | ({"account": account} if account else {}))
-    if as_json:
-        say_json(answer)
-    else:
-        typer.echo(f"{answer['name']}: plan {answer['plan']}, {answer['quota_total']} quota units a month")
 
 
 @sandbox_app.command("advance")

@@ -1,6 +1,12 @@
 """Accounts and what they may use."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+
+LIVE_KEYS_MAX = 2  # so that a key can be replaced while the old one still works
+
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +19,28 @@ class Account:
     quota_total: int
     max_daily: int = 0  # registrations a day; 0 = no limit
     enabled: bool = True
+    networks: tuple[Network, ...] = ()  # where calls may come from; () = from everywhere
+
+    def admits(self, address: str) -> bool:
+        """Whether a call from ``address`` is let in."""
+        if not self.networks:
+            return True
+        try:
+            caller = ip_address(address)
+        except ValueError:
+            return False
+        if isinstance(caller, IPv6Address) and caller.ipv4_mapped:
+            caller = caller.ipv4_mapped
+        return any(caller in network for network in self.networks)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginKey:
+    """What is known of a login key. ``prefix`` tells the keys of an account apart."""
+
+    prefix: str
+    created_at: datetime
+    revoked_at: datetime | None = None  # None: it is live
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +52,8 @@ class NewAccount:
     quota_total: int
     login_key: str = field(repr=False)
     sign_key: str = field(repr=False)
+    max_daily: int = 0
+    networks: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

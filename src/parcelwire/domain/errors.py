@@ -21,6 +21,8 @@ ParcelwireError
 ConfigError          outside the tree on purpose: only at start, never swallowed
 """
 
+from parcelwire.domain.limits import DELAY_MAX
+
 
 class ParcelwireError(Exception):
     """Base of everything that the service expects to happen."""
@@ -58,13 +60,13 @@ class InvalidNumber(CarrierError):
 
 
 class Throttled(CarrierError):
-    """The carrier asks us to wait. ``retry_after_s`` is None when it did not say how long."""
+    """The carrier asks us to wait. ``retry_after_s`` is None when it did not say how long; a day at most."""
 
     outcome = "throttled"
 
     def __init__(self, detail: str, retry_after_s: float | None = None) -> None:
         super().__init__(detail)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = None if retry_after_s is None else min(retry_after_s, DELAY_MAX.total_seconds())
 
 
 class Unavailable(CarrierError):

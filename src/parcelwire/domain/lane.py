@@ -17,7 +17,7 @@ from parcelwire.domain.errors import (
     Unavailable,
     UnknownNumber,
 )
-from parcelwire.domain.limits import Limits
+from parcelwire.domain.limits import DELAY_MAX, Limits
 
 THROTTLED_FIRST_S = 30.0  # a 429 without Retry-After; doubles up to BLOCK_MAX_S
 BREAKER_FIRST_S = 30.0
@@ -58,7 +58,9 @@ def take(lane: Lane, limits: Limits, now: datetime, *, urgent: bool = False) -> 
     """One call, if rate, budget and breaker allow it. ``urgent`` (a real-time question) may use the part of
     the daily budget that is reserved for such calls."""
     if lane.blocked_until is not None and now < lane.blocked_until:
-        return Grant(lane, False, lane.blocked_until, lane.blocked_why)
+        if not _clock_went_back(lane, now):
+            return Grant(lane, False, lane.blocked_until, lane.blocked_why)
+        lane = replace(lane, blocked_until=None, blocked_why=None)
     used = lane.used if lane.day == now.date() else 0
     if limits.per_day is not None:
         budget = limits.per_day if urgent else limits.per_day - round(limits.per_day * limits.reserved)
@@ -76,6 +78,12 @@ def take(lane: Lane, limits: Limits, now: datetime, *, urgent: bool = False) -> 
         stamp = full + gap
     taken = replace(lane, revision=lane.revision + 1, stamp=stamp, day=now.date(), used=used + 1)
     return Grant(taken, True)
+
+
+def _clock_went_back(lane: Lane, now: datetime) -> bool:
+    """Whether a block was made by a clock that was ahead: on a later day, or for longer than can be."""
+    later = lane.day is not None and lane.day > now.date()
+    return later or (lane.blocked_until is not None and lane.blocked_until > now + DELAY_MAX)
 
 
 def charge(lane: Lane, limits: Limits, calls: int, now: datetime) -> Lane:

@@ -1,7 +1,12 @@
 """How fast one lane (carrier x credential) may be asked. Values are the carrier's published limits."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
+
+# Nothing is put off by more than this, whatever a carrier asks for; what is due later than that was written
+# by a clock that was ahead of today's.
+DELAY_MAX = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)

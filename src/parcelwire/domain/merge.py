@@ -150,7 +150,7 @@ def _scan(event: Event) -> tuple[str, str, str]:
 
 def _corrects(new: Seen, old: Seen) -> bool:
     """The later answer that brought ``new`` no longer held ``old``, and only the minutes differ."""
-    if old.last is None or new.first <= old.last:
+    if new is old or old.last is None or new.first <= old.last:  # itself: when the clock went back
         return False
     if new.event.time.time is None or old.event.time.time is None:
         return False

@@ -10,7 +10,7 @@ from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.load import Loads
 from parcelwire.flows.memory import Memory
 from parcelwire.flows.routes import Routes
-from parcelwire.ports import Clock, Fetcher, Sender, Store, Zones
+from parcelwire.ports import Clock, Failpoint, Fetcher, Sender, Store, Zones, no_failpoint
 from parcelwire.wire.directory import Directory, Entry
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Context:
     routes: Routes
     directory: Directory
     book: str  # reference or official: the codes that we answer when nobody gave one
-    new_id: Callable[[], str]  # random, for leases and references
+    new_id: Callable[[], str]  # random: leases, references, login keys
     new_secret: Callable[[], str]  # random, for endpoints (whsec_...)
     together: Callable[[Sequence[Coroutine[Any, Any, None]]], Awaitable[object]]
     once: Once
@@ -43,6 +43,7 @@ class Context:
     lease: timedelta = timedelta(seconds=60)
     loads: Loads = field(default_factory=Loads)
     memory: Memory = field(default_factory=Memory)
+    failpoint: Failpoint = no_failpoint
 
     def pace_of(self, carrier: str) -> Pace:
         """How time runs for a carrier."""

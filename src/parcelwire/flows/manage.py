@@ -36,17 +36,6 @@ async def open_first_account(context: Context, plan: str, login_key: str, sign_k
     return await context.store.open_account(new, context.clock.now())
 
 
-async def accounts(context: Context, _values: Mapping[str, str]) -> Answer:
-    """All accounts with their quota."""
-    rows = []
-    for account in await context.store.accounts():
-        usage = await context.store.usage(account.id, context.clock.now())
-        rows.append(
-            {"name": account.name, "plan": account.plan, "quota_total": usage.total, "quota_used": usage.used}
-        )
-    return {"accounts": rows}
-
-
 async def plan(context: Context, values: Mapping[str, str]) -> Answer:
     """Give an account (``account``, default the first) another plan (``plan``)."""
     size = plan_size(values["plan"])
@@ -114,7 +103,6 @@ async def upstream(context: Context, _values: Mapping[str, str]) -> Answer:
 
 
 VERBS: dict[str, Verb] = {
-    "accounts": accounts,
     "plan": plan,
     "explain": explain,
     "advance": advance,

@@ -38,9 +38,11 @@ async def send(context: Context, policy: PushPolicy, job: PushJob, chance: float
     """One attempt, signed twice: 17TRACK's ``sign`` and Standard Webhooks."""
     at = context.clock.now()
     began = context.clock.monotonic()
+    context.failpoint("push.before")
     timeout_s = job.timeout_s or policy.timeout_s
     try:
         answered = await context.sender.send(job.url, job.body, headers(job, at), timeout_s)
+        context.failpoint("push.after")
     except PushError as error:
         ms = round((context.clock.monotonic() - began) * 1000)
         now = context.clock.now()

@@ -179,6 +179,8 @@ async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
         at_once = isinstance(slot.item, RealTimeItem) and instant(slot.item.cacheLevel)
         key = "realtime", shipment.id, at_once
         error = await context.once(key, lambda: _refresh(context, shipment, at_once=at_once))
+    except TimeoutError:  # it goes on, and what it brings will be stored
+        error = CallerError("carrier_timeout")
     except CallerError as failed:
         error = failed
     found = await context.store.find(account.id, [shipment.number])

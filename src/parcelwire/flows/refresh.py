@@ -9,6 +9,7 @@ from parcelwire.domain.errors import (
     CarrierError,
     InvalidNumber,
     MalformedReply,
+    StoreUnavailable,
     Throttled,
     Unavailable,
     UnknownNumber,
@@ -67,7 +68,7 @@ async def refresh_lane(context: Context, name: str) -> Round:
     source = context.routes.named(name)
     if source is None:
         due = await context.store.claim(name, NO_SOURCE_BATCH, now, until, lease)
-        return await _save(context, await _routed_anew(context, due, now))
+        return await _save(context, due, await _routed_anew(context, due, now))
     most = batch_of(name, source.batch)
     every = context.paces.get(source.slug, context.pace).every
     ahead = AHEAD if most > 1 and every is None else timedelta()
@@ -77,7 +78,7 @@ async def refresh_lane(context: Context, name: str) -> Round:
     if not turn.grant.granted:
         return Round(wait_until=turn.grant.retry_at, why=turn.grant.why)
     said = await ask_about(context, source, turn.grant.lane, turn.due)
-    saved = await _save(context, await _results(context, source, turn.due, said, name))
+    saved = await _save(context, turn.due, await _results(context, source, turn.due, said, name))
     overloaded = isinstance(_whole_error(said), Throttled | Unavailable)
     return replace(saved, ms=max(item.ms for item in said.values()), overloaded=overloaded)
 
@@ -130,8 +131,20 @@ async def ask_about(
     return {item.shipment.id: said_of(conversation, item) for item in due}
 
 
-async def _save(context: Context, results: Sequence[Refreshed]) -> Round:
-    dropped = await save(context, results) if results else 0
+async def _save(context: Context, due: Sequence[Due], results: Sequence[Refreshed]) -> Round:
+    """All in one transaction; when one of them cannot be saved, each for itself."""
+    if not results:
+        return Round()
+    context.failpoint("complete.before")
+    try:
+        dropped = await save(context, results)
+    except StoreUnavailable:
+        raise
+    except Exception:  # noqa: BLE001  one of them is to blame: the others must not wait for it
+        saved = [await _save_one(context, *pair) for pair in zip(due, results, strict=True)]
+        results = [result for result, _ in saved]
+        dropped = sum(lost for _, lost in saved)
+    context.failpoint("complete.after")
     return Round(len(results), dropped, tuple((result.shipment, result.attempt) for result in results))
 
 
@@ -157,6 +170,19 @@ async def result_of(
             result = replace(result, attempt=replace(result.attempt, text=text), corrects=True)
             return confirmed(context, due, result)
     return await doubted(context, missed(context, due, carrier, said, lane, pace), but=carrier)
+
+
+async def _save_one(context: Context, due: Due, result: Refreshed) -> tuple[Refreshed, int]:
+    """The result, or that it could not be saved: then it is asked about again, later and later."""
+    try:
+        return result, await save(context, [result])
+    except StoreUnavailable:
+        raise
+    except Exception as bug:  # noqa: BLE001  whatever is in it
+        unusable = MalformedReply(f"{type(bug).__name__} while saving the answer")
+        pace = context.pace_of(due.shipment.carrier)
+        kept = _silent(context, due, unusable, Said(unusable), result.attempt.lane, pace)
+        return kept, await save(context, [kept])
 
 
 def outcome(context: Context, source: Carrier, due: Due, said: Said, lane: str, pace: Pace) -> Refreshed:

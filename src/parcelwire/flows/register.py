@@ -1,12 +1,14 @@
 """Register numbers: one quota unit for each that is new."""
 
+from collections.abc import Sequence
+
 from parcelwire.domain.account import Account
 from parcelwire.domain.detect import Context as Clues
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.shipment import Extra, Shipment, Wish
 from parcelwire.flows.context import Context
 from parcelwire.flows.identify import choose, clues, code_given, number_of, placed
-from parcelwire.ports import Wanted
+from parcelwire.ports import KeyedCall, Wanted
 from parcelwire.wire.dates import order_time
 from parcelwire.wire.v22 import (
     MORE_FIELDS,
@@ -23,8 +25,11 @@ from parcelwire.wire.v22 import (
 )
 
 
-async def register(context: Context, account: Account, body: bytes) -> bytes:
-    """The answer to POST /register. CallerError when the whole body is at fault."""
+async def register(context: Context, account: Account, body: bytes, call: KeyedCall | None = None) -> bytes:
+    """The answer to POST /register. CallerError when the whole body is at fault.
+
+    With ``call`` the answer is kept in the transaction that registers: a repeat gets it again.
+    """
     slots: list[Wanted | RegisterRejected] = []
     known = await clues(context, account.id)
     for item in read_items(body, RegisterItem):
@@ -34,7 +39,20 @@ async def register(context: Context, account: Account, body: bytes) -> bytes:
             tag = None if isinstance(item, BadItem) else item.tag
             slots.append(RegisterRejected(*named(item), error_body(error), tag))
     wanted = [slot for slot in slots if isinstance(slot, Wanted)]
-    outcomes = iter(await context.store.register(account.id, wanted, context.clock.now()))
+    now = context.clock.now()
+    if call is None:
+        return _answer(slots, await context.store.register(account.id, wanted, now))
+    kept = await context.store.register_once(
+        account.id, wanted, now, call, lambda outcomes: _answer(slots, outcomes)
+    )
+    if isinstance(kept, CallerError):
+        raise kept
+    return kept
+
+
+def _answer(slots: Sequence[Wanted | RegisterRejected], results: Sequence[Shipment | CallerError]) -> bytes:
+    """The envelope: what became of each item, in the order of the call."""
+    outcomes = iter(results)
     accepted: list[Registered] = []
     refused: list[RegisterRejected] = []
     for slot in slots:

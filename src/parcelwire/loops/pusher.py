@@ -83,7 +83,9 @@ class Pusher:
         """Due pushes for results, in one commit. Results that cannot be saved now are saved later."""
         results, self._ended = self._ended, []
         try:
+            self._context.failpoint("finish.before")
             dropped, jobs = await exchange(self._context, results, most, self._lease)
+            self._context.failpoint("finish.after")
         except BaseException:
             self._ended = results + self._ended
             raise

@@ -12,7 +12,7 @@ from parcelwire.loops.telemetry import Telemetry
 from parcelwire.loops.wait import wait
 
 IDLE_S = 1.0  # look again at the latest after this: hints may get lost, due times do not
-ERROR_PAUSE = timedelta(seconds=5)  # of a lane whose turn ended in an unexpected error
+ERROR_PAUSE_S = 5.0  # of a lane whose turn ended in an unexpected error
 
 
 class Refresher:
@@ -25,7 +25,7 @@ class Refresher:
         self._stopping = False
         self._turns: dict[str, set[asyncio.Task[None]]] = {}  # by lane: its queues share what it allows
         self._widths: dict[str, Width] = {}
-        self._not_before: dict[str, datetime] = {}
+        self._not_before: dict[str, float] = {}  # by the monotonic clock: the wall clock may jump
 
     def wake(self) -> None:
         """Something may have become due."""
@@ -39,7 +39,7 @@ class Refresher:
                     pause = await self._start_turns()
                 except Exception as error:  # noqa: BLE001  the loop survives; what is due stays due
                     self._telemetry.turn_failed("refresh", error)
-                    pause = ERROR_PAUSE.total_seconds()
+                    pause = ERROR_PAUSE_S
                 await wait(self._context.clock, self._hint, pause)
         finally:
             self._stopping = True
@@ -84,7 +84,11 @@ class Refresher:
 
     def _start_at(self, queue: str, due_at: datetime) -> datetime:
         """When a queue has something due and may be asked, as far as we know."""
-        return max(due_at, self._not_before.get(queue, due_at))
+        clock = self._context.clock
+        not_before = self._not_before.get(queue)
+        if not_before is None:
+            return due_at
+        return max(due_at, clock.now() + timedelta(seconds=not_before - clock.monotonic()))
 
     def _width(self, queue: str) -> Width:
         return self._widths.get(home(queue), Width())
@@ -96,7 +100,7 @@ class Refresher:
                 done = await self._turn(lane)
             except Exception as error:  # noqa: BLE001  the loop survives; the rows are due again after their lease
                 self._telemetry.turn_failed(lane, error)
-                self._not_before[lane] = self._context.clock.now() + ERROR_PAUSE
+                self._not_before[lane] = self._context.clock.monotonic() + ERROR_PAUSE_S
                 return
             if not done.shipments or self._stopping:
                 self.wake()
@@ -107,7 +111,8 @@ class Refresher:
     async def _turn(self, lane: str) -> Round:
         done = await refresh_lane(self._context, lane)
         if done.wait_until is not None:
-            self._not_before[lane] = done.wait_until
+            wait_s = (done.wait_until - self._context.clock.now()).total_seconds()
+            self._not_before[lane] = self._context.clock.monotonic() + wait_s
             self._telemetry.lane_waits(lane, done.wait_until, done.why or "")
         elif lane != NO_SOURCE:
             self._not_before.pop(lane, None)

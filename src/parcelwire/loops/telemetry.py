@@ -1,6 +1,6 @@
 """Log lines of the loops: one for each refresh and each push, always with the same keys."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -82,6 +82,10 @@ class Telemetry:
         """``tidied``: only when there was something."""
         if released or pruned or removed:
             self._log.info("tidied", holds_released=released, rows_pruned=pruned, records_removed=removed)
+
+    def clock_went_back(self, back: timedelta, hastened: int) -> None:
+        """``clock_went_back``: what was planned before is due now."""
+        self._log.warning("clock_went_back", seconds=round(back.total_seconds()), rows_due_now=hastened)
 
     def turn_failed(self, what: str, error: Exception) -> None:
         """``turn_failed``: an unexpected error; the loop goes on."""

@@ -18,7 +18,7 @@ from parcelwire.domain.report import Report
 from parcelwire.net.client import REPLY_LIMITS, HttpTransport, ReplyLimits
 from parcelwire.net.in_process import IN_PROCESS, send_in_process
 from parcelwire.net.oauth import TokenCache
-from parcelwire.ports import Carrier, Clock, StandIn
+from parcelwire.ports import Carrier, Clock, Failpoint, StandIn, no_failpoint
 
 CONVERSATION_S = 35.0  # with a token renewed at its end (20 s) it stays below the lease of a refresh (60 s)
 REQUESTS_MAX = 100  # of one carrier file in one conversation: 40 numbers with two requests each, and some
@@ -41,8 +41,10 @@ class Asker:
         in_process: Mapping[str, StandIn] | None = None,
         *,
         limits: ReplyLimits = REPLY_LIMITS,
+        failpoint: Failpoint = no_failpoint,
     ) -> None:
         self._clock = clock
+        self._failpoint = failpoint
         self._access = access
         self._base_urls = base_urls
         self._stand_ins = in_process or {}
@@ -110,6 +112,12 @@ class Asker:
 
     async def send(self, carrier: Carrier, request: Request, total_s: float) -> Reply:
         """Move one request to where this carrier is answered. Raises Unavailable or MalformedReply."""
+        self._failpoint("ask.before")
+        reply = await self._moved(carrier, request, total_s)
+        self._failpoint("ask.after")
+        return reply
+
+    async def _moved(self, carrier: Carrier, request: Request, total_s: float) -> Reply:
         base_url = self._base_urls.get(carrier.slug) or carrier.base_url
         if not base_url.startswith(IN_PROCESS):
             return await self._http.send(base_url, request, total_s)

@@ -10,9 +10,12 @@ T = TypeVar("T")
 
 
 class Flights:
-    """Runs a piece of work once however many ask for it while it runs; they share its answer or its error."""
+    """Runs a piece of work once however many ask for it while it runs; they share its answer or its error.
 
-    def __init__(self) -> None:
+    Nobody waits longer than ``patience_s`` (TimeoutError); the work goes on."""
+
+    def __init__(self, patience_s: float | None = None) -> None:
+        self._patience_s = patience_s
         self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def __call__(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -22,7 +25,8 @@ class Flights:
             task = asyncio.create_task(work())
             self._under_way[key] = task
             task.add_done_callback(lambda done: self._landed(key, done))
-        return await asyncio.shield(task)  # one who gives up does not take it from the others
+        async with asyncio.timeout(self._patience_s):
+            return await asyncio.shield(task)  # one who gives up does not take it from the others
 
     async def close(self) -> None:
         """Cancel what is under way."""

@@ -1,14 +1,16 @@
 """Rows to values and back; the same for every SQL store."""
 
+import json
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
+from ipaddress import ip_network
 from typing import Any
 
 import msgspec
 
-from parcelwire.domain.account import Account
+from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.doubt import Doubt
 from parcelwire.domain.endpoint import EndpointState, Health, Wants
 from parcelwire.domain.exchange import Reply
@@ -23,6 +25,7 @@ from parcelwire.ports import Document
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+ACCOUNT = ("id", "name", "plan", "quota_total", "max_daily", "enabled", "networks")
 SHIPMENT = (
     "id", "account", "number", "carrier", "code", "origin", "phase", "since", "wish", "registered_at",
     "stopped_at", "stop_reason", "version", "sub_status", "descr", "digest", "first_at", "transit_at",
@@ -78,8 +81,14 @@ def moment_or_none(value: int | None) -> datetime | None:
 
 
 def account_of(row: Sequence[Any]) -> Account:
-    """An account from id, name, plan, quota_total, max_daily, enabled."""
-    return Account(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
+    """An account from the columns ACCOUNT."""
+    networks = tuple(ip_network(text) for text in json.loads(row[6])) if row[6] else ()
+    return Account(row[0], row[1], row[2], row[3], row[4], bool(row[5]), networks)
+
+
+def networks_text(account: Account | NewAccount) -> str:
+    """The column of an account's allow-list: JSON, or nothing."""
+    return json.dumps([str(network) for network in account.networks]) if account.networks else ""
 
 
 def raw_hash(raw: Reply) -> bytes:

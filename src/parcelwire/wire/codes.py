@@ -74,6 +74,11 @@ ERRORS: dict[str, WireError] = {
     "no_info": WireError(-18019909, "There is no tracking information yet.{detail}"),
     "bad_carrier": WireError(-18019910, "The carrier code '{carrier}' is not known. {detail}"),
     "too_fast": WireError(429, "Too many requests: at most {limit} a second.", 429),
+    "key_reused": WireError(409, "This Idempotency-Key was used with another body.", 409),
+    "key_in_flight": WireError(409, "A call with this Idempotency-Key is under way: wait for it.", 409),
+    "failed_logins": WireError(
+        429, "Too many failed logins from your address: at most {limit} a minute.", 429
+    ),
     "too_large": WireError(-18010013, "The submitted data is not valid: more than {limit} bytes.", 413),
     "encoded": WireError(-18010013, "The submitted data is not valid: no content encoding is accepted.", 415),
     "too_slow": WireError(-18010013, "The submitted data is not valid: it did not arrive in time.", 408),

@@ -177,7 +177,7 @@ def read_filters(body: bytes) -> ListItem:
         raise CallerError("bad_body", detail="it is not JSON") from None
     if len(items) > 1:
         raise CallerError("bad_body", detail="one JSON object is expected")
-    return items[0]
+    return items[0] if items else ListItem()
 
 
 def list_answer(page: PageInfo, rows: list[ListedItem]) -> bytes:

@@ -124,6 +124,12 @@ _LENIENT = msgspec.json.Decoder()
 _RAW_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 _NUL = b"\\u0000"  # its only form in JSON
+_DEEP = b"-0.16e-16"  # stands for an item that nests too deep; who sends just this is told the same
+# Escapes in JSON text: a whole pair of surrogates, one that stands alone (the group), any other.
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 
 @cache
@@ -162,8 +168,7 @@ def _read_whole(body: bytes, item_type: type[T]) -> list[T | BadItem] | None:
 
 
 def _read_apart(body: bytes, item_type: type[T]) -> list[T | BadItem]:
-    if deeper(body, NESTING_MAX):
-        raise CallerError("bad_body", detail=f"nested deeper than {NESTING_MAX} levels")
+    body = _shallow(_paired(body))
     try:
         raws = _RAW_LIST.decode(body)
     except msgspec.ValidationError:
@@ -177,6 +182,37 @@ def _read_apart(body: bytes, item_type: type[T]) -> list[T | BadItem]:
     if broken and len(broken) == len(items):
         raise broken[0].error
     return items
+
+
+def _paired(body: bytes) -> bytes:
+    """With NUL for each surrogate that stands alone: it is no character, but only its item shall suffer."""
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _ESCAPES.sub(lambda escape: _NUL if escape[1] else escape[0], body)
+
+
+def _shallow(body: bytes) -> bytes:
+    """With a mark for each item that nests deeper than NESTING_MAX, so that its neighbours can be read."""
+    if not deeper(body, NESTING_MAX):
+        return body
+    parts: list[bytes] = []
+    depth = kept = begin = 0
+    deep = False
+    for match in _TOKENS.finditer(body):
+        token = match[0]
+        if token[0] in b"[{":
+            if depth < 2 <= depth + len(token):
+                begin, deep = match.start() + 1 - depth, False
+            depth += len(token)
+            deep = deep or depth > NESTING_MAX
+        elif token[0] in b"]}":
+            if deep and depth - len(token) < 2:
+                parts += body[kept:begin], _DEEP
+                kept, deep = match.start() + depth - 1, False
+            depth -= len(token)
+    if deep:  # it has no end either
+        return b"".join(parts) + body[kept:begin] + _DEEP
+    return b"".join(parts) + body[kept:]
 
 
 def _read_item(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | BadItem:
@@ -206,7 +242,9 @@ def _bad_item(raw: msgspec.Raw, error: Exception) -> BadItem:
     try:
         given = _RAW_FIELDS.decode(raw)
     except UNREADABLE:
-        return BadItem("", 0, CallerError("bad_body", detail="an item is not an object"))
+        deep = bytes(raw) == _DEEP
+        detail = f"nested deeper than {NESTING_MAX} levels" if deep else "an item is not an object"
+        return BadItem("", 0, CallerError("bad_body", detail=detail))
     if isinstance(error, UnicodeDecodeError):
         error = CallerError("bad_body", detail="a text is not UTF-8")
     elif not isinstance(error, CallerError):
@@ -242,17 +280,18 @@ def deeper(body: bytes, limit: int) -> bool:
         return False
     depth = 0
     for match in _TOKENS.finditer(body):
-        if match[0] in b"[{":
-            depth += 1
+        token = match[0]
+        if token[0] in b"[{":
+            depth += len(token)
             if depth > limit:
                 return True
-        elif match[0] in b"]}":
-            depth -= 1
+        elif token[0] in b"]}":
+            depth -= len(token)
     return False
 
 
-# A string without an end reaches to the end of the body: every byte is read once.
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+# A string without an end reaches to the end of the body: every byte is read once. Brackets come in runs.
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]+|[\]}]+', re.DOTALL)
 
 
 def carrier_code(value: int | str | None) -> int:

@@ -68,8 +68,15 @@ def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error as error:
-        raise ConfigError(f"cannot open the database {path}: {error}") from error
+        raise unusable(path, error) from error
     return connection
+
+
+def unusable(path: Path, error: sqlite3.Error) -> ConfigError:
+    """Why a file cannot be opened, and what to do when it is broken."""
+    broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    cure = ". The file is broken: put a backup back with: parcelwire restore FILE" if broken else ""
+    return ConfigError(f"cannot open the database {path}: {error}{cure}")
 
 
 def steps() -> list[tuple[int, str]]:

@@ -82,8 +82,11 @@ def settle(c: sqlite3.Connection, account: int, reference: str, amount: int, now
 
 
 def release_holds(c: sqlite3.Connection, before: datetime, now: datetime) -> int:
-    """Give back everything held since earlier than ``before``; answers how many."""
-    held = c.execute("SELECT account, reference FROM quota_hold WHERE at < ?", (micros(before),)).fetchall()
+    """Give back everything held since earlier than ``before``, or in the future; answers how many."""
+    held = c.execute(
+        "SELECT account, reference FROM quota_hold WHERE at < ? OR at > ?",
+        (micros(before), micros(now + (now - before))),
+    ).fetchall()
     for account, reference in held:
         settle(c, account, reference, 0, now)
     return len(held)

@@ -33,6 +33,13 @@ from parcelwire.store.sqlite.registrations import COLUMNS, UPDATE, make_room
 AHEAD_PART = 4  # of its interval may be left when a shipment is asked about ahead of its time
 _LANE = ", ".join(LANE)
 _LANE_MARKS = ", ".join("?" * len(LANE))
+# A look-up in the index for each lane, not for each shipment.
+LANE_NAMES = """RECURSIVE names (name) AS (
+  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL)
+  UNION ALL
+  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL AND lane > name)
+  FROM names WHERE name IS NOT NULL
+)"""
 _CLAIM = f"""
 UPDATE shipment SET lease = ?, refresh_at = ? WHERE id IN (
   SELECT min(id) FROM (
@@ -60,6 +67,12 @@ UPDATE shipment SET lane = ?1, lease = NULL, refresh_at = iif(refresh_at IS NULL
 WHERE carrier = ?3 AND lane <> ?1 AND NOT (lane > ?1 || '/' AND lane < ?1 || '0')
   AND (?4 IS NULL OR lane = ?4)
 """
+_HASTEN = (
+    f"""UPDATE shipment SET refresh_at = ?
+    WHERE lane IN (WITH {LANE_NAMES} SELECT name FROM names) AND refresh_at > ?""",
+    "UPDATE push SET send_at = ?1 WHERE state = 'pending' AND send_at > ?2",
+    "UPDATE endpoint SET due_at = ?1, probe_at = min(probe_at, ?1) WHERE due_at > ?2",
+)
 _HISTORIES = """
 SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM json_each(?)) ORDER BY source
 """
@@ -179,6 +192,11 @@ def _complete(c: sqlite3.Connection, instance: str, result: Refreshed, kept: dic
 def _is_held(c: sqlite3.Connection, shipment: Shipment) -> bool:
     row = c.execute("SELECT 1 FROM shipment WHERE id = ? AND lease = ?", (shipment.id, shipment.lease))
     return row.fetchone() is not None
+
+
+def hasten(c: sqlite3.Connection, now: datetime, most: timedelta) -> int:
+    """What is due later than can be is due now; answers how many rows."""
+    return sum(c.execute(sql, (micros(now), micros(now + most))).rowcount for sql in _HASTEN)
 
 
 def rewind(c: sqlite3.Connection, shipment: int, by: timedelta, now: datetime) -> None:

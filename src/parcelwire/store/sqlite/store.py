@@ -8,9 +8,9 @@ from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from parcelwire.domain.account import Account, NewAccount, Usage
+from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.lane import Lane
@@ -26,8 +26,10 @@ from parcelwire.ports import (
     Charge,
     Document,
     Due,
+    Failpoint,
     Inbound,
     InboxState,
+    KeyedCall,
     ListPage,
     Pair,
     Refreshed,
@@ -35,16 +37,17 @@ from parcelwire.ports import (
     Told,
     Turn,
     Wanted,
+    no_failpoint,
 )
 from parcelwire.store.rows import (
     SHIPMENT,
-    account_of,
     document_of,
-    micros,
     moment,
+    moment_or_none,
     shipment_of,
 )
 from parcelwire.store.sqlite import (
+    accounts,
     endpoints,
     feed,
     file,
@@ -54,11 +57,12 @@ from parcelwire.store.sqlite import (
     quota,
     refreshes,
     registrations,
+    repeats,
     upstream,
 )
 from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
-from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, sign_key_place
+from parcelwire.store.vault import Vault, sign_key_place
 
 READERS = 2  # reading connections; a read is a few hundred microseconds
 
@@ -71,24 +75,20 @@ SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
 FROM shipment s LEFT JOIN document d ON d.shipment = s.id
 WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
 """
-_LANES = """
-WITH RECURSIVE names (name) AS (
-  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL)
-  UNION ALL
-  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL AND lane > name)
-  FROM names WHERE name IS NOT NULL
-)
+_LANES = f"""
+WITH {refreshes.LANE_NAMES}
 SELECT name, (SELECT min(refresh_at) FROM shipment WHERE lane = name AND refresh_at IS NOT NULL)
 FROM names WHERE name IS NOT NULL
 """
-
-_SELECT_ACCOUNT = "SELECT id, name, plan, quota_total, max_daily, enabled FROM account"
 
 
 class SqliteStore:
     """``ports.Store`` on a file. Make it with ``await SqliteStore.open(...)``."""
 
-    def __init__(self, path: Path, vault: Vault) -> None:
+    writer: type[Writer] = Writer
+    readers: type[Readers] = Readers
+
+    def __init__(self, path: Path, vault: Vault, failpoint: Failpoint = no_failpoint) -> None:
         self._vault = vault
         self._hints: list[Callable[[], None]] = []
         self._turned: list[Callable[[EndpointTurn], None]] = []
@@ -97,18 +97,21 @@ class SqliteStore:
             self._lock = file.FileLock(path)
             opened.callback(self._lock.release)
             connection = opened.enter_context(closing(file.connect(path)))
-            file.migrate(connection, path)
-            file.check_key(connection, vault)
-            self._instance = file.instance(connection)
-            file.release_leases(connection)
-            self._readers = Readers(path, READERS)
-            self._writer = Writer(connection)
+            try:
+                file.migrate(connection, path)
+                file.check_key(connection, vault)
+                self._instance = file.instance(connection)
+                file.release_leases(connection)
+            except sqlite3.Error as error:
+                raise file.unusable(path, error) from error
+            self._readers = self.readers(path, READERS)
+            self._writer = self.writer(connection, failpoint)
             opened.pop_all()
 
     @classmethod
-    async def open(cls, path: Path, vault: Vault) -> "SqliteStore":
+    async def open(cls, path: Path, vault: Vault, failpoint: Failpoint = no_failpoint) -> Self:
         """Open or make the file, bring its schema up to date. ConfigError says what stands in the way."""
-        return await asyncio.to_thread(cls, path, vault)
+        return await asyncio.to_thread(cls, path, vault, failpoint)
 
     def on_work(self, hint: Callable[[], None]) -> None:
         self._hints.append(hint)
@@ -141,40 +144,32 @@ class SqliteStore:
     # --- accounts and quota ---
 
     async def accounts(self) -> list[Account]:
-        return await self._read(
-            lambda c: [account_of(row) for row in c.execute(f"{_SELECT_ACCOUNT} ORDER BY id")]
-        )
+        return await self._read(accounts.all_of)
 
     async def open_account(self, new: NewAccount, now: datetime) -> Account:
-        def work(c: _Connection) -> Account:
-            cursor = c.execute(
-                "INSERT INTO account (name, plan, quota_total, sign_key) VALUES (?, ?, ?, x'')",
-                (new.name, new.plan, new.quota_total),
-            )
-            account = cursor.lastrowid
-            assert account is not None  # noqa: S101
-            c.execute(
-                "UPDATE account SET sign_key = ? WHERE id = ?",
-                (self._sealed_key(account, new.sign_key), account),
-            )
-            c.execute(
-                "INSERT INTO api_key (account, hash, prefix, created_at) VALUES (?, ?, ?, ?)",
-                (account, self._vault.digest(new.login_key), new.login_key[:PREFIX_CHARACTERS], micros(now)),
-            )
-            return Account(account, new.name, new.plan, new.quota_total)
-
-        return await self._write(work)
+        return await self._write(lambda c: accounts.open_account(c, self._vault, new, now))
 
     async def account_of_key(self, login_key: str) -> Account | None:
         digest = self._vault.digest(login_key)
+        return await self._read(lambda c: accounts.of_key(c, digest))
 
-        def work(c: _Connection) -> Account | None:
-            row = c.execute(
-                f"{_SELECT_ACCOUNT} WHERE id = (SELECT account FROM api_key WHERE hash = ?)", (digest,)
-            ).fetchone()
-            return account_of(row) if row else None
+    async def save_account(self, account: Account) -> None:
+        await self._write(lambda c: accounts.save(c, account))
 
-        return await self._read(work)
+    async def keys(self, account: int) -> list[LoginKey]:
+        return await self._read(lambda c: accounts.keys(c, account))
+
+    async def add_key(self, account: int, login_key: str, now: datetime, *, signs: bool) -> bool:
+        def work(c: _Connection) -> bool:
+            added = accounts.add_key(c, self._vault, account, login_key, now)
+            if added and signs:
+                accounts.set_sign_key(c, self._vault, account, login_key)
+            return added
+
+        return await self._write(work)
+
+    async def revoke_key(self, account: int, prefix: str, now: datetime) -> bool:
+        return await self._write(lambda c: accounts.revoke_key(c, account, prefix, now))
 
     async def set_plan(self, account: int, plan: str, quota_total: int) -> None:
         await self._write(
@@ -230,19 +225,13 @@ class SqliteStore:
                 call(turn)
 
     async def set_sign_key(self, account: int, sign_key: str) -> None:
-        sealed = self._sealed_key(account, sign_key)
-        await self._write(
-            lambda c: c.execute("UPDATE account SET sign_key = ? WHERE id = ?", (sealed, account)).rowcount
-        )
+        await self._write(lambda c: accounts.set_sign_key(c, self._vault, account, sign_key))
 
     async def sign_key(self, account: int) -> str:
         (sealed,) = await self._read(
             lambda c: c.execute("SELECT sign_key FROM account WHERE id = ?", (account,)).fetchone()
         )
         return self._vault.open(sealed, sign_key_place(account))
-
-    def _sealed_key(self, account: int, sign_key: str) -> bytes:
-        return self._vault.seal(sign_key, sign_key_place(account))
 
     async def usage(self, account: int, now: datetime) -> Usage:
         return await self._read(lambda c: quota.usage(c, account, now))
@@ -262,6 +251,22 @@ class SqliteStore:
         self, account: int, wanted: Sequence[Wanted], now: datetime
     ) -> list[Shipment | CallerError]:
         return await self._write(lambda c: registrations.register(c, account, wanted, now), hint=True)
+
+    async def register_once(
+        self,
+        account: int,
+        wanted: Sequence[Wanted],
+        now: datetime,
+        call: KeyedCall,
+        encode: Callable[[Sequence[Shipment | CallerError]], bytes],
+    ) -> bytes | CallerError:
+        return await self._write(lambda c: repeats.register(c, account, wanted, now, call, encode), hint=True)
+
+    async def begin_call(self, account: int, call: KeyedCall, now: datetime) -> bytes | CallerError | None:
+        return await self._write(lambda c: repeats.begin(c, account, call, now))
+
+    async def end_call(self, account: int, call: KeyedCall, answer: bytes | None) -> None:
+        await self._write(lambda c: repeats.end(c, account, call, answer))
 
     async def look_up(self, account: int, wanted: Wanted, now: datetime) -> Shipment:
         return await self._write(lambda c: registrations.look_up(c, account, wanted, now))
@@ -358,6 +363,14 @@ class SqliteStore:
 
     async def prune(self, before: datetime) -> int:
         return await self._write(lambda c: refreshes.prune(c, before))
+
+    async def latest(self) -> datetime | None:
+        return await self._read(
+            lambda c: moment_or_none(c.execute("SELECT max(at) FROM refresh_log").fetchone()[0])
+        )
+
+    async def hasten(self, now: datetime, most: timedelta) -> int:
+        return await self._write(lambda c: refreshes.hasten(c, now, most), hint=True)
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
         await self._write(lambda c: refreshes.rewind(c, shipment, by, now), hint=True)

@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from parcelwire.domain.errors import StoreUnavailable
+from parcelwire.ports import Failpoint, no_failpoint
 
 GROUP_MAX = 64  # pieces of work in one commit: bounds what a crash can leave unanswered
 # Errors of a statement or its values; all others are the database's.
@@ -28,8 +29,9 @@ _Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
 class Writer:
     """Runs work on the one writing connection, in the order in which it came."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, failpoint: Failpoint = no_failpoint) -> None:
         self._connection = connection
+        self._failpoint = failpoint
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="parcelwire-writer", daemon=True)
         self._thread.start()
@@ -70,7 +72,7 @@ class Writer:
     def _commit(self, group: list[_Waiting]) -> None:
         try:
             answers = self._together(group)
-        except Exception as error:  # noqa: BLE001  handed to the caller that sent the work
+        except BaseException as error:  # noqa: BLE001  handed to the caller that sent the work
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             if len(group) > 1:  # one of them is to blame: each for itself
@@ -85,11 +87,13 @@ class Writer:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         answers: list[_Answer] = [(future, work(connection), None) for work, future in group]
+        self._failpoint("commit.before")
         connection.execute("COMMIT")
+        self._failpoint("commit.after")
         return answers
 
 
-def _told(error: Exception) -> Exception:
+def _told(error: BaseException) -> BaseException:
     """What the caller is told: StoreUnavailable when the database itself is to blame."""
     if not isinstance(error, sqlite3.Error) or isinstance(error, _OF_THE_WORK):
         return error

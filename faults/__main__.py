@@ -1,0 +1,81 @@
+"""python3 dev.py faults [--quick] [--json] [--seed N] [NAME...]: every experiment, one line each."""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from typing import Any
+
+from faults.figure import Figure
+from faults.sick_carriers import sick_carriers
+from faults.sick_receivers import sick_receivers
+
+from faults import clocks, crash_points, signals, simulation, storage
+
+Experiment = Callable[[bool], Coroutine[Any, Any, Figure]]
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "simulation": simulation.simulation,
+    "crash_points": crash_points.crash_points,
+    "clock": clocks.jumps,
+    "disk_full": storage.disk_full,
+    "corrupt": storage.corrupt,
+    "kill": signals.kill,
+    "sigterm": signals.sigterm,
+    "sigstop": signals.sigstop,
+    "carriers": sick_carriers,
+    "receivers": sick_receivers,
+}
+
+
+def machine() -> str:
+    """What the figures depend on."""
+    return (
+        f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    )
+
+
+def replay(seed: int) -> int:
+    """One life: what happened, and which promise broke."""
+    life = simulation.live(seed)
+    print("\n".join(life.trace))
+    print(life.violation or "every promise held")
+    return int(life.violation is not None)
+
+
+def main() -> int:
+    """Run them; 1 when a promise did not hold."""
+    parser = argparse.ArgumentParser(prog="dev.py faults", description=__doc__.partition(": ")[2])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(EXPERIMENTS))
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything, for a first look")
+    parser.add_argument("--seed", type=int, help="replay one life of the simulation, step by step")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    given = parser.parse_args()
+    if given.seed is not None:
+        return replay(given.seed)
+    unknown = set(given.names) - set(EXPERIMENTS)
+    if unknown:
+        parser.error(f"no experiment called {', '.join(sorted(unknown))}; there are {', '.join(EXPERIMENTS)}")
+    good = True
+    if not given.json:
+        print(machine(), flush=True)
+    for name in given.names or EXPERIMENTS:
+        figure = asyncio.run(EXPERIMENTS[name](given.quick))
+        good = good and figure.good
+        shown = (
+            json.dumps(asdict(figure))
+            if given.json
+            else f"{'ok  ' if figure.good else 'FAIL'}  {figure.line}"
+        )
+        print(shown, flush=True)
+    return int(not good)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The SQLite store in the event loop's own thread: the same file, code and SQL, without races between
+threads, so that a run depends on its seed alone."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+from parcelwire.ports import Failpoint, no_failpoint
+from parcelwire.store.sqlite.reader import Readers
+from parcelwire.store.sqlite.store import SqliteStore
+from parcelwire.store.sqlite.writer import Work, Writer
+
+T = TypeVar("T")
+
+
+class InlineWriter(Writer):
+    """Commits each piece of work at once, in the order in which it comes."""
+
+    def __init__(self, connection: sqlite3.Connection, failpoint: Failpoint = no_failpoint) -> None:
+        self._connection = connection
+        self._failpoint = failpoint
+
+    async def run(self, work: Work[T]) -> T:
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._commit([(work, future)])
+        return await future
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class InlineReaders(Readers):
+    """Reads at once."""
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        await asyncio.sleep(0)
+        return self._lend(work)
+
+
+class InlineStore(SqliteStore):
+    """Make it like any SqliteStore; ``drop`` is what happens to it when the process dies."""
+
+    writer = InlineWriter
+    readers = InlineReaders
+
+    def drop(self) -> None:
+        """Close the file without a word to anybody; what is not committed is gone."""
+        self._closed = True
+        self._writer.close()
+        self._readers.close()
+        self._lock.release()

@@ -1,0 +1,37 @@
+"""Where a call comes from, also behind proxies."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from aiohttp import web
+
+from parcelwire.domain.account import Network
+
+
+def caller_of(request: web.BaseRequest, proxies: Sequence[Network]) -> str:
+    """The caller's address: the nearest hop that is no proxy of ours. Only our proxies are believed."""
+    address = request.remote or ""
+    if not proxies:
+        return address
+    hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+    while hops and trusted(address, proxies):
+        hop = hops.pop().strip()
+        if _read(hop) is None:
+            break
+        address = hop
+    return address
+
+
+def trusted(address: str, proxies: Sequence[Network]) -> bool:
+    """Whether it is a proxy of ours."""
+    known = _read(address)
+    return known is not None and any(known in network for network in proxies)
+
+
+def _read(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
