@@ -118,6 +118,9 @@ class PostgresPlace:
     async def limit_registrations(self, account: int, a_day: int) -> None:
         await self.rows("UPDATE account SET max_daily = $1 WHERE id = $2", a_day, account)
 
+    async def widen(self) -> None:
+        await self.rows("UPDATE endpoint SET width = 20")
+
     async def rows(self, sql: str, *values: object) -> list[Any]:
         """Past the store, straight from the server."""
         connection = await asyncpg.connect(self.dsn)

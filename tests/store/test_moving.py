@@ -1,5 +1,6 @@
 """From a SQLite file to PostgreSQL: everything arrives, also when it was interrupted."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -10,6 +11,8 @@ from tests.store.samples import (
     LEASE,
     LOGIN_KEY,
     NOW,
+    SECRET,
+    URL,
     account_in,
     change_of,
     failed,
@@ -24,18 +27,22 @@ from tests.store.samples import (
     wanted,
 )
 
+from parcelwire.domain.detect import LearnedKey
+from parcelwire.domain.endpoint import NewEndpoint, Wants
 from parcelwire.domain.errors import ConfigError
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.listing import Filter, Order
+from parcelwire.domain.push import Chosen, PushEvent
 from parcelwire.domain.shipment import Shipment
-from parcelwire.ports import Charge, Document, Store
+from parcelwire.ports import Charge, Document, KeyedCall, Store
 from parcelwire.store import moving
 from parcelwire.store.moving import NOT_COPIED, TABLES, SqliteSource, move
 from parcelwire.store.postgres import PostgresStore
 
 NUMBERS = [f"MOVED{n:04}" for n in range(40)]
 SOURCE = "seventeentrack"
+WANTS = Wants((PushEvent.STOPPED,))
 
 
 async def filled(file: SqlitePlace) -> int:
@@ -62,6 +69,14 @@ async def filled(file: SqlitePlace) -> int:
     deleted = await tracked(store, account)
     await store.delete(account.id, [deleted.id])
     await store.charge(account.id, [Charge("held", 10, held=True), Charge("final", 1, held=False)], NOW)
+    await store.add_endpoint(account.id, NewEndpoint(URL, SECRET, WANTS, compat=True, timeout_s=2.5))
+    await store.rotate_secret(account.id, 1, "whsec_new", NOW + DAY)
+    await store.begin_call(account.id, KeyedCall("register", "order-1", b"hash"), NOW)
+    await store.add_key(account.id, "second-key-0002", NOW, signs=False)
+    due = await store.claim_one(shipment.id, NOW + LEASE, "learning")
+    assert due is not None
+    learned = ((LearnedKey("d11", "gls"), 1),)
+    await store.complete([replace(refreshed(due.shipment), counts=learned)])
     await store.save_lane(Lane("ups", 1, NOW, NOW.date(), used=3), 0)
     await store.reserve(SOURCE, [((NUMBERS[0], "ups"), 1)], None, NOW)
     await store.saved(SOURCE, "shared", [(1, "a")], NOW)
@@ -79,6 +94,9 @@ async def shown(store: Store, account: int) -> list[object]:
         await store.usage(account, NOW), found, page, await store.lanes(), await store.lane("ups"),
         [await store.attempts(shipment.id, 9) for shipment, _ in found], await store.pushes_due(),
         await store.spent(SOURCE, NOW), await store.bought(SOURCE, NUMBERS), await store.inbox(),
+        await store.endpoints(account), await store.keys(account), await store.learned(account),
+        await store.feed(account, 0, 999), await store.feed_ends(account), await store.push_counts(account),
+        await store.push_log(account, Chosen(), 999), await store.sign_key(account),
         await store.inbox_waiting(0, 9), await store.told("ups", NUMBERS, NOW - DAY),
     ]  # fmt: skip
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from parcelwire.domain.errors import ConfigError
 from parcelwire.store.postgres import PostgresStore
+from parcelwire.store.postgres.endpoints import ENDPOINT
 from parcelwire.store.postgres.pool import Connection, Pool
 from parcelwire.store.rows import SHIPMENT
 from parcelwire.store.sqlite import file
@@ -44,20 +45,38 @@ class Table:
 
 
 _OF_SHIPMENT = "{0} JOIN (SELECT id AS owned, account FROM shipment) ON owned = {0}.shipment"
+_PUSHES = "(SELECT p.*, c.account FROM push p JOIN change c ON c.id = p.change)"
+_FEED = """(
+  SELECT id AS account, forgotten,
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0) AS newest
+  FROM account
+)"""
 TABLES = (
     Table(
         "account",
-        ("id", "name", "plan", "quota_total", "day", "registered_today", "max_daily", "enabled", "sign_key"),
+        (
+            "id", "name", "plan", "quota_total", "day", "registered_today", "max_daily", "enabled",
+            "sign_key", "networks",
+        ),
         ("id",),
         booleans=("enabled",),
     ),
-    Table("api_key", ("account", "hash", "prefix", "created_at"), ("account", "hash")),
+    Table("api_key", ("account", "hash", "prefix", "created_at", "revoked_at"), ("account", "hash")),
+    Table(
+        "kept_answer",
+        ("account", "endpoint", "key", "body_hash", "at", "answer"),
+        ("account", "endpoint", "key"),
+    ),
+    Table("learned", ("account", "shape", "carrier", "count", "at"), ("account", "shape", "carrier")),
     Table(
         "endpoint",
-        ("id", "account", "url", "secret", "stopped_by_request"),
+        ENDPOINT,
         ("id",),
-        booleans=("stopped_by_request",),
+        booleans=("stopped_by_request", "compat", "by_setting", "several"),
     ),
+    # Cursors were counted over all accounts: each goes on behind the last one that was ever given.
+    Table("feed", ("account", "newest", "forgotten"), ("account",), _FEED),
+    Table("change", ("account", "id", "shipment", "version", "at", "event", "body"), ("id",)),
     Table("shipment", SHIPMENT, ("id",)),
     Table(
         "document",
@@ -86,16 +105,20 @@ TABLES = (
     Table(
         "push",
         (
-            "id", "account", "shipment", "endpoint", "version", "event", "body", "state", "send_at",
-            "lease", "attempts", "created_at", "http_status", "detail",
+            "id", "account", "shipment", "endpoint", "version", "change", "event", "state", "send_at",
+            "lease", "attempts", "tries", "created_at", "done_at",
         ),
-        ("id",),
+        ("seq",),
+        _PUSHES,
     ),
     Table(
         "push_attempt",
-        ("shipment", "account", "push", "n", "at", "http_status", "ms", "detail"),
+        (
+            "shipment", "endpoint", "version", "n", "account", "at", "http_status", "ms", "detail",
+            "body_start",
+        ),
         ("push", "n"),
-        "(SELECT a.*, p.shipment, p.account FROM push_attempt a JOIN push p ON p.id = a.push)",
+        f"(SELECT a.*, shipment, endpoint, version, account FROM push_attempt a JOIN {_PUSHES} ON seq = a.push)",
     ),
     Table(
         "push_standing",

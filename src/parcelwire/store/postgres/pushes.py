@@ -2,130 +2,200 @@
 
 A push that has an older one before it waits with ``send_at`` NULL until that one is done. Whoever enqueues
 reads the older ones with a lock, and whoever finishes one looks for the next in a statement of its own,
-after it has the lock: so one of the two sees what the other did, and no push waits for ever.
+after it has the lock: so one of the two sees what the other did, and no push waits for ever. Whoever makes
+pushes pending again holds the shipments, as those do who enqueue.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from parcelwire.domain.push import SUPERSEDE_AFTER, NewPush, PushEvent, PushJob, PushResult, PushState
+from parcelwire.domain.endpoint import (
+    Endpoint,
+    EndpointState,
+    EndpointTurn,
+    Health,
+    Outcome,
+    Signal,
+    after,
+    secrets_at,
+)
+from parcelwire.domain.listing import PushStanding
+from parcelwire.domain.push import (
+    SUPERSEDE_AFTER,
+    NewPush,
+    PushEvent,
+    PushJob,
+    PushResult,
+    PushState,
+)
 from parcelwire.domain.shipment import Shipment
+from parcelwire.store.postgres import endpoints
 from parcelwire.store.postgres.pool import Connection
 from parcelwire.store.rows import micros, micros_or_none
-from parcelwire.store.vault import Vault, secret_place, sign_key_place
+from parcelwire.store.vault import Vault, sign_key_place
 
-PARAMETERS = 8  # of ENQUEUE, see parameters()
-# The parts of a statement that enqueues for the shipments in ``held (id, account)``.
+_FOR_EVER = 2**62  # a time after all times
+_GONE = 410
+
+PARAMETERS = 9  # of ENQUEUE, see parameters()
+# The parts of a statement that enqueues for the shipments in ``held (id, account)``, which were locked by a
+# statement before it. Cursors come from the account's row of the feed, which is held until the commit.
 ENQUEUE = """
 given AS (
   SELECT given.* FROM unnest(
-    $2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::boolean[], $7::bigint[], $8::bigint[]
-  ) WITH ORDINALITY AS given (shipment, account, event, body, by_request, version, at, place)
+    $2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::boolean[], $7::bigint[], $8::bigint[],
+    $9::text[]
+  ) WITH ORDINALITY AS given (shipment, account, event, body, by_request, version, at, status, place)
   JOIN held ON held.id = given.shipment AND held.account = given.account
+),
+counted AS (
+  INSERT INTO feed AS f (account, newest)
+  SELECT account, count(*) FROM given GROUP BY account ORDER BY account
+  ON CONFLICT (account) DO UPDATE SET newest = f.newest + excluded.newest
+  RETURNING f.account, f.newest
+),
+numbered AS (
+  SELECT given.*, counted.newest + 1 - row_number() OVER (
+    PARTITION BY given.account ORDER BY given.place DESC
+  ) AS id
+  FROM given JOIN counted ON counted.account = given.account
+),
+noted AS (
+  INSERT INTO change (account, id, shipment, version, at, event, body)
+  SELECT account, id, shipment, version, at, event, body FROM numbered
+),
+receiver AS (
+  SELECT id, account, stopped_by_request, events, statuses FROM endpoint
+  WHERE account = ANY($3) ORDER BY id FOR KEY SHARE
 ),
 older AS (
   SELECT p.shipment, p.endpoint FROM push AS p JOIN held ON held.id = p.shipment AND held.account = p.account
-  WHERE p.state = 'pending' AND p.shipment = ANY($2) FOR UPDATE OF p
+  WHERE p.state = 'pending' AND p.shipment = ANY($2)
+  ORDER BY p.shipment, p.endpoint, p.version FOR UPDATE OF p
 ),
 enqueued AS (
-  INSERT INTO push (id, account, shipment, endpoint, version, event, body, state, send_at, created_at)
+  INSERT INTO push (id, account, shipment, endpoint, version, change, event, state, send_at, created_at)
   SELECT
     'msg_' || substr(encode(sha256(convert_to(
       concat_ws('/', $1::text, e.id, given.shipment, given.version), 'UTF8'
     )), 'hex'), 1, 26),
-    given.account, given.shipment, e.id, given.version, given.event, given.body, 'pending',
+    given.account, given.shipment, e.id, given.version, given.id, given.event, 'pending',
     CASE WHEN row_number() OVER (PARTITION BY given.shipment, e.id ORDER BY given.place) = 1
       AND NOT EXISTS (
         SELECT FROM older WHERE older.shipment = given.shipment AND older.endpoint = e.id
       ) THEN given.at END,
     given.at
-  FROM given JOIN endpoint AS e ON e.account = given.account
-  WHERE NOT given.by_request OR e.stopped_by_request
+  FROM numbered AS given JOIN receiver AS e ON e.account = given.account
+  WHERE (NOT given.by_request OR e.stopped_by_request)
+    AND (e.events = '' OR given.event = ANY(string_to_array(e.events, ',')))
+    AND (given.event <> 'TRACKING_UPDATED' OR e.statuses = ''
+      OR given.status = ANY(string_to_array(e.statuses, ',')))
 )
 """
-_CLAIM = """
-WITH due AS MATERIALIZED (
-  SELECT shipment, endpoint, version, account FROM push
-  WHERE state = 'pending' AND send_at IS NOT NULL AND send_at <= $3
-  ORDER BY send_at LIMIT $4 FOR UPDATE SKIP LOCKED
+_CLAIM_ENDPOINTS = f"""
+{endpoints.PLANNED}, chosen AS MATERIALIZED (
+  SELECT endpoint, due_at FROM planned WHERE due_at <= $1 ORDER BY due_at, endpoint LIMIT $2
 )
-UPDATE push AS p SET lease = $1, send_at = $2 FROM due
-WHERE p.shipment = due.shipment AND p.endpoint = due.endpoint AND p.version = due.version
-  AND p.account = due.account
-RETURNING p.id, p.account, p.shipment, p.endpoint, p.event, p.version, p.body, p.attempts
+SELECT {", ".join(f"e.{name}" for name in endpoints.ENDPOINT)}, a.sign_key, chosen.due_at
+FROM chosen JOIN endpoint AS e ON e.id = chosen.endpoint JOIN account AS a ON a.id = e.account
+ORDER BY e.id FOR NO KEY UPDATE OF e
 """
-_TARGETS = """
-SELECT e.id, a.id, e.url, e.secret, a.sign_key
-FROM endpoint AS e JOIN account AS a ON a.id = e.account WHERE e.account = ANY($1) AND e.id = ANY($2)
+# After the endpoints are held, so that nobody else leases pushes of theirs.
+_TAKE = """
+WITH taken AS MATERIALIZED (
+  SELECT p.* FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) WITH ORDINALITY
+    AS given (endpoint, width, last, place)
+  CROSS JOIN LATERAL (
+    SELECT q.shipment, q.endpoint, q.version, q.account FROM push AS q
+    WHERE q.endpoint = given.endpoint AND q.state = 'pending' AND q.send_at IS NOT NULL
+      AND q.send_at <= given.last
+    ORDER BY q.send_at {direction}, q.change {direction}
+    LIMIT greatest(0, given.width - (
+      SELECT count(*) FROM push AS l
+      WHERE l.endpoint = given.endpoint AND l.lease IS NOT NULL AND l.send_at > $6
+    ))
+    FOR UPDATE SKIP LOCKED
+  ) AS p
+  ORDER BY given.place LIMIT $7
+)
+UPDATE push AS p SET lease = $1, send_at = $2
+FROM taken, change AS c
+WHERE p.shipment = taken.shipment AND p.endpoint = taken.endpoint AND p.version = taken.version
+  AND p.account = taken.account AND c.account = p.account AND c.id = p.change
+RETURNING p.endpoint, p.id, p.shipment, p.version, p.change, p.event, p.attempts, p.tries, c.body
+"""
+_OLDEST, _NEWEST = _TAKE.format(direction="ASC"), _TAKE.format(direction="DESC")
+_HELD = """
+SELECT p.shipment, p.endpoint, p.version, p.lease
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
+  AS given (shipment, endpoint, version, account, lease)
+JOIN push AS p ON p.shipment = given.shipment AND p.endpoint = given.endpoint AND p.version = given.version
+  AND p.account = given.account AND p.lease = given.lease
+ORDER BY p.shipment, p.endpoint, p.version FOR UPDATE OF p
 """
 _FINISH = """
 WITH given AS (
   SELECT * FROM unnest(
-    $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-    $8::bigint[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[]
+    $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::boolean[],
+    $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[],
+    $15::bytea[]
   ) AS given (
-    shipment, endpoint, version, account, lease, state, again_at, attempts, http_status, detail, at, ms
+    shipment, endpoint, version, account, state, again_at, queued, attempts, tries, done_at, at,
+    http_status, ms, detail, body_start
   )
-), held AS (
-  UPDATE push AS p SET state = given.state, send_at = given.again_at, lease = NULL,
-    attempts = given.attempts, http_status = given.http_status, detail = given.detail
+), finished AS (
+  UPDATE push AS p SET state = given.state, lease = NULL, attempts = given.attempts, tries = given.tries,
+    done_at = given.done_at,
+    send_at = coalesce(given.again_at, CASE WHEN given.queued THEN p.created_at END)
   FROM given
   WHERE p.shipment = given.shipment AND p.endpoint = given.endpoint AND p.version = given.version
-    AND p.account = given.account AND p.lease = given.lease
-  RETURNING p.id, given.*
-), attempt AS (
-  INSERT INTO push_attempt (shipment, account, push, n, at, http_status, ms, detail)
-  SELECT shipment, account, id, attempts, at, http_status, ms, detail FROM held
-), standing AS (
-  INSERT INTO push_standing (shipment, account, push, push_code, push_at)
-  SELECT DISTINCT ON (shipment) shipment, account, CASE WHEN state = 'sent' THEN 1 ELSE 2 END,
-    coalesce(http_status, 0), at
-  FROM held ORDER BY shipment, at DESC
-  ON CONFLICT (shipment, account) DO UPDATE
-    SET push = excluded.push, push_code = excluded.push_code, push_at = excluded.push_at
+    AND p.account = given.account
 )
-SELECT shipment, endpoint, version, lease FROM held
+INSERT INTO push_attempt (
+  shipment, endpoint, version, n, account, at, http_status, ms, detail, body_start
+)
+SELECT shipment, endpoint, version, attempts, account, at, http_status, ms, detail, body_start FROM given
+"""
+_STANDING = """
+INSERT INTO push_standing (shipment, account, push, push_code, push_at)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+  AS given (shipment, account, push, push_code, push_at) ORDER BY shipment
+ON CONFLICT (shipment, account) DO UPDATE
+  SET push = excluded.push, push_code = excluded.push_code, push_at = excluded.push_at
 """
 # Where a newer body, which contains the events of this one, waits: this one and those between go.
 _SUPERSEDE = """
-WITH newest AS (
-  SELECT shipment, endpoint, account, max(version) AS version FROM push
-  WHERE (shipment, endpoint, account) IN (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]))
-    AND state = 'pending' AND event = 'TRACKING_UPDATED'
-  GROUP BY shipment, endpoint, account
+WITH given AS (
+  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+    AS given (shipment, endpoint, account, version, at)
+), newest AS (
+  SELECT given.*, (
+    SELECT max(p.version) FROM push AS p
+    WHERE p.shipment = given.shipment AND p.endpoint = given.endpoint AND p.account = given.account
+      AND p.state = 'pending' AND p.event = 'TRACKING_UPDATED'
+  ) AS newest FROM given
 )
-UPDATE push AS p SET state = 'superseded', send_at = NULL FROM newest
+UPDATE push AS p SET state = 'superseded', send_at = NULL, done_at = newest.at FROM newest
 WHERE p.shipment = newest.shipment AND p.endpoint = newest.endpoint AND p.account = newest.account
-  AND p.state = 'pending' AND p.event = 'TRACKING_UPDATED' AND p.version < newest.version
+  AND p.state = 'pending' AND p.event = 'TRACKING_UPDATED'
+  AND p.version < newest.newest AND newest.version < newest.newest
+RETURNING p.shipment, p.endpoint, p.account
 """
 _LET_NEXT_GO = """
 WITH next AS (
-  SELECT DISTINCT ON (p.shipment, p.endpoint) p.shipment, p.endpoint, p.account, p.version, given.at
+  SELECT DISTINCT ON (p.shipment, p.endpoint) p.shipment, p.endpoint, p.account, p.version
   FROM push AS p
-  JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
-    AS given (shipment, endpoint, account, at)
+  JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS given (shipment, endpoint, account)
     ON p.shipment = given.shipment AND p.endpoint = given.endpoint AND p.account = given.account
   WHERE p.state = 'pending' ORDER BY p.shipment, p.endpoint, p.version
 )
-UPDATE push AS p SET send_at = next.at FROM next
+UPDATE push AS p SET send_at = p.created_at FROM next
 WHERE p.shipment = next.shipment AND p.endpoint = next.endpoint AND p.account = next.account
   AND p.version = next.version AND p.send_at IS NULL
 """
 
-
-_NEWEST = """
-SELECT endpoint, version, id, state, lease FROM push
-WHERE shipment = $1 AND account = $2 AND endpoint = (SELECT id FROM endpoint WHERE account = $2)
-ORDER BY version DESC LIMIT 1 FOR UPDATE
-"""
-_AGAIN = """
-UPDATE push SET state = 'pending', send_at = $1, attempts = 0
-WHERE shipment = $2 AND endpoint = $3 AND version = $4
-"""
-_HURRY = """
-UPDATE push SET send_at = $1 WHERE shipment = $2 AND endpoint = $3 AND version = $4 AND send_at IS NOT NULL
-"""
+Chain = tuple[int, int, int]  # shipment, endpoint, account
 
 
 def parameters(instance: str, sending: Sequence[tuple[Shipment, NewPush, datetime]]) -> tuple[Any, ...]:
@@ -139,99 +209,208 @@ def parameters(instance: str, sending: Sequence[tuple[Shipment, NewPush, datetim
         [push.by_request for _, push, _ in sending],
         [push.version for _, push, _ in sending],
         [micros(at) for _, _, at in sending],
+        [shipment.sub_status.status.value if shipment.sub_status else None for shipment, _, _ in sending],
     )
+
+
+# --- claiming ---------------------------------------------------------------------------------------------
 
 
 async def claim(
-    c: Connection, vault: Vault, most: int, now: datetime, until: datetime, lease: str
+    c: Connection, vault: Vault, most: int, now: datetime, until: datetime, lease: str, *, waits: bool
 ) -> list[PushJob]:
-    """Due pushes, and all that is needed to send them."""
-    rows = await c.fetch(_CLAIM, lease, micros(until), micros(now), most)
-    if not rows:
-        return []
-    found = await c.fetch(
-        _TARGETS, list({row["account"] for row in rows}), list({row["endpoint"] for row in rows})
-    )
-    targets = {
-        endpoint: (
-            url,
-            vault.open(sign_key, sign_key_place(account)),
-            (vault.open(secret, secret_place(endpoint)),),
-        )
-        for endpoint, account, url, secret, sign_key in found
-    }
-    jobs = []
-    for identity, account, shipment, endpoint, event, version, body, attempts in rows:
-        url, sign_key, secrets = targets[endpoint]
-        jobs.append(
-            PushJob(
-                identity, account, shipment, endpoint, PushEvent(event), version, url, body, sign_key,
-                secrets, attempts, lease,
-            )
-        )  # fmt: skip
+    """Due pushes of the endpoints that have waited longest, as many as each has room for.
+
+    ``waits``: for endpoints that others hold; who holds some already must not.
+    """
+    rows = await c.fetch(f"{_CLAIM_ENDPOINTS} SKIP LOCKED", micros(now), most)
+    if not rows and waits:
+        rows = await c.fetch(_CLAIM_ENDPOINTS, micros(now), most)
+    rows.sort(key=lambda row: row[-1])
+    held = [(endpoints.endpoint_of(vault, row), row[-2]) for row in rows]
+    jobs: list[PushJob] = []
+    for newest_first, statement in ((False, _OLDEST), (True, _NEWEST)):
+        some = [endpoint for endpoint, _ in held if _probes_newest(endpoint) is newest_first]
+        taken = await _take(c, statement, some, most - len(jobs), now, until, lease)
+        for endpoint, sealed in held:
+            if endpoint.id in taken:
+                sign_key = vault.open(sealed, sign_key_place(endpoint.account))
+                jobs += _jobs(endpoint, taken[endpoint.id], sign_key, now, lease)
     return jobs
 
 
-async def finish(c: Connection, results: Sequence[PushResult]) -> list[bool]:
-    """Keep attempts, and let the next push go where one is done; False where a lease had gone."""
-    first = {_key(result): result for result in reversed(results)}
-    rows = await c.fetch(_FINISH, *_finish_parameters(list(first.values())))
-    held = {tuple(row) for row in rows}
-    kept = [result for key, result in first.items() if key in held]
-    await _let_go(c, kept)
-    return [result is first[_key(result)] and _key(result) in held for result in results]
+def _probes_newest(endpoint: Endpoint) -> bool:
+    return endpoint.health.state is EndpointState.FAILING and endpoint.health.newest_first
 
 
-async def replay(c: Connection, account: int, shipment: int, now: datetime) -> bool:
-    """The newest push of a shipment is due again as it was, or, when it still waits its turn, stays."""
-    newest = await c.fetchrow(_NEWEST, shipment, account)
-    if newest is None:
+async def _take(
+    c: Connection,
+    statement: str,
+    some: Sequence[Endpoint],
+    most: int,
+    now: datetime,
+    until: datetime,
+    lease: str,
+) -> dict[int, list[Any]]:
+    """Lease what the endpoints, which are held, may be sent now; by endpoint."""
+    open_ = [endpoint for endpoint in some if _may_be_sent(endpoint.health, now)]
+    if not open_ or most <= 0:
+        return {}
+    failing = [endpoint.health.state is EndpointState.FAILING for endpoint in open_]
+    rows = await c.fetch(
+        statement,
+        lease, micros(until), [endpoint.id for endpoint in open_],
+        [endpoint.health.width for endpoint in open_],
+        [_FOR_EVER if probe else micros(now) for probe in failing], micros(now), most,
+    )  # fmt: skip
+    taken: dict[int, list[Any]] = {}
+    for row in rows:
+        taken.setdefault(row[0], []).append(row)
+    return taken
+
+
+def _may_be_sent(health: Health, now: datetime) -> bool:
+    if health.state is EndpointState.PAUSED:
         return False
-    endpoint, version, identity, state, lease = newest
-    if state != PushState.PENDING:
-        await c.execute("DELETE FROM push_attempt WHERE shipment = $1 AND push = $2", shipment, identity)
-        await c.execute(_AGAIN, micros(now), shipment, endpoint, version)
-    elif lease is None:
-        await c.execute(_HURRY, micros(now), shipment, endpoint, version)
-    return True
+    return health.state is EndpointState.HEALTHY or health.probe_at is None or health.probe_at <= now
 
 
-def _key(result: PushResult) -> tuple[int, int, int, str]:
-    return result.job.shipment, result.job.endpoint, result.job.version, result.job.lease
+def _jobs(
+    endpoint: Endpoint, taken: Iterable[Any], sign_key: str, now: datetime, lease: str
+) -> list[PushJob]:
+    secrets = secrets_at(endpoint, now)
+    probe = endpoint.health.state is EndpointState.FAILING
+    return [
+        PushJob(
+            identity, endpoint.account, shipment, endpoint.id, PushEvent(event), version, endpoint.url,
+            body, sign_key, secrets, attempts, lease, tries, probe, endpoint.compat, endpoint.timeout_s,
+        )
+        for _, identity, shipment, version, _, event, attempts, tries, body in sorted(
+            taken, key=lambda row: row[4]  # oldest change first
+        )
+    ]  # fmt: skip
 
 
-def _finish_parameters(results: Sequence[PushResult]) -> tuple[list[Any], ...]:
-    jobs = [result.job for result in results]
-    return (
-        [job.shipment for job in jobs], [job.endpoint for job in jobs], [job.version for job in jobs],
-        [job.account for job in jobs], [job.lease for job in jobs],
-        [_state(result).value for result in results],
-        [micros_or_none(result.again_at) for result in results], [job.attempts + 1 for job in jobs],
-        [result.http_status for result in results], [result.detail for result in results],
-        [micros(result.at) for result in results], [result.ms for result in results],
+# --- finishing --------------------------------------------------------------------------------------------
+
+
+class Settled(NamedTuple):
+    """What becomes of a push after an attempt. ``queued``: in the queue as it came into it."""
+
+    state: PushState
+    again_at: datetime | None
+    queued: bool
+    tries: int
+
+
+async def finish(c: Connection, results: Sequence[PushResult]) -> tuple[list[bool], list[EndpointTurn]]:
+    """Keep attempts; False where a lease had gone. Also the endpoints that came into another state."""
+    if not results:
+        return [], []
+    known = await endpoints.hold(c, {result.job.endpoint for result in results})
+    rows = await c.fetch(_HELD, *_pushes(results), [result.job.lease for result in results])
+    held = {tuple(row) for row in rows}
+    healths = {endpoint: health for endpoint, (_, health) in known.items()}
+    kept: list[tuple[PushResult, Settled]] = []
+    answers = []
+    for result in results:
+        job = result.job
+        key = job.shipment, job.endpoint, job.version, job.lease
+        answers.append(key in held)
+        if key in held:
+            held.remove(key)
+            healths[job.endpoint] = after(healths[job.endpoint], _outcome(result), result.ended_at)
+            kept.append((result, _settled(result, healths[job.endpoint])))
+    await _write(c, kept)
+    turns = []
+    for endpoint, (account, before) in known.items():
+        if healths[endpoint] is not before:
+            turn = EndpointTurn(endpoint, account, before.state, healths[endpoint])
+            await endpoints.save(c, turn)
+            turns.append(turn)
+    return answers, [turn for turn in turns if turn.health.state is not turn.before]
+
+
+def _outcome(result: PushResult) -> Outcome:
+    signal = Signal.TAKEN if result.sent else Signal.GONE if result.http_status == _GONE else Signal.FAILED
+    return Outcome(signal, result.job.id, result.detail, result.job.probe, result.not_before)
+
+
+def _settled(result: PushResult, health: Health) -> Settled:
+    tries = result.job.tries
+    if result.sent:
+        return Settled(PushState.SENT, None, queued=False, tries=tries + 1)
+    if health.state is not EndpointState.HEALTHY:
+        return Settled(PushState.PENDING, None, queued=True, tries=tries)
+    state = PushState.PENDING if result.again_at else PushState.DEAD
+    return Settled(state, result.again_at, queued=False, tries=tries + 1)
+
+
+async def _write(c: Connection, kept: Sequence[tuple[PushResult, Settled]]) -> None:
+    """Pushes, their log, and the next versions that may go now."""
+    if not kept:
+        return
+    results = [result for result, _ in kept]
+    ended = [settled.state is not PushState.PENDING for _, settled in kept]
+    await c.execute(
+        _FINISH,
+        *_pushes(results), [settled.state.value for _, settled in kept],
+        [micros_or_none(settled.again_at) for _, settled in kept], [settled.queued for _, settled in kept],
+        [result.job.attempts + 1 for result in results], [settled.tries for _, settled in kept],
+        [micros(result.ended_at) if end else None for result, end in zip(results, ended, strict=True)],
+        [micros(result.at) for result in results], [result.http_status for result in results],
+        [result.ms for result in results], [result.detail for result in results],
+        [result.body_start for result in results],
+    )  # fmt: skip
+    done = {_chain(result) for result, end in zip(results, ended, strict=True) if end}
+    await let_next_go(c, done | await _supersede(c, kept))
+    last = {(result.job.shipment, result.job.account): result for result in results}
+    await c.execute(
+        _STANDING,
+        [shipment for shipment, _ in last], [account for _, account in last],
+        [PushStanding.SUCCESS if result.sent else PushStanding.FAILURE for result in last.values()],
+        [result.http_status or 0 for result in last.values()],
+        [micros(result.at) for result in last.values()],
     )  # fmt: skip
 
 
-def _state(result: PushResult) -> PushState:
-    return PushState.SENT if result.sent else PushState.PENDING if result.again_at else PushState.DEAD
-
-
-async def _let_go(c: Connection, results: Sequence[PushResult]) -> None:
-    """The next push of the shipments whose push is done, or gives way to a newer one."""
+async def _supersede(c: Connection, kept: Sequence[tuple[PushResult, Settled]]) -> set[Chain]:
+    """Where a newer body waits, it takes the place of one that failed too often: it contains its events."""
     tired = [
         result
-        for result in results
-        if _state(result) is PushState.PENDING
+        for result, settled in kept
+        if settled.state is PushState.PENDING
         and result.job.event is PushEvent.UPDATED
         and result.job.attempts + 1 >= SUPERSEDE_AFTER
     ]
-    if tired:
-        await c.execute(_SUPERSEDE, *_chains(tired))
-    going = [result for result in results if _state(result) is not PushState.PENDING or result in tired]
-    if going:
-        await c.execute(_LET_NEXT_GO, *_chains(going), [micros(result.at) for result in going])
+    if not tired:
+        return set()
+    rows = await c.fetch(
+        _SUPERSEDE,
+        *columns_of([_chain(result) for result in tired]), [result.job.version for result in tired],
+        [micros(result.ended_at) for result in tired],
+    )  # fmt: skip
+    return {(shipment, endpoint, account) for shipment, endpoint, account in rows}
 
 
-def _chains(results: Sequence[PushResult]) -> tuple[list[int], list[int], list[int]]:
+async def let_next_go(c: Connection, chains: Collection[Chain]) -> None:
+    """The oldest pending push of each, unless one has a send time."""
+    if chains:
+        await c.execute(_LET_NEXT_GO, *columns_of(chains))
+
+
+def _pushes(results: Sequence[PushResult]) -> tuple[list[int], ...]:
     jobs = [result.job for result in results]
-    return [job.shipment for job in jobs], [job.endpoint for job in jobs], [job.account for job in jobs]
+    return (
+        [job.shipment for job in jobs], [job.endpoint for job in jobs], [job.version for job in jobs],
+        [job.account for job in jobs],
+    )  # fmt: skip
+
+
+def _chain(result: PushResult) -> Chain:
+    return result.job.shipment, result.job.endpoint, result.job.account
+
+
+def columns_of(chains: Collection[Chain]) -> tuple[list[int], list[int], list[int]]:
+    """Three columns of rows."""
+    return [one[0] for one in chains], [one[1] for one in chains], [one[2] for one in chains]

@@ -111,7 +111,9 @@ async def settle(c: Connection, account: int, reference: str, amount: int, now: 
     return ended
 
 
-async def held_before(c: Connection, before: datetime) -> list[tuple[int, str]]:
-    """Account and reference of what is held since earlier than ``before``."""
-    rows = await c.fetch("SELECT account, reference FROM quota_hold WHERE at < $1", micros(before))
+async def held_outside(c: Connection, before: datetime, later: datetime) -> list[tuple[int, str]]:
+    """Account and reference of what is held since earlier than ``before``, or from later on."""
+    rows = await c.fetch(
+        "SELECT account, reference FROM quota_hold WHERE at < $1 OR at > $2", micros(before), micros(later)
+    )
     return [(row[0], row[1]) for row in rows]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import asyncpg
+
 from parcelwire.domain.lane import Grant, Lane, take
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import History, earlier
@@ -12,8 +14,9 @@ from parcelwire.domain.queue import home
 from parcelwire.domain.status import SubStatus
 from parcelwire.ports import Due, Refreshed
 from parcelwire.store.postgres import pushes
-from parcelwire.store.postgres.pool import Connection
-from parcelwire.store.postgres.registrations import SET, columns, typed
+from parcelwire.store.postgres.learned import learn
+from parcelwire.store.postgres.pool import Connection, TryAgain
+from parcelwire.store.postgres.registrations import SET, columns, hold, make_room, typed
 from parcelwire.store.rows import (
     LANE,
     MUTABLE,
@@ -75,6 +78,13 @@ _NEW_LANE = f"""
 INSERT INTO lane ({", ".join(LANE)}) VALUES ({", ".join(f"${number}" for number in range(1, len(LANE) + 1))})
 ON CONFLICT DO NOTHING
 """
+# A look-up in the index for each lane, not for each shipment.
+LANE_NAMES = """RECURSIVE names (name) AS (
+  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL)
+  UNION ALL
+  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL AND lane > name)
+  FROM names WHERE name IS NOT NULL
+)"""
 _CENSUS = """
 SELECT sub_status, count(*) FROM shipment
 WHERE (lane = $1 OR lane > $1 || '/' AND lane < $1 || '0') AND refresh_at IS NOT NULL GROUP BY sub_status
@@ -153,19 +163,39 @@ _PRUNE = (
     )""",
     """WITH gone AS (
       DELETE FROM push WHERE (shipment, endpoint, version, account) IN (
-        SELECT shipment, endpoint, version, account FROM push
-        WHERE created_at < $1 AND state IN ('sent', 'superseded') LIMIT $2
-      ) RETURNING shipment, account, id
+        SELECT shipment, endpoint, version, account FROM push WHERE done_at < $1 LIMIT $2
+      ) RETURNING shipment, endpoint, version, account
     ), attempts AS (
       DELETE FROM push_attempt AS a USING gone
-      WHERE a.shipment = gone.shipment AND a.account = gone.account AND a.push = gone.id
+      WHERE a.shipment = gone.shipment AND a.endpoint = gone.endpoint AND a.version = gone.version
+        AND a.account = gone.account
     )
-    SELECT id FROM gone""",
+    SELECT account FROM gone""",
+    # After the pushes: a change goes with the last one that refers to it.
+    """WITH gone AS (
+      DELETE FROM change WHERE (account, id) IN (
+        SELECT c.account, c.id FROM change AS c WHERE c.at < $1 AND NOT EXISTS (
+          SELECT FROM push AS p
+          WHERE p.shipment = c.shipment AND p.version = c.version AND p.account = c.account
+        ) LIMIT $2
+      ) RETURNING account, id
+    ), forgotten AS (
+      UPDATE feed AS f SET forgotten = greatest(f.forgotten, newest.id)
+      FROM (SELECT account, max(id) AS id FROM gone GROUP BY account) AS newest
+      WHERE f.account = newest.account
+    )
+    SELECT account FROM gone""",
     # Longer than the rest: a push that is sent to us again must still be known.
     f"""DELETE FROM inbox WHERE id IN (
       SELECT id FROM inbox
       WHERE at < $1 - {INBOX_KEPT // _MICROSECOND} AND state IN ('done', 'unknown') LIMIT $2
     )""",
+)
+_HASTEN = (
+    f"""WITH {LANE_NAMES} UPDATE shipment SET refresh_at = $1
+    WHERE lane IN (SELECT name FROM names) AND refresh_at > $2""",
+    "UPDATE push SET send_at = $1 WHERE state = 'pending' AND send_at > $2",
+    "UPDATE endpoint SET probe_at = $1 WHERE probe_at > $2",
 )
 _SWEEP_DUE = """
 INSERT INTO meta VALUES ('raw_swept', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value
@@ -242,14 +272,46 @@ async def with_histories(c: Connection, rows: Sequence[Any]) -> list[Due]:
 
 
 async def complete(c: Connection, instance: str, results: Sequence[Refreshed]) -> list[bool]:
-    """Save results; False where a lease had gone. A lease is good once."""
+    """Save results; False where a lease had gone. A lease is good once.
+
+    What enqueues or corrects needs a transaction: its shipments are held by a statement before.
+    """
     first = {(one.shipment.id, one.shipment.lease): one for one in reversed(results)}
-    rows = await c.fetch(_COMPLETE, *_complete_parameters(instance, list(first.values())))
-    held = {(row[0], row[1]) for row in rows}
-    return [
-        one is first[one.shipment.id, one.shipment.lease] and (one.shipment.id, one.shipment.lease) in held
-        for one in results
-    ]
+    todo = list(first.values())
+    if any(one.pushes or one.corrects or one.counts for one in todo):
+        await hold(c, [one.shipment.id for one in todo])
+    held: set[tuple[int, str | None]] = set()
+    for one in todo:
+        if one.corrects and await _is_held(c, one) and await make_room(c, one.shipment):
+            held |= await _save(c, instance, [one])
+    held |= await _save(c, instance, [one for one in todo if not one.corrects])
+    saved = [one for one in todo if (one.shipment.id, one.shipment.lease) in held]
+    await learn(c, ((one.shipment.account, count, one.attempt.at) for one in saved for count in one.counts))
+    answers = []
+    for one in results:  # of two with one lease the first
+        answers.append((one.shipment.id, one.shipment.lease) in held)
+        held.discard((one.shipment.id, one.shipment.lease))
+    return answers
+
+
+async def _save(c: Connection, instance: str, results: Sequence[Refreshed]) -> set[tuple[int, str | None]]:
+    if not results:
+        return set()
+    try:
+        rows = await c.fetch(_COMPLETE, *_complete_parameters(instance, results))
+    except asyncpg.UniqueViolationError as error:
+        raise TryAgain("the same was registered at this moment") from error
+    return {(row[0], row[1]) for row in rows}
+
+
+async def _is_held(c: Connection, result: Refreshed) -> bool:
+    statement = "SELECT true FROM shipment WHERE id = $1 AND lease = $2"
+    return bool(await c.fetchval(statement, result.shipment.id, result.shipment.lease))
+
+
+async def hasten(c: Connection, now: datetime, most: timedelta) -> int:
+    """What is due later than can be is due now; answers how many rows."""
+    return sum([count_of(await c.execute(sql, micros(now), micros(now + most))) for sql in _HASTEN])
 
 
 def _complete_parameters(instance: str, results: Sequence[Refreshed]) -> list[Any]:

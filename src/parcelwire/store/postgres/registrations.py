@@ -11,11 +11,23 @@ from parcelwire.domain.errors import CallerError
 from parcelwire.domain.shipment import Action, Phase, Shipment, step
 from parcelwire.ports import Changed, Wanted
 from parcelwire.store.postgres import pushes, quota
+from parcelwire.store.postgres.learned import learn
 from parcelwire.store.postgres.pool import Connection, TryAgain
 from parcelwire.store.rows import MUTABLE, SHIPMENT, micros, mutable_values, shipment_of, wish_text
 
 COLUMNS = ", ".join(SHIPMENT)
-_TEXTS = {"carrier", "phase", "wish", "stop_reason", "sub_status", "descr", "digest", "trouble", "lane"}
+_TEXTS = {
+    "carrier",
+    "phase",
+    "wish",
+    "stop_reason",
+    "sub_status",
+    "descr",
+    "digest",
+    "trouble",
+    "lane",
+    "doubt",
+}
 _REASON_FULL = "the plan has {total} a period"
 _UNCHANGED = tuple(name for name in MUTABLE if name != "refresh_at")  # a claim moves refresh_at
 SET = f"{', '.join(f'{name} = new.{name}' for name in MUTABLE)}, lease = NULL"
@@ -57,7 +69,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, 'looked_up', $8) ON CONFLICT DO NOTHING RETU
 
 
 _LOCK = "SELECT id FROM shipment WHERE account = $1 AND id = ANY($2) ORDER BY id FOR UPDATE"
-_KNOWN = ("document", "source_report", "refresh_log", "push", "push_attempt", "push_standing")
+_HOLD = "SELECT id FROM shipment WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"
+_KNOWN = ("document", "source_report", "refresh_log", "change", "push", "push_attempt", "push_standing")
 _DELETE_KNOWN = ", ".join(
     f"{table}s AS (DELETE FROM {table} WHERE account = $1 AND shipment IN (SELECT id FROM gone))"
     for table in _KNOWN
@@ -216,6 +229,7 @@ async def save(
     """Which were saved; of two of one shipment the first. ``again``: see register."""
     first = {change.shipment.id: change for change in reversed(changes)}
     todo = list(first.values())
+    await hold(c, list(first))
     new = [(one.shipment.id, one.shipment.account, *mutable_values(one.shipment)) for one in todo]
     before = [
         tuple(dict(zip(MUTABLE, mutable_values(one.before), strict=True))[name] for name in _UNCHANGED)
@@ -229,9 +243,15 @@ async def save(
         *columns(before, len(_UNCHANGED)),
     )
     saved = {row[0] for row in rows}
+    learned = [one for one in todo if one.shipment.id in saved]
+    await learn(c, ((one.shipment.account, count, now) for one in learned for count in one.counts))
     if again:
         saved |= await _as_wanted(c, todo)
-    return [change is first[change.shipment.id] and change.shipment.id in saved for change in changes]
+    answers = []
+    for change in changes:
+        answers.append(change.shipment.id in saved)
+        saved.discard(change.shipment.id)
+    return answers
 
 
 async def change_carrier(
@@ -239,11 +259,8 @@ async def change_carrier(
 ) -> bool:
     """A change that forgets what the old carrier said; False also when it would make a second of the same."""
     shipment = change.shipment
-    same = await c.fetchrow(_SAME, shipment.account, shipment.number, shipment.carrier, shipment.id)
-    if same is not None and not same[1]:
+    if not await make_room(c, shipment):
         return False
-    if same is not None:
-        await delete(c, shipment.account, [same[0]])
     try:
         (saved,) = await save(c, instance, [change], now, again=again)
     except asyncpg.UniqueViolationError as error:
@@ -252,6 +269,20 @@ async def change_carrier(
         for statement in _FORGET:
             await c.execute(statement, shipment.id)
     return bool(saved)
+
+
+async def make_room(c: Connection, shipment: Shipment) -> bool:
+    """For a shipment with another carrier: one that was only looked up goes; False when one is registered."""
+    same = await c.fetchrow(_SAME, shipment.account, shipment.number, shipment.carrier, shipment.id)
+    if same is not None and same[1]:
+        await delete(c, shipment.account, [same[0]])
+    return same is None or bool(same[1])
+
+
+async def hold(c: Connection, shipments: Sequence[int]) -> None:
+    """Nobody else writes to them until the end of the transaction, and the statements after this one see what
+    was committed before."""
+    await c.fetch(_HOLD, list(shipments))
 
 
 async def delete(c: Connection, account: int, shipments: Sequence[int]) -> list[bool]:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 
-from parcelwire.domain.account import Account, NewAccount, Usage
-from parcelwire.domain.endpoint import Endpoint
+from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
+from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.listing import Filter, Order
-from parcelwire.domain.push import PushJob, PushResult
+from parcelwire.domain.push import Chosen, FeedItem, PushJob, PushRecord, PushResult, PushState
 from parcelwire.domain.shipment import Shipment
 from parcelwire.domain.status import SubStatus
 from parcelwire.ports import (
@@ -23,6 +23,7 @@ from parcelwire.ports import (
     Due,
     Inbound,
     InboxState,
+    KeyedCall,
     ListPage,
     Pair,
     Refreshed,
@@ -31,37 +32,44 @@ from parcelwire.ports import (
     Turn,
     Wanted,
 )
-from parcelwire.store.postgres import lists, pushes, quota, refreshes, registrations, schema, upstream
+from parcelwire.store.postgres import (
+    accounts,
+    deliveries,
+    endpoints,
+    feed,
+    learned,
+    lists,
+    pushes,
+    quota,
+    refreshes,
+    registrations,
+    repeats,
+    schema,
+    upstream,
+)
 from parcelwire.store.postgres.group import Group
 from parcelwire.store.postgres.hints import Hints
 from parcelwire.store.postgres.pool import Connection, Pool, Target
 from parcelwire.store.rows import (
     LANE,
     SHIPMENT,
-    account_of,
     document_of,
     lane_of,
     lane_values,
-    micros,
     moment,
+    moment_or_none,
     shipment_of,
 )
-from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, secret_place, sign_key_place
+from parcelwire.store.vault import Vault, sign_key_place
 
-_SELECT_ACCOUNT = "SELECT id, name, plan, quota_total, max_daily, enabled FROM account"
 _S_COLUMNS = ", ".join(f"s.{name}" for name in SHIPMENT)
 _FIND = f"""
 SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
 FROM shipment AS s LEFT JOIN document AS d ON d.shipment = s.id AND d.account = s.account
 WHERE s.account = $1 AND s.number = ANY($2)
 """
-_LANES = """
-WITH RECURSIVE names (name) AS (
-  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL)
-  UNION ALL
-  SELECT (SELECT min(lane) FROM shipment WHERE refresh_at IS NOT NULL AND lane > name)
-  FROM names WHERE name IS NOT NULL
-)
+_LANES = f"""
+WITH {refreshes.LANE_NAMES}
 SELECT name, (SELECT min(refresh_at) FROM shipment WHERE lane = name AND refresh_at IS NOT NULL)
 FROM names WHERE name IS NOT NULL
 """
@@ -87,6 +95,7 @@ class PostgresStore:
         self._hints = hints
         self._vault = vault
         self._instance = instance
+        self._turned: list[Callable[[EndpointTurn], None]] = []
         self._completing = Group(self._complete)
         self._finishing = Group(self._finish)
 
@@ -117,6 +126,9 @@ class PostgresStore:
     def on_work(self, hint: Callable[[], None]) -> None:
         self._hints.on_work(hint)
 
+    def on_turn(self, tell: Callable[[EndpointTurn], None]) -> None:
+        self._turned.append(tell)
+
     async def close(self) -> None:
         await self._hints.close()
         await self._pool.close()
@@ -124,71 +136,81 @@ class PostgresStore:
     # --- accounts and quota ---
 
     async def accounts(self) -> list[Account]:
-        rows = await self._pool.statement(lambda c, _: c.fetch(f"{_SELECT_ACCOUNT} ORDER BY id"))
-        return [account_of(row) for row in rows]
+        return await self._pool.statement(lambda c, _: accounts.all_of(c))
 
     async def open_account(self, new: NewAccount, now: datetime) -> Account:
-        async def work(c: Connection, _again: bool) -> Account:
-            account = await c.fetchval(
-                """INSERT INTO account (name, plan, quota_total, sign_key) VALUES ($1, $2, $3, '')
-                RETURNING id""",
-                new.name,
-                new.plan,
-                new.quota_total,
-            )
-            sealed = self._sealed_key(account, new.sign_key)
-            await c.execute("UPDATE account SET sign_key = $1 WHERE id = $2", sealed, account)
-            await c.execute(
-                "INSERT INTO api_key (account, hash, prefix, created_at) VALUES ($1, $2, $3, $4)",
-                account,
-                self._vault.digest(new.login_key),
-                new.login_key[:PREFIX_CHARACTERS],
-                micros(now),
-            )
-            return Account(account, new.name, new.plan, new.quota_total)
-
-        return await self._pool.transaction(work)
+        return await self._pool.transaction(lambda c, _: accounts.open_account(c, self._vault, new, now))
 
     async def account_of_key(self, login_key: str) -> Account | None:
-        statement = f"{_SELECT_ACCOUNT} WHERE id = (SELECT account FROM api_key WHERE hash = $1)"
         digest = self._vault.digest(login_key)
-        row = await self._pool.statement(lambda c, _: c.fetchrow(statement, digest))
-        return account_of(row) if row else None
+        return await self._pool.statement(lambda c, _: accounts.of_key(c, digest))
+
+    async def save_account(self, account: Account) -> None:
+        await self._pool.statement(lambda c, _: accounts.save(c, account))
+
+    async def keys(self, account: int) -> list[LoginKey]:
+        return await self._pool.statement(lambda c, _: accounts.keys(c, account))
+
+    async def add_key(self, account: int, login_key: str, now: datetime, *, signs: bool) -> bool:
+        return await self._pool.transaction(
+            lambda c, again: accounts.add_key(
+                c, self._vault, account, login_key, now, signs=signs, again=again
+            )
+        )
+
+    async def revoke_key(self, account: int, prefix: str, now: datetime) -> bool:
+        return await self._pool.statement(
+            lambda c, again: accounts.revoke_key(c, account, prefix, now, again=again)
+        )
 
     async def set_plan(self, account: int, plan: str, quota_total: int) -> None:
         statement = "UPDATE account SET plan = $1, quota_total = $2 WHERE id = $3"
         await self._pool.statement(lambda c, _: c.execute(statement, plan, quota_total, account))
 
     async def endpoint(self, account: int) -> Endpoint | None:
-        statement = "SELECT id, account, url, secret, stopped_by_request FROM endpoint WHERE account = $1"
-        row = await self._pool.statement(lambda c, _: c.fetchrow(statement, account))
-        if row is None:
-            return None
-        secret = self._vault.open(row[3], secret_place(row[0]))
-        return Endpoint(row[0], row[1], row[2], secret, row[4])
+        return await self._pool.statement(lambda c, _: endpoints.by_setting(c, self._vault, account))
 
     async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
-        async def work(c: Connection, _again: bool) -> None:
-            endpoint = await c.fetchval(
-                """INSERT INTO endpoint (account, url, secret, stopped_by_request) VALUES ($1, $2, '', $3)
-                ON CONFLICT (account) DO UPDATE
-                SET url = excluded.url, stopped_by_request = excluded.stopped_by_request RETURNING id""",
-                account,
-                url,
-                stopped_by_request,
-            )
-            sealed = self._vault.seal(secret, secret_place(endpoint))
-            await c.execute("UPDATE endpoint SET secret = $1 WHERE id = $2", sealed, endpoint)
+        new = NewEndpoint(url, secret, stopped_by_request=stopped_by_request)
+        await self._pool.transaction(lambda c, _: endpoints.set_by_setting(c, self._vault, account, new))
 
-        await self._pool.transaction(work)
+    async def endpoints(self, account: int) -> list[Endpoint]:
+        return await self._pool.statement(lambda c, _: endpoints.all_of(c, self._vault, account))
+
+    async def add_endpoint(self, account: int, new: NewEndpoint) -> Endpoint:
+        """Not repeated when nobody knows whether it was done: a second one would get every push too."""
+        return await self._pool.transaction(
+            lambda c, _: endpoints.add(c, self._vault, account, new), once=True
+        )
+
+    async def remove_endpoint(self, account: int, endpoint: int) -> bool:
+        return await self._pool.transaction(lambda c, _: endpoints.remove(c, account, endpoint))
+
+    async def steer_endpoint(self, account: int, endpoint: int, signal: Signal, now: datetime) -> bool:
+        there, turns = await self._pool.transaction(
+            lambda c, _: endpoints.steer(c, account, endpoint, signal, now)
+        )
+        self._hints.tell()
+        self._tell(turns)
+        return there
+
+    async def rotate_secret(self, account: int, endpoint: int, secret: str, both_until: datetime) -> bool:
+        return await self._pool.transaction(
+            lambda c, _: endpoints.rotate(c, self._vault, account, endpoint, secret, both_until)
+        )
+
+    def _tell(self, turns: Sequence[EndpointTurn]) -> None:
+        for turn in turns:
+            for call in self._turned:
+                call(turn)
 
     async def set_sign_key(self, account: int, sign_key: str) -> None:
-        sealed = self._sealed_key(account, sign_key)
-        statement = "UPDATE account SET sign_key = $1 WHERE id = $2"
-        await self._pool.statement(lambda c, _: c.execute(statement, sealed, account))
+        await self._pool.statement(lambda c, _: accounts.set_sign_key(c, self._vault, account, sign_key))
 
-    def _sealed_key(self, account: int, sign_key: str) -> bytes:
-        return self._vault.seal(sign_key, sign_key_place(account))
+    async def sign_key(self, account: int) -> str:
+        statement = "SELECT sign_key FROM account WHERE id = $1"
+        sealed = await self._pool.statement(lambda c, _: c.fetchval(statement, account))
+        return self._vault.open(sealed, sign_key_place(account))
 
     async def usage(self, account: int, now: datetime) -> Usage:
         return await self._pool.statement(lambda c, _: quota.usage(c, account, now))
@@ -206,7 +228,8 @@ class PostgresStore:
 
     async def release_holds(self, before: datetime, now: datetime) -> int:
         """One transaction for each hold: no transaction spans accounts."""
-        held = await self._pool.statement(lambda c, _: quota.held_before(c, before))
+        later = now + (now - before)
+        held = await self._pool.statement(lambda c, _: quota.held_outside(c, before, later))
         return sum([await self._settle(account, reference, 0, now) for account, reference in held])
 
     # --- registrations ---
@@ -220,6 +243,28 @@ class PostgresStore:
         self._hints.tell()
         return answers
 
+    async def register_once(
+        self,
+        account: int,
+        wanted: Sequence[Wanted],
+        now: datetime,
+        call: KeyedCall,
+        encode: Callable[[Sequence[Shipment | CallerError]], bytes],
+    ) -> bytes | CallerError:
+        answer = await self._pool.transaction(
+            lambda c, again: repeats.register(c, account, wanted, now, call, encode, again=again)
+        )
+        self._hints.tell()
+        return answer
+
+    async def begin_call(self, account: int, call: KeyedCall, now: datetime) -> bytes | CallerError | None:
+        return await self._pool.transaction(
+            lambda c, again: repeats.begin(c, account, call, now, again=again)
+        )
+
+    async def end_call(self, account: int, call: KeyedCall, answer: bytes | None) -> None:
+        await self._pool.statement(lambda c, _: repeats.end(c, account, call, answer))
+
     async def look_up(self, account: int, wanted: Wanted, now: datetime) -> Shipment:
         return await self._pool.statement(lambda c, _: registrations.look_up(c, account, wanted, now))
 
@@ -230,20 +275,15 @@ class PostgresStore:
         return [(shipment_of(row), document_of(row[width:])) for row in rows]
 
     async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
-        if any(change.forgets for change in changes):
-            saved = await self._pool.transaction(
-                lambda c, again: self._change_one_by_one(c, changes, now, again=again)
-            )
-        else:
-            saved = await self._pool.statement(
-                lambda c, again: registrations.save(c, self._instance, changes, now, again=again)
-            )
+        saved = await self._pool.transaction(lambda c, again: self._change(c, changes, now, again=again))
         self._hints.tell()
         return saved
 
-    async def _change_one_by_one(
+    async def _change(
         self, c: Connection, changes: Sequence[Changed], now: datetime, *, again: bool
     ) -> list[bool]:
+        if not any(change.forgets for change in changes):
+            return await registrations.save(c, self._instance, changes, now, again=again)
         saved = []
         for change in changes:
             if change.forgets:
@@ -313,7 +353,9 @@ class PostgresStore:
         return saved.count(False)
 
     async def _complete(self, results: Sequence[Refreshed]) -> list[bool]:
-        return await self._pool.statement(lambda c, _: refreshes.complete(c, self._instance, results))
+        alone = not any(one.pushes or one.corrects or one.counts for one in results)
+        run = self._pool.statement if alone else self._pool.transaction
+        return await run(lambda c, _: refreshes.complete(c, self._instance, results))
 
     async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
         return await self._pool.statement(lambda c, _: refreshes.reroute(c, carrier, lane, now, only))
@@ -322,6 +364,9 @@ class PostgresStore:
         statement = "SELECT DISTINCT carrier, lane FROM shipment"
         rows = await self._pool.statement(lambda c, _: c.fetch(statement))
         return [(carrier, lane) for carrier, lane in rows]
+
+    async def learned(self, account: int) -> dict[str, dict[str, int]]:
+        return await self._pool.statement(lambda c, _: learned.learned(c, account))
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
         statement = """
@@ -343,6 +388,15 @@ class PostgresStore:
 
     async def _prune_some(self, kind: int, before: datetime) -> int:
         return await self._pool.statement(lambda c, _: refreshes.prune_some(c, kind, before))
+
+    async def latest(self) -> datetime | None:
+        statement = "SELECT max(at) FROM refresh_log"
+        return moment_or_none(await self._pool.statement(lambda c, _: c.fetchval(statement)))
+
+    async def hasten(self, now: datetime, most: timedelta) -> int:
+        count = await self._pool.transaction(lambda c, _: refreshes.hasten(c, now, most))
+        self._hints.tell()
+        return count
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
         await self._pool.transaction(lambda c, _: refreshes.rewind(c, shipment, by, now), once=True)
@@ -402,28 +456,58 @@ class PostgresStore:
     async def inbox(self) -> dict[InboxState, int]:
         return await self._pool.statement(lambda c, _: upstream.count(c))
 
-    # --- pushing ---
+    # --- pushing (pushes.py, deliveries.py, endpoints.py) ---
 
-    async def replay(self, account: int, shipments: Sequence[int], now: datetime) -> list[bool]:
-        async def work(c: Connection, _again: bool) -> list[bool]:
-            return [await pushes.replay(c, account, shipment, now) for shipment in shipments]
-
-        kept = await self._pool.transaction(work)
+    # What is sent again keeps its place in the queue, so the time of a replay does not matter.
+    async def replay(self, account: int, shipments: Sequence[int], now: datetime) -> list[bool]:  # noqa: ARG002
+        kept = await self._pool.transaction(lambda c, _: deliveries.replay_newest(c, account, shipments))
         self._hints.tell()
         return kept
 
     async def pushes_due(self) -> datetime | None:
-        statement = "SELECT min(send_at) FROM push WHERE state = 'pending' AND send_at IS NOT NULL"
-        at = await self._pool.statement(lambda c, _: c.fetchval(statement))
-        return None if at is None else moment(at)
+        return moment_or_none(await self._pool.statement(lambda c, _: endpoints.due(c)))
 
     async def claim_pushes(self, most: int, now: datetime, until: datetime, lease: str) -> list[PushJob]:
-        return await self._pool.statement(lambda c, _: pushes.claim(c, self._vault, most, now, until, lease))
+        return await self._pool.transaction(
+            lambda c, _: pushes.claim(c, self._vault, most, now, until, lease, waits=True)
+        )
 
     async def finish_pushes(self, results: Sequence[PushResult]) -> int:
-        saved = await self._finishing.save(results)
-        self._hints.tell()
-        return saved.count(False)
+        return (await self._finishing.save(results)).count(False)
 
     async def _finish(self, results: Sequence[PushResult]) -> list[bool]:
-        return await self._pool.transaction(lambda c, _: pushes.finish(c, results))
+        saved, turns = await self._pool.transaction(lambda c, _: pushes.finish(c, results))
+        self._tell(turns)
+        return saved
+
+    async def exchange_pushes(
+        self, results: Sequence[PushResult], most: int, now: datetime, until: datetime, lease: str
+    ) -> tuple[int, list[PushJob]]:
+        async def work(c: Connection, _again: bool) -> tuple[list[bool], list[EndpointTurn], list[PushJob]]:
+            saved, turns = await pushes.finish(c, results)
+            waits = not results  # who holds endpoints must not wait for others: they might wait for these
+            return saved, turns, await pushes.claim(c, self._vault, most, now, until, lease, waits=waits)
+
+        saved, turns, jobs = await self._pool.transaction(work)
+        self._tell(turns)
+        return saved.count(False), jobs
+
+    async def replay_pushes(self, account: int, chosen: Chosen, now: datetime) -> int:  # noqa: ARG002
+        """Not repeated when nobody knows whether it was done: some may have been sent since."""
+        count = await self._pool.transaction(lambda c, _: deliveries.replay(c, account, chosen), once=True)
+        self._hints.tell()
+        return count
+
+    async def push_counts(self, account: int) -> dict[int, dict[PushState, int]]:
+        return await self._pool.statement(lambda c, _: deliveries.counts(c, account))
+
+    async def push_log(self, account: int, chosen: Chosen, most: int) -> list[PushRecord]:
+        return await self._pool.statement(lambda c, _: deliveries.records(c, account, chosen, most))
+
+    # --- the pull feed ---
+
+    async def feed(self, account: int, after: int, most: int) -> list[FeedItem]:
+        return await self._pool.statement(lambda c, _: feed.items(c, account, after, most))
+
+    async def feed_ends(self, account: int) -> tuple[int, int]:
+        return await self._pool.statement(lambda c, _: feed.ends(c, account))
