@@ -136,9 +136,13 @@ async def test_the_service_goes_on_with_new_ids_and_no_push_twice(
     ((newest,),) = await schema_place.rows("SELECT max(id) FROM shipment WHERE id <> $1", shipment.id)
     assert shipment.id > newest + 1  # the deleted one's id is not given again
     known = {row[0] for row in await schema_place.rows("SELECT id FROM push")}
+    _, newest_cursor = await store.feed_ends(account)
+    ((last_cursor,),) = await schema_place.rows("SELECT max(id) FROM change")  # of whatever account
     await change_of(store, shipment, update(1))
-    (job,) = [job for job in await jobs_due(store) if job.shipment == shipment.id]
-    assert job.id not in known
+    new = await schema_place.rows("SELECT id FROM push WHERE shipment = $1", shipment.id)
+    assert len(new) == 1
+    assert new[0][0] not in known
+    assert [item.cursor for item in await store.feed(account, newest_cursor, 9)] == [last_cursor + 1]
     assert (await store.list_page(account, Filter(), Order(), 0, 1)).total == len(NUMBERS) + 2
 
 

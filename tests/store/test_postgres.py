@@ -22,6 +22,7 @@ from tests.store.samples import (
     SECOND,
     SECRET,
     SIGN_KEY,
+    URL,
     account_in,
     change_of,
     claimed,
@@ -40,12 +41,15 @@ from tests.store.samples import (
 )
 
 from parcelwire.domain.account import Account
-from parcelwire.domain.errors import ConfigError, StoreUnavailable
+from parcelwire.domain.detect import LearnedKey
+from parcelwire.domain.endpoint import WIDTH_MAX, NewEndpoint
+from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import take
 from parcelwire.domain.limits import Limits
+from parcelwire.domain.push import Chosen
 from parcelwire.domain.shipment import Phase, Shipment
-from parcelwire.ports import Charge, Document, Store, Turn
+from parcelwire.ports import Charge, Document, KeyedCall, Store, Turn
 from parcelwire.store.postgres import PostgresStore, schema
 from parcelwire.store.postgres.pool import PAUSES_S, TIMEOUTS, Pool, Target
 from parcelwire.store.vault import Vault
@@ -181,6 +185,135 @@ async def test_no_push_waits_for_ever(schema_place: PostgresPlace) -> None:
         assert await push(other)
     assert await schema_place.rows("SELECT count(*) FROM push WHERE state <> 'sent'") == [(0,)]
     assert pushed == {one.id: 8 for one in shipments if isinstance(one, Shipment)}
+
+
+async def test_a_replay_at_the_moment_of_a_new_change_keeps_the_order(schema_place: PostgresPlace) -> None:
+    """Never is a push under way while an older one of the shipment is pending."""
+    store, other = await two(schema_place)
+    account = await account_in(store)
+    await receiver(store, account)
+    await schema_place.widen()
+    shipments = [await tracked(store, account) for _ in range(6)]
+    heads = """SELECT count(*) FROM push p WHERE p.state = 'pending' AND p.send_at IS NOT NULL AND EXISTS (
+      SELECT FROM push o WHERE o.shipment = p.shipment AND o.endpoint = p.endpoint AND o.state = 'pending'
+        AND o.version < p.version
+    )"""
+    for version in range(1, 7):
+        await asyncio.gather(
+            *(change_of(store, shipment, update(version)) for shipment in shipments),
+            *(other.replay_pushes(account.id, Chosen(number=one.number), NOW) for one in shipments),
+        )
+        assert await schema_place.rows(heads) == [(0,)]
+        while jobs := await jobs_due(other):
+            assert await other.finish_pushes([sent(job) for job in jobs]) == 0
+    assert await schema_place.rows("SELECT count(*) FROM push WHERE state = 'pending'") == [(0,)]
+
+
+async def test_places_of_an_endpoint_are_exact_over_processes(schema_place: PostgresPlace) -> None:
+    stores = await two(schema_place)
+    account = await account_in(stores[0])
+    await receiver(stores[0], account)
+    await schema_place.widen()
+    for _ in range(WIDTH_MAX + 10):
+        await change_of(stores[0], await tracked(stores[0], account), update(1))
+    batches = await asyncio.gather(*(jobs_due(store, most=3) for store in stores * 10))
+    ids = [job.id for batch in batches for job in batch]
+    assert len(ids) == len(set(ids)) == WIDTH_MAX
+
+
+async def test_processes_that_exchange_pushes_never_wait_in_a_circle(schema_place: PostgresPlace) -> None:
+    """Each holds endpoints whose results it saves, while it looks for others that have something to send."""
+    stores = await two(schema_place)
+    account = await account_in(stores[0])
+    for name in range(6):
+        await stores[0].add_endpoint(account.id, NewEndpoint(f"{URL}/{name}", SECRET))
+    await schema_place.widen()
+    for _ in range(20):
+        await change_of(stores[0], await tracked(stores[0], account), update(1), update(2))
+
+    async def exchange(store: Store) -> int:
+        done, jobs = 0, []
+        for _ in range(400):
+            results = [sent(job) for job in jobs]
+            lease = secrets.token_hex(8)
+            dropped, jobs = await store.exchange_pushes(results, 7, NOW, NOW + LEASE, lease)
+            assert dropped == 0
+            done += len(jobs)
+            if not jobs and await store.pushes_due() is None:
+                break
+        return done
+
+    assert sum(await asyncio.gather(*(exchange(store) for store in stores * 2))) == 6 * 20 * 2
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    before = await schema_place.rows(deadlocks)
+    assert await schema_place.rows("SELECT count(*) FROM push WHERE state <> 'sent'") == [(0,)]
+    assert await schema_place.rows(deadlocks) == before
+
+
+async def test_a_removed_endpoint_leaves_nothing_behind(schema_place: PostgresPlace) -> None:
+    """Also when changes are told to it in another process at the same moment."""
+    store, other = await two(schema_place)
+    account = await account_in(store)
+    for _ in range(10):
+        endpoint = await store.add_endpoint(account.id, NewEndpoint(URL, SECRET))
+        shipments = [await tracked(store, account) for _ in range(4)]
+        changes = [change_of(store, shipment, update(1)) for shipment in shipments]
+        removed, *_ = await asyncio.gather(other.remove_endpoint(account.id, endpoint.id), *changes)
+        assert removed
+    assert await schema_place.rows("SELECT count(*) FROM push") == [(0,)]
+    assert len(await store.feed(account.id, 0, 100)) == 40
+
+
+async def test_no_reader_of_the_feed_finds_a_lower_cursor_later(schema_place: PostgresPlace) -> None:
+    """Two processes write, of several accounts at once; a third reads all the time."""
+    stores = await two(schema_place)
+    reader = await schema_place.another()
+    accounts = [await account_in(stores[0], name=str(n), login_key=f"key {n}") for n in range(3)]
+    shipments = [await tracked(stores[0], accounts[n % 3]) for n in range(60)]
+    seen: dict[int, list[int]] = {account.id: [] for account in accounts}
+
+    async def read() -> None:
+        while any(len(cursors) < 60 for cursors in seen.values()):
+            for account, cursors in seen.items():
+                page = await reader.feed(account, cursors[-1] if cursors else 0, 7)
+                cursors += [item.cursor for item in page]
+
+    writing = asyncio.gather(
+        *(change_of(stores[n % 2], one, *map(update, (1, 2, 3))) for n, one in enumerate(shipments))
+    )
+    async with asyncio.timeout(30):
+        await asyncio.gather(read(), writing)
+    assert all(cursors == list(range(1, 61)) for cursors in seen.values())
+
+
+async def test_counts_of_what_is_learned_are_exact_over_processes(schema_place: PostgresPlace) -> None:
+    stores = await two(schema_place)
+    account = await account_in(stores[0])
+    await stores[0].register(account.id, [wanted() for _ in range(40)], NOW)
+    counts = tuple((LearnedKey(f"d{n}", "gls"), 1) for n in range(5))
+    results = [
+        replace(refreshed(due.shipment), counts=counts if n % 2 else counts[::-1])
+        for n, due in enumerate(await claimed(stores[0]))
+    ]
+    await asyncio.gather(*(stores[n % 2].complete([one]) for n, one in enumerate(results)))
+    assert await stores[1].learned(account.id) == {f"d{n}": {"gls": 40} for n in range(5)}
+
+
+async def test_a_call_with_a_key_happens_once_over_processes(schema_place: PostgresPlace) -> None:
+    stores = await two(schema_place)
+    account = await account_in(stores[0])
+    call = KeyedCall("register", "order-1", b"hash")
+    item = wanted()
+
+    def told(outcomes: Sequence[Shipment | CallerError]) -> bytes:
+        return b"registered" if units(outcomes) else b"refused"
+
+    calls = [store.register_once(account.id, [item], NOW, call, told) for store in stores * 6]
+    assert set(await asyncio.gather(*calls)) == {b"registered"}
+    begun = [
+        store.begin_call(account.id, KeyedCall("gettrackinfo", "k", b"hash"), NOW) for store in stores * 6
+    ]
+    assert (await asyncio.gather(*begun)).count(None) == 1
 
 
 async def test_a_taken_over_shipment_comes_with_what_was_saved_last(schema_place: PostgresPlace) -> None:
@@ -342,6 +475,13 @@ def cut(schema_place: PostgresPlace, monkeypatch: pytest.MonkeyPatch) -> Callabl
 
 
 Call = Callable[[PostgresStore, Account, Shipment], Awaitable[object]]
+KEYED = KeyedCall("register", "order-1", b"hash")
+
+
+def encoded(outcomes: Sequence[Shipment | CallerError]) -> bytes:
+    return str(units(outcomes)).encode()
+
+
 CALLS: dict[str, tuple[Call, object]] = {
     "register": (
         lambda store, account, _: store.register(account.id, [wanted("CUTOFF1"), wanted("CUTOFF2")], NOW),
@@ -352,6 +492,13 @@ CALLS: dict[str, tuple[Call, object]] = {
         [True],
     ),
     "change": (lambda store, _, shipment: store.change([stop(shipment)], NOW), [True]),
+    "register_once": (
+        lambda store, account, _: store.register_once(account.id, [wanted("CUTOFF4")], NOW, KEYED, encoded),
+        b"1",
+    ),
+    "begin_call": (lambda store, account, _: store.begin_call(account.id, KEYED, NOW), None),
+    "add_key": (lambda store, account, _: store.add_key(account.id, "key-0002", NOW, signs=True), True),
+    "revoke_key": (lambda store, account, _: store.revoke_key(account.id, LOGIN_KEY[:8], NOW), True),
     "look_up": (lambda store, account, _: store.look_up(account.id, wanted("CUTOFF3"), NOW), None),
 }
 
@@ -373,11 +520,11 @@ async def test_a_call_whose_answer_got_lost_is_answered_as_if_it_had_not(
         assert units(answer) == expected
     elif name != "look_up":
         assert answer == expected
-    used = {"register": 3, "charge": 11}.get(name, 1)
+    used = {"register": 3, "register_once": 2, "charge": 11}.get(name, 1)
     assert (await store.usage(account.id, NOW)).used == used
     assert await schema_place.ledger(account.id) == {"2026-05": used}
     ((count,),) = await schema_place.rows("SELECT count(*) FROM shipment")
-    assert count == {"register": 3, "look_up": 2}.get(name, 1)
+    assert count == {"register": 3, "register_once": 2, "look_up": 2}.get(name, 1)
     assert len(await jobs_due(store)) == (1 if name == "change" else 0)
 
 
@@ -460,8 +607,9 @@ async def test_the_store_works_without_sessions(schema_place: PostgresPlace) -> 
             refreshed(due.shipment, update(1), told=history(), raw=Reply(200)) for due in await claimed(store)
         ]
         assert await store.complete(results) == 0
-        assert await store.finish_pushes([sent(job) for job in await jobs_due(store)]) == 0
-        assert await store.prune(NOW + DAY) == 40
+        while jobs := await jobs_due(store):
+            assert await store.finish_pushes([sent(job) for job in jobs]) == 0
+        assert await store.prune(NOW + DAY) == 60
         assert (await store.usage(account.id, NOW)).used == 20
     finally:
         await store.close()
@@ -652,6 +800,6 @@ async def test_a_deleted_shipment_leaves_nothing_behind(schema_place: PostgresPl
         result = refreshed(due.shipment, update(1), told=history(), document=document)
         deleted, _ = await asyncio.gather(other.delete(account.id, [shipment.id]), store.complete([result]))
         assert deleted == [True]
-    for table in ("shipment", "document", "source_report", "refresh_log", "push", "push_standing"):
+    for table in ("shipment", "document", "source_report", "refresh_log", "change", "push", "push_standing"):
         assert await schema_place.rows(f"SELECT count(*) FROM {table}") == [(0,)], table  # noqa: S608
     assert await schema_place.rows("SELECT listed FROM account") == [(0,)]

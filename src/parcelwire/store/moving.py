@@ -118,7 +118,7 @@ TABLES = (
             "body_start",
         ),
         ("push", "n"),
-        f"(SELECT a.*, shipment, endpoint, version, account FROM push_attempt a JOIN {_PUSHES} ON seq = a.push)",
+        f"push_attempt JOIN (SELECT seq, shipment, endpoint, version, account FROM {_PUSHES}) ON seq = push",
     ),
     Table(
         "push_standing",
