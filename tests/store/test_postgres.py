@@ -52,7 +52,7 @@ from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.ports import Charge, Document, KeyedCall, Store, Turn
 from parcelwire.store.postgres import PostgresStore, schema
 from parcelwire.store.postgres.pool import PAUSES_S, TIMEOUTS, Pool, Target
-from parcelwire.store.vault import Vault
+from parcelwire.store.vault import Vault, secret_place, sign_key_place
 
 # --- several processes ------------------------------------------------------------------------------------
 
@@ -243,9 +243,9 @@ async def test_processes_that_exchange_pushes_never_wait_in_a_circle(schema_plac
                 break
         return done
 
-    assert sum(await asyncio.gather(*(exchange(store) for store in stores * 2))) == 6 * 20 * 2
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     before = await schema_place.rows(deadlocks)
+    assert sum(await asyncio.gather(*(exchange(store) for store in stores * 2))) == 6 * 20 * 2
     assert await schema_place.rows("SELECT count(*) FROM push WHERE state <> 'sent'") == [(0,)]
     assert await schema_place.rows(deadlocks) == before
 
@@ -650,6 +650,61 @@ async def test_a_step_that_fails_changes_nothing(
         await schema_place.open()
     monkeypatch.undo()
     assert await stored(await schema_place.open(), shipment) == shipment
+
+
+async def test_pushes_of_an_older_schema_go_on(
+    schema_place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With their ids, bodies, attempts and order; and what they told is in the feed."""
+    known = schema.steps()
+    monkeypatch.setattr(schema, "steps", lambda: known[:3])
+    await schema_place.open()
+    await schema_place.close()
+    sealed = vault().seal(SECRET, secret_place(1))
+    await schema_place.rows(
+        "INSERT INTO account (name, plan, quota_total, sign_key) VALUES ('a', 'p', 9, $1)",
+        vault().seal(SIGN_KEY, sign_key_place(1)),
+    )
+    await schema_place.rows(
+        "INSERT INTO endpoint (account, url, secret, stopped_by_request) VALUES (1, $1, $2, true)",
+        URL,
+        sealed,
+    )
+    await schema_place.rows(
+        """INSERT INTO shipment (account, number, carrier, code, origin, phase, since, wish, version, lane)
+        SELECT 1, 'N' || n, 'ups', 1, 1, 'tracking', 0, '{}', 3, 'ups' FROM generate_series(1, 2) AS n"""
+    )
+    await schema_place.rows(
+        """INSERT INTO push (
+          id, account, shipment, endpoint, version, event, body, state, send_at, attempts, created_at
+        ) SELECT 'msg_' || s || v, 1, s, 1, v, 'TRACKING_UPDATED', convert_to('body ' || s || v, 'UTF8'),
+          CASE v WHEN 1 THEN 'sent' ELSE 'pending' END, CASE v WHEN 2 THEN 20 END, 2 - v / 2, v
+        FROM generate_series(1, 2) AS s, generate_series(1, 3) AS v"""
+    )
+    await schema_place.rows(
+        """INSERT INTO push_attempt SELECT shipment, account, id, 1, 5, 500, 7, 'HTTP 500' FROM push
+        WHERE version < 3"""
+    )
+    monkeypatch.undo()
+    store = await schema_place.open()
+    assert [item.body for item in await store.feed(1, 0, 9)] == [
+        b"body 11", b"body 21", b"body 12", b"body 22", b"body 13", b"body 23",
+    ]  # fmt: skip
+    (endpoint,) = await store.endpoints(1)
+    assert (endpoint.secret, endpoint.by_setting) == (SECRET, True)
+    told = []
+    while jobs := await jobs_due(store):
+        told += [(job.id, job.body, job.attempts, job.tries) for job in jobs]
+        assert await store.finish_pushes([sent(job) for job in jobs]) == 0
+    assert sorted(told) == [
+        ("msg_12", b"body 12", 1, 1), ("msg_13", b"body 13", 1, 1),
+        ("msg_22", b"body 22", 1, 1), ("msg_23", b"body 23", 1, 1),
+    ]  # fmt: skip
+    records = await store.push_log(1, Chosen(ids=("msg_11", "msg_12")), 9)
+    assert [[one.http_status for one in record.log] for record in records] == [[500, 200], [500]]
+    shipment = (await store.shipments_of("N1"))[0]
+    await change_of(store, shipment, update(4))
+    assert [job.version for job in await jobs_due(store)] == [4]
 
 
 async def test_another_secret_key_is_refused(schema_place: PostgresPlace) -> None:
