@@ -3,15 +3,20 @@
 import csv
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import msgspec
 import pytest
+from hypothesis import given
+from tests.closing import closed
+from tests.wire.test_trackinfo import TIMELINES, encoded
 
 from parcelwire.api.server import ENDPOINTS
 from parcelwire.domain.errors import CallerError
+from parcelwire.domain.timeline import Timeline
 from parcelwire.wire import openapi, trackinfo, tracklist, v22
 from parcelwire.wire.codes import ERRORS
 from parcelwire.wire.openapi import document
@@ -20,6 +25,7 @@ from parcelwire.wire.reference import calls, parts
 
 API = document()
 SCHEMAS = API["components"]["schemas"]
+STRICT = closed(API)["components"]
 FIELDS = Path(openapi.__file__).with_name("fields.csv")
 ERROR_TABLE = Path(__file__).parents[2] / "docs" / "errors.csv"
 
@@ -33,10 +39,15 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
         yield from nodes(one)
 
 
+@cache
+def validator(name: str) -> Any:
+    """Of one type; what the document does not tell is wrong."""
+    return jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{name}", "components": STRICT})
+
+
 def check(name: str, value: object) -> None:
     """ValidationError when a value is not as the type says."""
-    schema = {"$ref": f"#/components/schemas/{name}", "components": API["components"]}
-    jsonschema_rs.validator_for(schema).validate(json.loads(msgspec.json.encode(value)))
+    validator(name).validate(json.loads(msgspec.json.encode(value)))
 
 
 def test_every_call_that_is_served_is_in_the_document_and_no_other() -> None:
@@ -85,12 +96,14 @@ def test_the_example_of_a_call_fits_its_body(call: Any) -> None:
         check(call.body, item)
 
 
-def test_the_whole_of_track_info_is_what_the_encoder_writes() -> None:
-    """Its outer object is put together from bytes: its fields here and there are the same."""
-    nothing = trackinfo.TimeRaw()
-    place = trackinfo.WireAddress()
-    event = trackinfo.WireEvent(None, None, nothing, "text", None, None, "a newer one", place)
-    check("WireEvent", event)
+@given(TIMELINES)
+def test_track_info_is_what_the_encoder_writes(timeline: Timeline) -> None:
+    """Its outer objects are put together from bytes: nothing that the types could tell."""
+    check("TrackInfo", encoded(timeline))
+
+
+def test_a_word_that_is_none_is_a_violation() -> None:
+    """Else the test above proves nothing."""
     with pytest.raises(jsonschema_rs.ValidationError):
         check("LatestStatus", trackinfo.LatestStatus("Lost", "Lost_Other", None))
 
