@@ -308,32 +308,31 @@ def _tighten(name: str, schema: Schema, usual: Mapping[str, Schema]) -> None:
 
 
 def _envelopes() -> dict[str, Schema]:
-    made: dict[str, Schema] = {
-        item.answer: _object(
-            {"code": {"const": 0}, "data": _object(_both(_ref(item.accepted), _ref(item.rejected)))}
-        )
-        | {"description": f"{item.name}: what became of each item."}
-        for item in OPERATIONS
-        if item.accepted
-    }
+    made: dict[str, Schema] = {}
+    for item in OPERATIONS:
+        if item.accepted:
+            lists = {"accepted": _array(_ref(item.accepted)), "rejected": _array(_ref(item.rejected))}
+            made |= _envelope(item.answer, {"const": 0}, lists, "A call that was processed.")
     made["Listed"]["properties"]["page"] = _ref("PageInfo")
     made["Listed"]["required"].append("page")
-    errors = {"type": "array", "minItems": 1, "items": _ref("ErrorBody")}
-    nothing = {"type": "array", "maxItems": 0}
-    made["Failed"] = _object(
-        {
-            "code": {"enum": sorted({error.code for error in ERRORS.values()})},
-            "data": _object({"errors": errors, "accepted": nothing, "rejected": nothing}),
-        }
-    ) | {"description": "The call failed as a whole."}
-    return made
-
-
-def _both(accepted: Schema, rejected: Schema) -> dict[str, Schema]:
-    return {
-        "accepted": {"type": "array", "items": accepted},
-        "rejected": {"type": "array", "items": rejected},
+    errors = _array(_ref("ErrorBody")) | {"minItems": 1}
+    lists = {
+        "errors": errors,
+        **{name: {"type": "array", "maxItems": 0} for name in ("accepted", "rejected")},
     }
+    codes: Schema = {"enum": sorted({error.code for error in ERRORS.values()})}
+    return made | _envelope("Failed", codes, lists, "A call that failed as a whole.")
+
+
+def _envelope(name: str, code: Schema, data: Mapping[str, Schema], text: str) -> dict[str, Schema]:
+    return {
+        name: _object({"code": code, "data": _ref(f"{name}Data")}) | {"description": text},
+        f"{name}Data": _object(data) | {"description": "`data` of an answer."},
+    }
+
+
+def _array(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
 
 
 def _listed_carrier() -> Schema:
