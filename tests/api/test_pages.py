@@ -106,6 +106,18 @@ async def test_the_examples_of_the_document_work_one_after_the_other(start: Star
         assert answer["data"]["accepted"]
 
 
+async def test_no_call_of_the_document_is_answered_without_a_key(client: Client) -> None:
+    """401, and from the eleventh failed login on 429: both are told."""
+    posts = [call for call in calls(document()) if call.method == "POST"]
+    seen = []
+    for call in posts:
+        body = json.dumps(call.example).encode()
+        status, answer = await client.raw(f"/track/v2.2{call.path}", body, headers={})
+        assert answer["data"]["accepted"] == []
+        seen.append(status)
+    assert seen == [401] * 10 + [429] * (len(posts) - 10)
+
+
 async def test_the_lists_are_in_17tracks_shape_and_speak_the_book(start: Starter, tmp_path: Path) -> None:
     for book, name in (("reference", "UPS"), ("official", "DHL Express")):
         client = await start(PARCELWIRE_CODE_BOOK=book, PARCELWIRE_DATA=str(tmp_path / book))

@@ -18,7 +18,6 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
-    ignored_auth,
     positive_data_acceptance,
     response_headers_conformance,
     response_schema_conformance,
@@ -31,11 +30,11 @@ from parcelwire.wire.openapi import KEY_HEADER, document
 
 KEY = "TESTKEY0123456789"
 # Left out: 17TRACK answers 200 to a bad body (negative_data_rejection) and 404 to another method
-# (unsupported_method); what a bad body gets is looked at here.
+# (unsupported_method); what a bad body gets is looked at here. Ten failed logins are all that an address has
+# in a minute, so calls without a key (ignored_auth) are counted in test_pages.py.
 CHECKS: list[Any] = [
     not_a_server_error,
     content_type_conformance,
-    ignored_auth,
     positive_data_acceptance,
     response_headers_conformance,
     response_schema_conformance,
@@ -166,6 +165,9 @@ def test_every_answer_is_as_documented(operation: Any, mode: GenerationMode, url
         case.body = whole(case.body)
         answer = case.call_and_validate(base_url=base, headers={KEY_HEADER: KEY}, checks=CHECKS)
         COUNT[f"{mode.value} cases"] += 1
+        if answer.status_code == 409:  # a key came twice
+            COUNT["repeated"] += 1
+            return
         if operation.method == "post":
             _judge(answer.json(), told, positive=mode is GenerationMode.POSITIVE)
 

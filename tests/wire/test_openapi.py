@@ -14,7 +14,7 @@ from hypothesis import given
 from tests.closing import closed
 from tests.wire.test_trackinfo import TIMELINES, encoded
 
-from parcelwire.api.server import ENDPOINTS
+from parcelwire.api.server import ENDPOINTS, READS
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.timeline import Timeline
 from parcelwire.wire import openapi, trackinfo, tracklist, v22
@@ -54,6 +54,13 @@ def test_every_call_that_is_served_is_in_the_document_and_no_other() -> None:
     assert {operation.name.lower() for operation in OPERATIONS} == set(ENDPOINTS)
     posts = {path.strip("/") for path, methods in API["paths"].items() if "post" in methods}
     assert posts == {operation.name for operation in OPERATIONS}
+
+
+def test_calls_that_change_something_take_a_key_for_repeats() -> None:
+    assert {operation.name for operation in OPERATIONS if operation.reads} == set(READS)
+    for operation in OPERATIONS:
+        told = API["paths"][f"/{operation.name}"]["post"]
+        assert ("parameters" in told) == ("409" in told["responses"]) == (not operation.reads)
 
 
 def test_every_reference_leads_somewhere() -> None:

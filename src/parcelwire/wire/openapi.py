@@ -134,6 +134,13 @@ CODES_GIVEN = frozenset(
 
 # HTTP statuses of calls that fail as a whole, other than 200.
 FAILURES = sorted({error.http_status for error in ERRORS.values()} - {200})
+REPEATED = 409  # only of calls that take an Idempotency-Key
+IDEMPOTENCY_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Makes the call safe to repeat: the same key and body get the same answer for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
 WAITS = (429, 503)  # answers that say in Retry-After how many seconds to wait
 
 INTRO = f"""Registers tracking numbers, tells where the shipments are, and pushes changes to a webhook.
@@ -144,6 +151,8 @@ INTRO = f"""Registers tracking numbers, tells where the shipments are, and pushe
 * HTTP 200 means that the call was read: look at `code`, and at `accepted` and `rejected` for each item. A \
 bad item harms no neighbour. `code` other than 0: the call failed as a whole, and `data.errors` says why.
 * In a text, a NUL character is refused. An integer is written without a fraction: `90`, not `90.0`.
+* `Idempotency-Key`, a header of at most 255 printable characters, makes a call safe to repeat: for 24 hours \
+the same key gets the same answer. It is read where a repeat would change something.
 * Names of calls are read in any case, and one slash at the end is allowed.
 * Answers may get further fields: ignore what you do not know."""
 
@@ -187,6 +196,7 @@ def document() -> Schema:
                     "description": "The login key of an account.",
                 }
             },
+            "parameters": {"IdempotencyKey": IDEMPOTENCY_KEY},
             "responses": {f"Failed{status}": _failure(status) for status in FAILURES},
             "schemas": _schemas(),
         },
@@ -207,8 +217,14 @@ def _operation(item: Operation) -> Schema:
                 "content": {JSON: {"schema": {"anyOf": [_ref(item.answer), _ref("Failed")]}}},
             }
         }
-        | {str(status): {"$ref": f"#/components/responses/Failed{status}"} for status in FAILURES},
+        | {
+            str(status): {"$ref": f"#/components/responses/Failed{status}"}
+            for status in FAILURES
+            if status != REPEATED or not item.reads
+        },
     }
+    if not item.reads:
+        made["parameters"] = [{"$ref": "#/components/parameters/IdempotencyKey"}]
     if item.body is not None:
         made["requestBody"] = {
             "required": item.is_list,

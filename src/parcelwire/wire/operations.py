@@ -17,7 +17,7 @@ FAILS_AS_A_WHOLE = frozenset({"bad_body", "too_many", "missing_item", "bad_item"
 class Operation(NamedTuple):
     """One call. ``body``: the type of its items, or of the one object; ``accepted`` and ``rejected``: the
     types of what is in the lists; ``answer``: what the whole answer is called; ``errors``: reasons
-    (wire/codes.py) for which an item is refused."""
+    (wire/codes.py) for which an item is refused; ``reads``: a repeat changes nothing."""
 
     name: str
     summary: str
@@ -29,6 +29,7 @@ class Operation(NamedTuple):
     errors: tuple[str, ...]
     example: Any
     rejected: str = "Rejected"
+    reads: bool = False
 
     @property
     def is_list(self) -> bool:
@@ -62,6 +63,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Tracked",
         (*_KNOWN, "no_info"),
         _ONE,
+        reads=True,
     ),
     Operation(
         "getRealTimeTrackInfo",
@@ -86,6 +88,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "ListedItem",
         (),
         {"tracking_status": "Tracking", "order_by": "RegisterTimeDesc", "page_no": 1},
+        reads=True,
     ),
     Operation(
         "stoptrack",
@@ -154,7 +157,18 @@ OPERATIONS: tuple[Operation, ...] = (
         (*_KNOWN, "several_registrations", "nothing_to_change"),
         [{"number": "SANDBOXJOURNEY", "items": {"tag": "order 8", "remark": "call before"}}],
     ),
-    Operation("getquota", "Read the quota", "Needs no body.", "nothing", None, "QuotaEnvelope", "", (), None),
+    Operation(
+        "getquota",
+        "Read the quota",
+        "Needs no body.",
+        "nothing",
+        None,
+        "QuotaEnvelope",
+        "",
+        (),
+        None,
+        reads=True,
+    ),
     Operation(
         "push",
         "Push again",
