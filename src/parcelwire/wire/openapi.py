@@ -89,7 +89,7 @@ NUMBER: Schema = {
     "pattern": "^-*([A-Za-z0-9]-*){5,50}$",
 }
 CODE: Schema = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
-CODE_GIVEN: Schema = {"anyOf": [CODE, {"type": "string", "pattern": "^[0-9]{0,10}$"}, {"type": "null"}]}
+CODE_GIVEN: Schema = {"anyOf": [CODE, {"type": "string", "pattern": "^[0-9]{0,9}$"}, {"type": "null"}]}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 COUNT_GIVEN: Schema = {"anyOf": [COUNT | {"maximum": 2**63 - 1}, {"type": "null"}]}
 TIME_GIVEN: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
