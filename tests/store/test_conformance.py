@@ -1326,5 +1326,20 @@ async def test_what_is_due_later_than_can_be_is_due_now(store: Store) -> None:
     assert await store.hasten(NOW, DAY) == 0
 
 
+async def test_a_push_that_waits_behind_another_goes_when_that_is_done_though_the_clock_went_back(
+    store: Store,
+) -> None:
+    """Its turn was planned as of when it came into the queue: that lies in the future now."""
+    account = await account_in(store)
+    await receiver(store, account)
+    shipment = await tracked(store, account)
+    for version in (1, 2):
+        await change_of(store, shipment, update(version), at=NOW + 2 * DAY)
+    await store.hasten(NOW, DAY)
+    (first,) = await jobs_due(store)
+    await store.finish_pushes([sent(first)])
+    assert [job.version for job in await jobs_due(store)] == [2]
+
+
 async def test_the_newest_refresh_of_an_empty_log_is_unknown(store: Store) -> None:
     assert await store.latest() is None
