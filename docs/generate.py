@@ -1,6 +1,7 @@
 """Writes the reference pages that come from the code: python docs/generate.py [--check]."""
 
 import csv
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +11,11 @@ from parcelwire.carriers import carriers
 from parcelwire.config import CARRIER, CARRIER_PATTERNS, CONFIG_FILE, PREFIX, SETTINGS, TEST_ONLY
 from parcelwire.domain.limits import Reach
 from parcelwire.ports import Carrier
+from parcelwire.wire.codes import ERRORS, NOT_USED, WireError
 from parcelwire.wire.directory import entry
+from parcelwire.wire.openapi import document
+from parcelwire.wire.operations import FAILS_AS_A_WHOLE, OPERATIONS
+from parcelwire.wire.reference import Call, Field, Part, calls, parts
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py from the code: change the code, not this page. -->\n\n"
@@ -135,10 +140,99 @@ def _section(name: str, rows: Sequence[Feature]) -> str:
     return f"## {SECTIONS[name]}\n\n| | feature | here | |\n| --- | --- | --- | --- |\n{lines}"
 
 
+def errors_page() -> str:
+    """Every code of an answer."""
+    text = (REFERENCE.parent / "errors.csv").read_text(encoding="utf-8")
+    when = {row["reason"]: row["when"] for row in csv.DictReader(text.splitlines())}
+    items = {reason for operation in OPERATIONS for reason in operation.errors}
+    rows = sorted(ERRORS.items(), key=lambda row: (-row[1].code, row[1].http_status))
+    table = "".join(
+        f"| {error.code} | {_level(reason, error, items)} | {_cell(error.text)} | {_cell(when[reason])} |\n"
+        for reason, error in rows
+    )
+    unused = "".join(f"| {code} | {why} |\n" for code, why in sorted(NOT_USED.items(), reverse=True))
+    return (
+        f"{NOTE}# Errors\n\n"
+        "Compare the numbers: the texts may change. A call that failed as a whole has its code in `code` and "
+        "in `data.errors`. A refused item stands in `data.rejected` with its code in `error`, while the call "
+        "has `code` 0 and HTTP 200, and its neighbours are accepted. What is refused costs nothing.\n\n"
+        "| code | where | text | when |\n| --- | --- | --- | --- |\n"
+        f"{table}\n## Codes of 17TRACK that no answer has\n\n| code | why |\n| --- | --- |\n{unused}"
+    )
+
+
+def _level(reason: str, error: WireError, items: set[str]) -> str:
+    if error.http_status != 200:
+        return f"call, HTTP {error.http_status}"
+    whole = reason in FAILS_AS_A_WHOLE
+    return "call or item" if whole and reason in items else "call" if whole else "item"
+
+
+def api_page() -> str:
+    """Every call and every type."""
+    api = document()
+    intro = f"{NOTE}# API\n\n{api['info']['description']}\n\n{api['servers'][0]['description']}\n\n"
+    where = (
+        "A running service shows this page at `/docs`, and the OpenAPI 3.1 document at `/openapi.json` "
+        "(`parcelwire openapi` prints it). Requests to try are in `docs/collection`, for Bruno. What an "
+        "error code means: [errors](errors.md). How all this compares with 17TRACK: "
+        "[compatibility](compatibility.md).\n"
+    )
+    names = {part.name for part in parts(api)}
+    return "\n".join(
+        [
+            intro + where,
+            "## Calls\n",
+            *(_call_section(call, names) for call in calls(api)),
+            "## Types\n",
+            *(_type_section(part, names) for part in parts(api)),
+        ]
+    )
+
+
+def _call_section(call: Call, names: set[str]) -> str:
+    body = ("array of " if call.many else "") + _linked(call.body, names) if call.body else "none"
+    path = call.path if call.method == "GET" else f"/track/v2.2{call.path}"
+    answer = _linked(call.answer, names) or "text"
+    facts = f"Body: {body}. Answer: {answer}."
+    if call.costs:
+        facts += f" Costs: {call.costs}."
+    if call.errors:
+        facts += f" Refuses an item with {', '.join(map(str, call.errors))}."
+    example = json.dumps(call.example, indent=2)
+    sample = f"\n```json\n{example}\n```\n" if call.example is not None else ""
+    return f"### {call.name}\n\n`{call.method} {path}`\n\n{call.summary}. {call.text}\n\n{facts}\n{sample}"
+
+
+def _type_section(part: Part, names: set[str]) -> str:
+    rows = "".join(
+        f"| `{field.name}` | {_linked_kind(field, names)} | {'' if field.required else 'optional'} "
+        f"| {_cell(field.meaning)} |\n"
+        for field in part.fields
+    )
+    text = part.text.replace("``", "`")
+    return f"### {part.name}\n\n{text}\n\n| field | value | | meaning |\n| --- | --- | --- | --- |\n{rows}"
+
+
+def _linked(name: str, names: set[str]) -> str:
+    return f"[{name}](#{name.lower()})" if name in names else name
+
+
+def _linked_kind(field: Field, names: set[str]) -> str:
+    kind = _cell(field.kind)
+    return kind.replace(field.type, _linked(field.type, names)) if field.type in names else kind
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "carriers.md": carriers_page,
     "compatibility.md": compatibility_page,
+    "errors.md": errors_page,
+    "api.md": api_page,
 }
 
 

@@ -81,7 +81,7 @@ class Gate:
     def close(self, seconds: float) -> None:
         """No call for so long."""
         now = self._clock.monotonic()
-        if now > self._closed_until:
+        if now >= self._closed_until - FORGIVEN_S:
             self._closed_from = now
         self._closed_until = max(self._closed_until, now + seconds)
 

@@ -49,7 +49,8 @@ from parcelwire.ports import Carrier, Clock, Sender, Store
 from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
-from parcelwire.wire.directory import shipped
+from parcelwire.wire.carrierlist import ListError, read_stored
+from parcelwire.wire.directory import Directory, shipped
 from parcelwire.wire.signature import new_secret, verify
 from parcelwire.zones import zone_of
 
@@ -66,6 +67,7 @@ BACKLOG = 128  # connections that may wait
 FILES_ELSEWHERE = 128  # databases, logs, carriers, webhooks
 SERVICE_FILE = "service.json"
 KEY_FILE = "secret.key"
+CARRIERS_FILE = "carriers.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,17 @@ def asker_of(settings: Settings, clock: Clock) -> Asker:
     )
 
 
+def directory_of(data: Path) -> Directory:
+    """The carriers that are known: the shipped ones, and those of an imported list in the data folder."""
+    file = data / CARRIERS_FILE
+    try:
+        return shipped().extended(read_stored(file.read_bytes()))
+    except FileNotFoundError:
+        return shipped().extended(())
+    except (OSError, ListError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}; remove it and import the list again") from None
+
+
 def context_of(
     settings: Settings, store: Store, asker: Asker, sender: Sender, flights: Flights, clock: Clock
 ) -> Context:
@@ -158,7 +171,7 @@ def context_of(
         clock=clock,
         zone_of=zone_of,
         routes=routes_of(settings),
-        directory=shipped(),
+        directory=directory_of(settings.data),
         book=settings.code_book,
         new_id=lambda: secrets.token_hex(16),
         new_secret=lambda: new_secret(secrets.token_bytes(32)),

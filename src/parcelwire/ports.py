@@ -417,6 +417,11 @@ class Store(Protocol):
         """
         ...
 
+    async def pay_translation(self, account: int, shipment: int, now: datetime) -> bool:
+        """One unit for the translations of a shipment, whatever their language and number; True when it is
+        paid, also before. False when the quota does not suffice."""
+        ...
+
     async def charge(self, account: int, charges: Sequence[Charge], now: datetime) -> list[bool]:
         """Charge in the order given; False where the quota does not suffice. One that is refused takes
         nothing from those behind it."""

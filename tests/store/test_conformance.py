@@ -353,6 +353,17 @@ async def test_what_a_dead_call_held_is_given_back(place: Place, store: Store) -
     assert await balanced(place, store, account.id) == 10
 
 
+async def test_the_translations_of_a_shipment_are_paid_once(place: Place, store: Store) -> None:
+    """However many ask at once; one that cannot be paid costs nothing, one that was paid stays paid."""
+    account = await account_in(store, quota=3)
+    one, other = await tracked(store, account), await tracked(store, account)
+    calls = [store.pay_translation(account.id, one.id, NOW) for _ in range(10)]
+    assert await asyncio.gather(*calls) == [True] * 10
+    assert not await store.pay_translation(account.id, other.id, NOW)
+    assert await store.pay_translation(account.id, one.id, NOW + DAY)
+    assert await balanced(place, store, account.id) == 3
+
+
 async def test_what_was_held_by_a_clock_that_was_ahead_is_given_back(place: Place, store: Store) -> None:
     account = await account_in(store)
     await store.charge(account.id, charges(10), NOW + DAY)
@@ -1338,6 +1349,21 @@ async def test_what_is_due_later_than_can_be_is_due_now(store: Store) -> None:
     assert await store.pushes_due() == NOW
     assert [due.shipment.id for due in await claimed(store)] == [late.id]
     assert await store.hasten(NOW, DAY) == 0
+
+
+async def test_a_push_that_waits_behind_another_goes_when_that_is_done_though_the_clock_went_back(
+    store: Store,
+) -> None:
+    """Its turn was planned as of when it came into the queue: that lies in the future now."""
+    account = await account_in(store)
+    await receiver(store, account)
+    shipment = await tracked(store, account)
+    for version in (1, 2):
+        await change_of(store, shipment, update(version), at=NOW + 2 * DAY)
+    await store.hasten(NOW, DAY)
+    (first,) = await jobs_due(store)
+    await store.finish_pushes([sent(first)])
+    assert [job.version for job in await jobs_due(store)] == [2]
 
 
 async def test_the_newest_refresh_of_an_empty_log_is_unknown(store: Store) -> None:

@@ -38,6 +38,7 @@ WISHES = st.builds(
     **{field.name: st.none() | TEXTS for field in fields(Wish)}
     | {
         "final_carrier": st.none() | st.integers(0, 2**31),
+        "translated": st.none() | st.booleans(),
         "more": st.none() | st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS) | st.dictionaries(TEXTS, TEXTS)),
     },
 )

@@ -15,6 +15,7 @@ from parcelwire.api.callers import caller_of
 from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import PREFIX as INBOUND
 from parcelwire.api.keys import Keys, TooFast
+from parcelwire.api.pages import Pages
 from parcelwire.api.sockets import PATIENT
 from parcelwire.domain.account import Account, Network
 from parcelwire.domain.errors import CallerError, StoreUnavailable
@@ -88,6 +89,7 @@ class Api:
         self._context = context
         self._keys = Keys(context, rate)
         self.feed = Feed(context, self._keys, proxies)
+        self._pages = Pages(context)
         self._proxies = proxies
         self._owner = owner
         self._inbound = inbound
@@ -127,6 +129,9 @@ class Api:
             return await self.feed.handle(request)
         if path.startswith(INBOUND):
             return await self._inbound(request)
+        page = self._pages.page(request.method, path)
+        if page is not None:
+            return page
         name, version = _route(request.method, path)
         body = await read_body(request)
         account = await self._keys.enter(request.headers.get("17token"), caller_of(request, self._proxies))

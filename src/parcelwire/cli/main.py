@@ -7,11 +7,13 @@ import typer
 from parcelwire.cli import owner
 from parcelwire.cli.accounts import accounts_app, keys_app
 from parcelwire.cli.backup import backup, restore
+from parcelwire.cli.carrierlist import import_list
 from parcelwire.cli.carriers import carriers_app
 from parcelwire.cli.config import config_app
 from parcelwire.cli.demo import demo
 from parcelwire.cli.detect import detect
 from parcelwire.cli.migrate import migrate_store
+from parcelwire.cli.openapi import openapi
 from parcelwire.cli.serve import serve
 from parcelwire.cli.track import track
 from parcelwire.cli.webhooks import webhooks_app
@@ -47,6 +49,7 @@ app.command()(track)
 app.command()(detect)
 app.command()(owner.explain)
 app.command("migrate-store")(migrate_store)
+app.command()(openapi)
 app.command()(backup)
 app.command()(restore)
 app.add_typer(accounts_app, name="accounts")
@@ -54,6 +57,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(owner.sandbox_app, name="sandbox")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(owner.upstream_app, name="upstream")
+carriers_app.command("import")(import_list)
 app.add_typer(carriers_app, name="carriers")
 app.add_typer(config_app, name="config")
 

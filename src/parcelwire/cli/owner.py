@@ -27,7 +27,7 @@ def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
         fail(str(error), WRONG_USE)
     running = settings.data / SERVICE_FILE
     if running.exists():
-        answer = run(_through_service(running.read_text(encoding="utf-8"), verb, values))
+        answer = run(through_service(running.read_text(encoding="utf-8"), verb, values))
         if answer is not None:
             return answer
     if not settings.on_postgres and not Path(settings.database).exists():
@@ -35,7 +35,7 @@ def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
     return run(_here(settings, verb, values))
 
 
-async def _through_service(text: str, verb: str, values: dict[str, str]) -> dict[str, Any] | None:
+async def through_service(text: str, verb: str, values: dict[str, str]) -> dict[str, Any] | None:
     """The running service's answer; None when none runs: it died and left its file, and perhaps somebody else
     has its port now."""
     import aiohttp

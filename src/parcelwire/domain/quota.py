@@ -5,6 +5,7 @@ from datetime import datetime
 REGISTER = 1
 REAL_TIME_CACHED = 1
 REAL_TIME = 10
+TRANSLATION = 1  # once for a shipment, when the first translation is given
 
 PLANS: dict[str, int] = {"free": 100, "unlimited": 1_000_000_000}
 

@@ -84,6 +84,7 @@ class Wish:
     email: str | None = None
     remark: str | None = None
     final_carrier: int | None = None  # the last-mile carrier, by the caller's code
+    translated: bool | None = None  # a translation into ``lang`` has been paid for
     more: dict[str, Extra] | None = None  # further fields of register (v2.4), by their wire names
 
     @property

@@ -12,6 +12,7 @@ from parcelwire.domain.timeline import Timeline
 from parcelwire.flows.context import Context, Names
 from parcelwire.ports import Document
 from parcelwire.wire import trackinfo
+from parcelwire.wire.texts import translated
 from parcelwire.wire.v22 import Push, Stopped, Tracked, Tracked24, encode
 from parcelwire.wire.versions import V2_2, Version
 
@@ -49,7 +50,10 @@ def tracked(shipment: Shipment, document: Document, now: datetime, version: Vers
         syncs=[sync] * len(document.sources),
         now=now,
     )
-    wish, raw = shipment.wish, msgspec.Raw(version.shape(track_info))
+    wish = shipment.wish
+    if wish.translated:
+        track_info = translated(track_info, wish.lang)
+    raw = msgspec.Raw(version.shape(track_info))
     if version.more:
         more: dict[str, Any] = dict(wish.more or {})
         return Tracked24(

@@ -14,6 +14,9 @@ from parcelwire.wire.codes import shown
 from parcelwire.wire.directory import STRANGER
 from parcelwire.wire.v22 import NumberItem, carrier_code
 
+UNKNOWN_CODE = (
+    "It is in neither code book; 'parcelwire carriers import URL|FILE' loads the complete list of 17TRACK."
+)
 DETECTED, AS_GIVEN, GUESS = 1, 2, 3  # ``origin`` on the wire
 
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
@@ -66,7 +69,7 @@ def choose(context: Context, number: str, code: int, known: Clues, *, detects: b
         if carrier is None and context.routes.upstream:  # 17TRACK knows more carriers than we do
             return Choice(f"{STRANGER}{code}", code, AS_GIVEN)
         if carrier is None:
-            raise CallerError("bad_carrier", carrier=str(code), detail="It is in neither code book.")
+            raise CallerError("bad_carrier", carrier=str(code), detail=UNKNOWN_CODE)
         proves = best is not None and best.confident and best.check == "ok" and best.carrier not in meant
         if not proves or possible(candidates, meant):
             return Choice(carrier, code, AS_GIVEN)

@@ -12,6 +12,7 @@ from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.identify import AS_GIVEN, DETECTED, GUESS
 from parcelwire.ports import Attempt, InboxState
+from parcelwire.wire.carrierlist import ListError, read_stored
 
 EXPLAIN_ATTEMPTS = 20
 _ORIGINS = {DETECTED: "detected", AS_GIVEN: "as given", GUESS: "a guess"}
@@ -102,11 +103,21 @@ async def upstream(context: Context, _values: Mapping[str, str]) -> Answer:
     }
 
 
+async def learn_carriers(context: Context, values: Mapping[str, str]) -> Answer:
+    """Know the imported carriers (``list``: what was kept of them) from now on."""
+    try:
+        context.directory.learn(read_stored(values["list"].encode()))
+    except ListError as error:
+        raise OwnerError(f"the list of carriers cannot be read: {error}") from None
+    return {"carriers": sum(1 for _ in context.directory)}
+
+
 VERBS: dict[str, Verb] = {
     "plan": plan,
     "explain": explain,
     "advance": advance,
     "upstream": upstream,
+    "carriers": learn_carriers,
 }
 
 

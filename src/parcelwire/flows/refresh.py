@@ -40,6 +40,7 @@ from parcelwire.flows.documents import digest_of, document_of, updated_body
 from parcelwire.flows.doubt import confirmed, corrected, doubted, is_free, missed
 from parcelwire.flows.routes import NO_SOURCE, Said
 from parcelwire.flows.stop import stopping
+from parcelwire.flows.translate import with_translation
 from parcelwire.flows.upstream import ask_upstream
 from parcelwire.ports import Attempt, Carrier, Due, Pair, Refreshed, Told
 
@@ -159,6 +160,7 @@ async def result_of(
     context: Context, source: Carrier, due: Due, said: Said, lane: str, pace: Pace
 ) -> Refreshed:
     """What one answer changes about one shipment, its carrier too when that was a guess."""
+    due = await with_translation(context, due, said)
     carrier = candidate(context, source, due.shipment)
     if carrier is None:
         result = outcome(context, source, due, said, lane, pace)

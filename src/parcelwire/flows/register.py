@@ -7,7 +7,7 @@ from parcelwire.domain.detect import Context as Clues
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.shipment import Extra, Shipment, Wish
 from parcelwire.flows.context import Context
-from parcelwire.flows.identify import choose, clues, code_given, number_of, placed
+from parcelwire.flows.identify import UNKNOWN_CODE, choose, clues, code_given, number_of, placed
 from parcelwire.ports import KeyedCall, Wanted
 from parcelwire.wire.dates import order_time
 from parcelwire.wire.v22 import (
@@ -87,7 +87,7 @@ def want(context: Context, known: Clues, item: RegisterItem | BadItem) -> Wanted
 def check_final_carrier(context: Context, carrier: str, final_code: int) -> None:
     """CallerError when there is no such last-mile carrier, or when the carrier is no post."""
     if not context.directory.slugs_of(final_code):
-        raise CallerError("bad_carrier", carrier=str(final_code), detail="It is in neither code book.")
+        raise CallerError("bad_carrier", carrier=str(final_code), detail=UNKNOWN_CODE)
     entry = context.directory.entry(carrier)
     if entry is None or not entry.postal:
         raise CallerError("not_postal")

@@ -40,6 +40,17 @@ _SHARED: Mapping[int, tuple[str, ...]] = {
 STRANGER = "code_"  # slug of a carrier that only an upstream knows: its code follows
 
 
+class Listing(NamedTuple):
+    """What an imported list says beyond what we use. ``country``: 17TRACK's own number of the country."""
+
+    country: int
+    email: str = ""
+    tel: str = ""
+    name_cn: str = ""
+    name_hk: str = ""
+    group: str = ""
+
+
 class Entry(NamedTuple):
     """One carrier. ``code`` is 17TRACK's; ``country`` is ISO 3166 alpha-2 of its seat, empty when unknown."""
 
@@ -48,6 +59,7 @@ class Entry(NamedTuple):
     name: str
     country: str
     homepage: str
+    listing: Listing | None = None  # of a carrier that was imported
 
     @property
     def postal(self) -> bool:
@@ -61,16 +73,42 @@ class Directory:
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._by_slug = {entry.slug: entry for entry in entries}
         self._slug_of = {entry.code: entry.slug for entry in self._by_slug.values()}
+        self.revision = 0  # grows with every change
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._by_slug.values())
 
     def extended(self, entries: Iterable[Entry]) -> "Directory":
-        """A directory that also holds ``entries`` (an imported list). Slugs and codes already here stay."""
-        more = [
-            entry for entry in entries if entry.slug not in self._by_slug and entry.code not in self._slug_of
-        ]
-        return Directory([*self, *more])
+        """A directory that also holds ``entries`` (an imported list)."""
+        made = Directory(self)
+        made.learn(entries)
+        return made
+
+    def learn(self, entries: Iterable[Entry]) -> None:
+        """Hold ``entries`` too, from now on. Slugs and codes of the shipped carriers stay theirs."""
+        for entry in entries:
+            shipped_slug = entry.slug in self._by_slug and not entry.slug.startswith(STRANGER)
+            if self._slug_of.get(entry.code, entry.slug) == entry.slug and not shipped_slug:
+                self._by_slug[entry.slug] = entry
+                self._slug_of[entry.code] = entry.slug
+        self.revision += 1
+
+    def by_code(self, code: int) -> Entry | None:
+        """The carrier that has this code in 17TRACK's own list."""
+        slug = self._slug_of.get(code)
+        return self._by_slug[slug] if slug else None
+
+    def listed(self, book: str) -> dict[int, Entry]:
+        """All carriers under the codes that one book answers with.
+
+        A code of 17TRACK's whose owner has another one in the book belongs to whom the book gives it.
+        """
+        rows = {entry.code: entry for entry in self}
+        if book == BOOK_REFERENCE:
+            for slug, code in _REFERENCE.items():
+                if self._slug_of.get(code) in (None, *_REFERENCE):
+                    rows[code] = self._by_slug[slug]
+        return rows
 
     def entry(self, slug: str) -> Entry | None:
         """The entry of a carrier; of one that is known by nothing but its code, an entry without a home."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-_RAW_ONLY = ("time_raw", "sub_status")  # keys of an event, and of a milestone, since v2.2
+# Keys of an event, and of a milestone, since v2.2.
+_RAW_ONLY = ("time_raw", "sub_status", "description_translation")
 _LANG = b',"provider_lang":'  # quotes inside texts are escaped: this is a key wherever it stands
 _TIPS = b',"provider_tips":null'
 

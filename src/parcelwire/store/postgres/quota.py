@@ -38,6 +38,10 @@ WITH entry AS (
 INSERT INTO quota_hold (account, reference, amount, at)
 SELECT $1::bigint, reference, amount, $3::bigint FROM entry WHERE held
 """
+_TRANSLATION = f"""
+WITH entry AS (SELECT 'translate' AS kind, {quota.TRANSLATION} AS amount, $4::text AS reference), {BOOK}
+SELECT 1
+"""
 # The refund belongs to the period of the charge.
 _SETTLE = """
 WITH gone AS (
@@ -71,6 +75,22 @@ async def locked_usage(c: Connection, account: int, now: datetime) -> Usage:
 async def lock(c: Connection, account: int) -> None:
     """A statement by itself: those that follow see what was committed meanwhile."""
     await c.fetchval(_LOCK, account)
+
+
+async def pay_translation(c: Connection, account: int, shipment: int, now: datetime) -> bool:
+    """Whether it is paid, now or before (by an earlier try, too)."""
+    before = await locked_usage(c, account, now)
+    paid = await c.fetchval(
+        "SELECT true FROM quota_entry WHERE account = $1 AND kind = 'translate' AND reference = $2",
+        account,
+        str(shipment),
+    )
+    if paid:
+        return True
+    if before.total - before.used < quota.TRANSLATION:
+        return False
+    await c.execute(_TRANSLATION, account, quota.period(now), micros(now), str(shipment))
+    return True
 
 
 async def charge(

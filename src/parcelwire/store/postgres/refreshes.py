@@ -311,7 +311,11 @@ async def _is_held(c: Connection, result: Refreshed) -> bool:
 
 async def hasten(c: Connection, now: datetime, most: timedelta) -> int:
     """What is due later than can be is due now; answers how many rows."""
-    return sum([count_of(await c.execute(sql, micros(now), micros(now + most))) for sql in _HASTEN])
+    late = micros(now), micros(now + most)
+    newest = await c.fetchval("SELECT max(at) FROM change")
+    if newest is not None and newest > late[1]:  # what waits in a queue is due as of when it came into it
+        await c.execute("UPDATE push SET created_at = $1 WHERE state = 'pending' AND created_at > $2", *late)
+    return sum([count_of(await c.execute(sql, *late)) for sql in _HASTEN])
 
 
 def _complete_parameters(instance: str, results: Sequence[Refreshed]) -> list[Any]:

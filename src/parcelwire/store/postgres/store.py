@@ -215,6 +215,9 @@ class PostgresStore:
     async def usage(self, account: int, now: datetime) -> Usage:
         return await self._pool.statement(lambda c, _: quota.usage(c, account, now))
 
+    async def pay_translation(self, account: int, shipment: int, now: datetime) -> bool:
+        return await self._pool.transaction(lambda c, _: quota.pay_translation(c, account, shipment, now))
+
     async def charge(self, account: int, charges: Sequence[Charge], now: datetime) -> list[bool]:
         return await self._pool.transaction(
             lambda c, again: quota.charge(c, account, charges, now, again=again)

@@ -50,6 +50,20 @@ def book_registrations(c: sqlite3.Connection, account: int, shipments: Sequence[
     )
 
 
+def pay_translation(c: sqlite3.Connection, account: int, shipment: int, now: datetime) -> bool:
+    """Whether it is paid, now or before."""
+    paid = c.execute(
+        "SELECT 1 FROM quota_entry WHERE account = ? AND kind = 'translate' AND reference = ?",
+        (account, str(shipment)),
+    ).fetchone()
+    if paid is None:
+        before = usage(c, account, now)
+        if before.total - before.used < quota.TRANSLATION:
+            return False
+        book(c, account, quota.period(now), [("translate", quota.TRANSLATION, str(shipment))], now)
+    return True
+
+
 def charge(c: sqlite3.Connection, account: int, charges: Sequence[Charge], now: datetime) -> list[bool]:
     """Charge in the order given, as far as the quota goes."""
     before = usage(c, account, now)

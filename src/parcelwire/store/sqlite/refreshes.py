@@ -196,7 +196,11 @@ def _is_held(c: sqlite3.Connection, shipment: Shipment) -> bool:
 
 def hasten(c: sqlite3.Connection, now: datetime, most: timedelta) -> int:
     """What is due later than can be is due now; answers how many rows."""
-    return sum(c.execute(sql, (micros(now), micros(now + most))).rowcount for sql in _HASTEN)
+    late = micros(now), micros(now + most)
+    (newest,) = c.execute("SELECT max(at) FROM change").fetchone()
+    if newest is not None and newest > late[1]:  # what waits in a queue is due as of when it came into it
+        c.execute("UPDATE push SET created_at = ?1 WHERE state = 'pending' AND created_at > ?2", late)
+    return sum(c.execute(sql, late).rowcount for sql in _HASTEN)
 
 
 def rewind(c: sqlite3.Connection, shipment: int, by: timedelta, now: datetime) -> None:

@@ -236,6 +236,9 @@ class SqliteStore:
     async def usage(self, account: int, now: datetime) -> Usage:
         return await self._read(lambda c: quota.usage(c, account, now))
 
+    async def pay_translation(self, account: int, shipment: int, now: datetime) -> bool:
+        return await self._write(lambda c: quota.pay_translation(c, account, shipment, now))
+
     async def charge(self, account: int, charges: Sequence[Charge], now: datetime) -> list[bool]:
         return await self._write(lambda c: quota.charge(c, account, charges, now))
 
