@@ -10,8 +10,6 @@ from parcelwire.cli.output import WRONG_USE, fail
 if TYPE_CHECKING:
     from parcelwire.config import Settings
 
-POSTGRESQL = "postgresql://"
-
 
 def backup(file: Annotated[Path, typer.Argument(help="A new file.", metavar="FILE")]) -> None:
     """Copy the database to FILE, while the service runs or not.
@@ -63,6 +61,6 @@ def _settings() -> "tuple[Settings, Path]":
     from parcelwire.domain.errors import ConfigError
 
     settings = settings_from(os.environ)
-    if settings.database.startswith(POSTGRESQL):
+    if settings.on_postgres:
         raise ConfigError("the database is PostgreSQL: use pg_dump and pg_restore")
     return settings, Path(settings.database).expanduser()

@@ -59,7 +59,7 @@ WHERE id = $1 AND account = $2
 """
 _QUEUE_AGAIN = """
 UPDATE push SET send_at = created_at
-WHERE endpoint = $1 AND state = 'pending' AND lease IS NULL AND send_at > created_at
+WHERE endpoint = ANY($1) AND state = 'pending' AND lease IS NULL AND send_at > created_at
 """
 _REMOVE_PUSHES = """
 WITH gone AS (
@@ -169,7 +169,7 @@ async def steer(
             "UPDATE push SET tries = 0 WHERE endpoint = $1 AND state = 'pending' AND tries > 0", endpoint
         )
     turn = EndpointTurn(endpoint, account, before.state, health)
-    await save(c, turn)
+    await save(c, [turn])
     return True, [turn]
 
 
@@ -187,11 +187,13 @@ async def hold_all_of(c: Connection, account: int) -> None:
     await c.fetch(f"SELECT id FROM endpoint WHERE account = $1 ORDER BY id {_HELD}", account)
 
 
-async def save(c: Connection, turn: EndpointTurn) -> None:
-    """Keep the health; in another state all heads stand in the queue as they came into it."""
-    await c.execute(_SAVE_HEALTH, turn.endpoint, turn.account, *health_values(turn.health))
-    if turn.health.state is not turn.before:
-        await c.execute(_QUEUE_AGAIN, turn.endpoint)
+async def save(c: Connection, turns: Sequence[EndpointTurn]) -> None:
+    """Keep the healths; in another state all heads stand in the queue as they came into it."""
+    values = [(turn.endpoint, turn.account, *health_values(turn.health)) for turn in turns]
+    await c.executemany(_SAVE_HEALTH, values)
+    turned = [turn.endpoint for turn in turns if turn.health.state is not turn.before]
+    if turned:
+        await c.execute(_QUEUE_AGAIN, turned)
 
 
 async def due(c: Connection) -> int | None:

@@ -322,12 +322,12 @@ async def finish(c: Connection, results: Sequence[PushResult]) -> tuple[list[boo
             healths[job.endpoint] = after(healths[job.endpoint], _outcome(result), result.ended_at)
             kept.append((result, _settled(result, healths[job.endpoint])))
     await _write(c, kept)
-    turns = []
-    for endpoint, (account, before) in known.items():
-        if healths[endpoint] is not before:
-            turn = EndpointTurn(endpoint, account, before.state, healths[endpoint])
-            await endpoints.save(c, turn)
-            turns.append(turn)
+    turns = [
+        EndpointTurn(endpoint, account, before.state, healths[endpoint])
+        for endpoint, (account, before) in known.items()
+        if healths[endpoint] is not before
+    ]
+    await endpoints.save(c, turns)
     return answers, [turn for turn in turns if turn.health.state is not turn.before]
 
 

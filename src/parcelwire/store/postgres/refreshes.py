@@ -17,6 +17,7 @@ from parcelwire.store.postgres import pushes
 from parcelwire.store.postgres.learned import learn
 from parcelwire.store.postgres.pool import Connection, TryAgain
 from parcelwire.store.postgres.registrations import SET, columns, hold, make_room, typed
+from parcelwire.store.postgres.repeats import KEPT
 from parcelwire.store.rows import (
     LANE,
     MUTABLE,
@@ -185,6 +186,10 @@ _PRUNE = (
       WHERE f.account = newest.account
     )
     SELECT account FROM gone""",
+    # Their calls forget those of their own account.
+    f"""DELETE FROM kept_answer WHERE (account, endpoint, key) IN (
+      SELECT account, endpoint, key FROM kept_answer WHERE at < $1 - {KEPT // _MICROSECOND} LIMIT $2
+    )""",
     # Longer than the rest: a push that is sent to us again must still be known.
     f"""DELETE FROM inbox WHERE id IN (
       SELECT id FROM inbox
