@@ -49,8 +49,8 @@ UPDATE push SET send_at = created_at
 WHERE account = $1 AND id = ANY($2) AND send_at IS NOT NULL AND lease IS NULL
 """
 _COUNTS = """
-SELECT e.id, s.state, (SELECT count(*) FROM push AS p WHERE p.endpoint = e.id AND p.state = s.state)
-FROM endpoint AS e CROSS JOIN (VALUES ('pending'), ('dead')) AS s (state) WHERE e.account = $1
+SELECT p.endpoint, p.state, count(*) FROM endpoint AS e JOIN push AS p ON p.endpoint = e.id
+WHERE e.account = $1 AND p.state IN ('pending', 'dead') GROUP BY p.endpoint, p.state
 """
 _LOG = f"""
 SELECT p.id, p.endpoint, s.number, s.carrier, p.event, p.version, p.state, p.created_at, p.send_at,
@@ -94,8 +94,7 @@ async def counts(c: Connection, account: int) -> dict[int, dict[PushState, int]]
     """Pending and dead pushes by endpoint."""
     found: dict[int, dict[PushState, int]] = {}
     for endpoint, state, count in await c.fetch(_COUNTS, account):
-        if count:
-            found.setdefault(endpoint, {})[PushState(state)] = count
+        found.setdefault(endpoint, {})[PushState(state)] = count
     return found
 
 
