@@ -82,7 +82,7 @@ INSERT INTO push
 CREATE INDEX push_due ON push (endpoint, send_at, change) WHERE state = 'pending' AND send_at IS NOT NULL;
 CREATE INDEX push_leased ON push (endpoint, send_at) WHERE lease IS NOT NULL;
 CREATE INDEX push_open ON push (endpoint, state) WHERE state IN ('pending', 'dead');
-CREATE INDEX push_of_endpoint ON push (endpoint, change);
+CREATE INDEX push_log ON push (account, change);
 CREATE INDEX push_done ON push (done_at) WHERE done_at IS NOT NULL;
 
 ALTER TABLE push_attempt RENAME TO attempt_before;
