@@ -272,6 +272,12 @@ def run_step(name: str, command: Sequence[str]) -> bool:
     return done.returncode == 0
 
 
+def part_of(path: str) -> str:
+    """Which of COVERED a measured file belongs to: the folder below the package."""
+    parts = Path(path).parts
+    return parts[parts.index("parcelwire") + 1]
+
+
 def measured_coverage(file: Path = MEASURED) -> dict[str, float] | None:
     """Percent of lines and branches run, for each of COVERED and for both; None when not measured."""
     try:
@@ -280,7 +286,7 @@ def measured_coverage(file: Path = MEASURED) -> dict[str, float] | None:
         return None
     run, there = dict.fromkeys(COVERED, 0), dict.fromkeys(COVERED, 0)
     for path, entry in report["files"].items():
-        part, summary = Path(path).parts[-2], entry["summary"]
+        part, summary = part_of(path), entry["summary"]
         run[part] += summary["covered_lines"] + summary["covered_branches"]
         there[part] += summary["num_statements"] + summary["num_branches"]
     percent = {part: 100 * run[part] / there[part] if there[part] else 100.0 for part in COVERED}

@@ -195,6 +195,11 @@ def coverage_file(folder: Path, covered: int) -> Path:
     return file
 
 
+def test_a_file_in_a_deeper_folder_belongs_to_its_part() -> None:
+    assert dev.part_of("src/parcelwire/wire/texts/__init__.py") == "wire"
+    assert dev.part_of("src/parcelwire/domain/a.py") == "domain"
+
+
 def test_coverage_is_summed_over_lines_and_branches_of_each_part(tmp_path: Path) -> None:
     percent = dev.measured_coverage(coverage_file(tmp_path, 4))
     assert percent == {"domain": 100.0, "wire": 70.0, "together": 85.0}
