@@ -73,10 +73,10 @@ async def filled(file: SqlitePlace) -> int:
     await store.rotate_secret(account.id, 1, "whsec_new", NOW + DAY)
     await store.begin_call(account.id, KeyedCall("register", "order-1", b"hash"), NOW)
     await store.add_key(account.id, "second-key-0002", NOW, signs=False)
-    due = await store.claim_one(shipment.id, NOW + LEASE, "learning")
-    assert due is not None
+    held = await store.claim_one(shipment.id, NOW + LEASE, "learning")
+    assert held is not None
     learned = ((LearnedKey("d11", "gls"), 1),)
-    await store.complete([replace(refreshed(due.shipment), counts=learned)])
+    await store.complete([replace(refreshed(held.shipment), counts=learned)])
     await store.save_lane(Lane("ups", 1, NOW, NOW.date(), used=3), 0)
     await store.reserve(SOURCE, [((NUMBERS[0], "ups"), 1)], None, NOW)
     await store.saved(SOURCE, "shared", [(1, "a")], NOW)

@@ -47,7 +47,7 @@ from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import take
 from parcelwire.domain.limits import Limits
-from parcelwire.domain.push import Chosen
+from parcelwire.domain.push import Chosen, PushJob
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.ports import Charge, Document, KeyedCall, Store, Turn
 from parcelwire.store.postgres import PostgresStore, schema
@@ -232,7 +232,8 @@ async def test_processes_that_exchange_pushes_never_wait_in_a_circle(schema_plac
         await change_of(stores[0], await tracked(stores[0], account), update(1), update(2))
 
     async def exchange(store: Store) -> int:
-        done, jobs = 0, []
+        done = 0
+        jobs: list[PushJob] = []
         for _ in range(400):
             results = [sent(job) for job in jobs]
             lease = secrets.token_hex(8)
