@@ -1,6 +1,6 @@
 """The HTTP server. Whatever bytes arrive, the answer is the envelope, or a bare 4xx of the HTTP layer.
 
-Order of checks: size and encoding, login key, rate, then the body.
+Order of checks: size and encoding, the whole body (bounded in size and time), login key and rate, items.
 """
 
 import asyncio
