@@ -10,7 +10,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Setting:
     parse: Callable[[str], Any]
     default: Any
     doc: str
-    shown_default: str = ""
+    shown_default: str
     secret: bool = False
 
     @property
@@ -167,150 +167,159 @@ def _data_folder() -> Path:
     return base / "parcelwire"
 
 
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "PARCELWIRE_LISTEN",
+@dataclass(frozen=True, slots=True)
+class CarrierSettings:
+    """What the operator gave for one carrier: base URL and credentials by lower-case name."""
+
+    url: str | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def _setting(
+    parse: Callable[[str], Any],
+    default: Any,
+    doc: str,
+    shown_default: str,
+    *,
+    secret: bool = False,
+    in_repr: bool = True,
+) -> Any:
+    """A field of Settings that the operator may give. ``secret``: no listing and no repr shows its value."""
+    known = {"parse": parse, "default": default, "doc": doc, "shown_default": shown_default, "secret": secret}
+    return field(repr=in_repr and not secret, metadata=known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, parsed. A field is one setting: ``PARCELWIRE_<FIELD>``, and its key in TOML."""
+
+    listen: tuple[str, int] = _setting(
         _listen,
         ("127.0.0.1", 8017),
         "Address to listen on; port 0 takes any free one and prints it.",
         "127.0.0.1:8017",
-    ),
-    Setting(
-        "PARCELWIRE_DATA",
+    )
+    data: Path = _setting(  # noqa: RUF009 (a field, not a shared default)
         _path,
         None,
         "Data folder: database, secret key, and how to reach the running service.",
         "the platform's user data folder",
-    ),
-    Setting(
-        "PARCELWIRE_DATABASE",
+    )
+    database: str = _setting(
         _text,
         None,
         "Database: a file path, or a postgresql:// DSN.",
         "parcelwire.db in the data folder",
-    ),
-    Setting(
-        "PARCELWIRE_SECRET_KEY",
+        in_repr=False,  # a DSN may hold a password: see shown_database
+    )
+    secret_key: bytes | None = _setting(
         _key,
         None,
         "Key that encrypts signing keys and secrets at rest: 64 hexadecimal digits.",
         "made once, secret.key in the data folder",
         secret=True,
-    ),
-    Setting(
-        "PARCELWIRE_FIRST_KEY",
+    )
+    first_key: str | None = _setting(
         _login_key,
         None,
         "Login key (17token) of the account that the first start makes.",
         "random, printed once",
         secret=True,
-    ),
-    Setting(
-        "PARCELWIRE_FIRST_PLAN",
+    )
+    first_plan: str = _setting(
         _plan,
         "free",
         "Plan of that account: free (100 a month), unlimited, or a number of quota units a month.",
         "free",
-    ),
-    Setting("PARCELWIRE_WEBHOOK_URL", _url, None, "Where the first account's webhooks go.", "none"),
-    Setting(
-        "PARCELWIRE_WEBHOOK_SIGN_KEY",
-        _text,
-        None,
-        "Key of the sign header of webhooks.",
-        "the login key",
-        secret=True,
-    ),
-    Setting(
-        "PARCELWIRE_WEBHOOK_SECRET",
-        _secret,
-        None,
-        "Standard Webhooks secret (whsec_...).",
-        "random",
-        secret=True,
-    ),
-    Setting(
-        "PARCELWIRE_PUSH_SCHEDULE",
+    )
+    webhook_url: str | None = _setting(_url, None, "Where the first account's webhooks go.", "none")
+    webhook_sign_key: str | None = _setting(
+        _text, None, "Key of the sign header of webhooks.", "the login key", secret=True
+    )
+    webhook_secret: str | None = _setting(
+        _secret, None, "Standard Webhooks secret (whsec_...).", "random", secret=True
+    )
+    push_schedule: tuple[float, ...] = _setting(
         _schedule,
         SCHEDULE,
         "Delays in seconds after each failed push, comma-separated, or compat (600,1800,3600).",
         "5,30,120,600,1800,3600,7200,14400,28800, then 13 times 43200",
-    ),
-    Setting(
-        "PARCELWIRE_PUSH_TIMEOUT", _seconds(0.1, 30), 10.0, "Seconds that one push attempt may take.", "10"
-    ),
-    Setting(
-        "PARCELWIRE_REFRESH_SECONDS",
+    )
+    push_timeout: float = _setting(_seconds(0.1, 30), 10.0, "Seconds that one push attempt may take.", "10")
+    refresh_seconds: float | None = _setting(
         _seconds(0.05, 86_400 * 30),
         None,
         "Overrides every refresh interval, in seconds.",
         "unset: by status",
-    ),
-    Setting(
-        "PARCELWIRE_LEASE_SECONDS",
+    )
+    lease_seconds: float = _setting(
         _seconds(1, 3_600),
         60.0,
         "How long a refresh holds a shipment; keep it above the longest conversation (35 s).",
         "60",
-    ),
-    Setting(
-        "PARCELWIRE_EGRESS_ALLOW",
+    )
+    egress_allow: tuple[IPv4Network | IPv6Network, ...] = _setting(
         _networks,
         (),
         "Networks that webhook URLs may reach although they are not public, comma-separated CIDR.",
         "none",
-    ),
-    Setting(
-        "PARCELWIRE_RATE_LIMIT",
-        _rate,
-        3.0,
-        "Requests a second for each login key; 0 switches the limit off.",
-        "3",
-    ),
-    Setting(
-        "PARCELWIRE_PROXIES",
+    )
+    rate_limit: float = _setting(
+        _rate, 3.0, "Requests a second for each login key; 0 switches the limit off.", "3"
+    )
+    proxies: tuple[IPv4Network | IPv6Network, ...] = _setting(
         _networks,
         (),
         "Networks of your own reverse proxies, comma-separated CIDR: their X-Forwarded-For is believed.",
         "none",
-    ),
-    Setting(
-        "PARCELWIRE_CONNECTIONS",
+    )
+    connections: int = _setting(
         _count,
         2_000,
         "Connections at once (fewer where files are few); one that waits is closed for a new one.",
         "2000",
-    ),
-    Setting(
-        "PARCELWIRE_CONNECTIONS_PER_ADDRESS",
+    )
+    connections_per_address: int = _setting(
         _count,
         1_000,
         "Connections at once from one address that is no proxy of yours.",
         "1000",
-    ),
-    Setting(
-        "PARCELWIRE_CODE_BOOK",
+    )
+    code_book: str = _setting(
         _book,
         "reference",
         "Carrier codes that are answered when the caller gave none: reference or official.",
         "reference",
-    ),
-    Setting(
-        "PARCELWIRE_SANDBOX_STEP",
-        _seconds(0.05, 86_400),
-        2.0,
-        "Seconds for one step of a sandbox journey.",
-        "2",
-    ),
-    Setting(
-        "PARCELWIRE_LOG_NUMBERS",
+    )
+    sandbox_step: float = _setting(
+        _seconds(0.05, 86_400), 2.0, "Seconds for one step of a sandbox journey.", "2"
+    )
+    log_numbers: bool = _setting(
         _switch,
         False,
         "1 writes whole tracking numbers into the log, instead of their last four characters.",
         "0",
-    ),
-)
+    )
+    carriers: Mapping[str, CarrierSettings]
+    unknown: tuple[str, ...] = ()  # variables with our prefix that are no setting: probably typing errors
+    origins: Mapping[str, str] = field(default_factory=dict)  # setting name -> where its value came from
 
+    @property
+    def on_postgres(self) -> bool:
+        """The database is a server, which several processes may use."""
+        return self.database.startswith(("postgres:", "postgresql:"))
+
+    @property
+    def shown_database(self) -> str:
+        """The database without a password."""
+        if not self.on_postgres:
+            return self.database
+        return _PASSWORD.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", self.database)
+
+
+SETTINGS = tuple(
+    Setting(name=f"{PREFIX}{one.name}".upper(), **one.metadata) for one in fields(Settings) if one.metadata
+)
 CONFIG_FILE = Setting("PARCELWIRE_CONFIG", _path, None, "TOML file with settings.", "none")
 TEST_ONLY = (
     Setting(
@@ -335,56 +344,6 @@ CARRIER_PATTERNS: tuple[tuple[str, str], ...] = (
         "1 buys real-time answers there (10 units each) where account and carrier allow it.",
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CarrierSettings:
-    """What the operator gave for one carrier: base URL and credentials by lower-case name."""
-
-    url: str | None = None
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All settings, parsed. Attributes are the keys of SETTINGS."""
-
-    listen: tuple[str, int]
-    data: Path
-    database: str = field(repr=False)  # a DSN may hold a password
-    secret_key: bytes | None = field(repr=False)
-    first_key: str | None = field(repr=False)
-    first_plan: str
-    webhook_url: str | None
-    webhook_sign_key: str | None = field(repr=False)
-    webhook_secret: str | None = field(repr=False)
-    push_schedule: tuple[float, ...]
-    push_timeout: float
-    refresh_seconds: float | None
-    lease_seconds: float
-    egress_allow: tuple[IPv4Network | IPv6Network, ...]
-    rate_limit: float
-    proxies: tuple[IPv4Network | IPv6Network, ...]
-    connections: int
-    connections_per_address: int
-    code_book: str
-    sandbox_step: float
-    log_numbers: bool
-    carriers: Mapping[str, CarrierSettings]
-    unknown: tuple[str, ...] = ()  # variables with our prefix that are no setting: probably typing errors
-    origins: Mapping[str, str] = field(default_factory=dict)  # setting name -> where its value came from
-
-    @property
-    def on_postgres(self) -> bool:
-        """The database is a server, which several processes may use."""
-        return self.database.startswith(("postgres:", "postgresql:"))
-
-    @property
-    def shown_database(self) -> str:
-        """The database without a password."""
-        if not self.on_postgres:
-            return self.database
-        return _PASSWORD.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", self.database)
 
 
 def load(environ: Mapping[str, str], carriers: Iterable[str]) -> Settings:
