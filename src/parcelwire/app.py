@@ -32,7 +32,7 @@ from parcelwire.domain.quota import plan_size
 from parcelwire.domain.schedule import Pace
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
-from parcelwire.flows.manage import open_first_account
+from parcelwire.flows.manage import SANDBOX, open_first_account
 from parcelwire.flows.push import PushPolicy
 from parcelwire.flows.routes import NO_SOURCE, Routes, Upstream
 from parcelwire.loops.inbox import Inbox
@@ -54,9 +54,7 @@ from parcelwire.wire.directory import Directory, shipped
 from parcelwire.wire.signature import new_secret, verify
 from parcelwire.zones import zone_of
 
-KNOWN_SLUGS = ("usps", "fedex", "ups", "dhl", "china_post", "seventeentrack", "sandbox")
 Role = Literal["all", "api", "worker"]
-SANDBOX = "sandbox"
 SEVENTEENTRACK = "seventeentrack"
 # A stop takes ten seconds at most, whatever hangs: callers, carriers and pushes under way end together.
 STOP_S = 7.0
@@ -81,7 +79,7 @@ class FirstStart:
 
 def settings_from(environ: Mapping[str, str]) -> Settings:
     """Settings with all carriers that there are."""
-    return load(environ, {*KNOWN_SLUGS, *carriers()})
+    return load(environ, carriers())
 
 
 def lacking(settings: Settings, carrier: Carrier) -> tuple[str, ...]:
