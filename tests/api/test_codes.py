@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.api.conftest import KEY, Client, Starter
-from tests.service import World
+from tests.service import TOKEN, World
 
 from parcelwire.api import server
 from parcelwire.api.keys import FAILED_LOGINS
@@ -20,6 +20,8 @@ from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.flows.accounts import allow
 from parcelwire.flows.context import Context
 from parcelwire.flows.repeats import keyed
+from parcelwire.flows.routes import Routes, Upstream
+from parcelwire.standins.seventeentrack import Key, SeventeenTrackStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.wire.codes import ERRORS, NOT_USED
 from parcelwire.wire.versions import Version
@@ -38,7 +40,7 @@ NO_REQUEST = {
     "not_allowed": "there is nothing yet that an account may not do",
 }
 NUMBER = "SANDBOXJOURNEY1"
-SANDBOX, USPS, UPS = 999001, 21051, 100001
+SANDBOX, USPS, UPS, FEDEX = 999001, 21051, 100001, 100003
 
 
 @dataclass
@@ -245,6 +247,33 @@ async def _(shop: Shop) -> int:
 @shows("not_postal")
 async def _(shop: Shop) -> int:
     return await shop.item("register", {"number": NUMBER, "final_carrier": USPS})
+
+
+def lacks(reason: str) -> None:
+    """A real-time question about a number whose carrier, says the upstream, needs more than its number."""
+
+    @shows(reason)
+    async def _(shop: Shop) -> int:
+        upstream = SeventeenTrackStandIn(
+            {TOKEN: Key(real_time=True)}, lacking={"700000000300": ERRORS[reason].code}
+        )
+        routes = Routes({}, {}, Upstream(carriers()["seventeentrack"], None, real_time=True), "TOKEN")
+        folder = shop.folder / "lacking"
+        folder.mkdir()
+        world = await World.open(folder, routes=routes, sources=(upstream,))
+        item = {"number": "700000000300", "carrier": FEDEX, "cacheLevel": 1}
+        try:
+            answer = await world.passing(world.call("getRealTimeTrackInfo", [item]))
+            again = await world.passing(world.call("getRealTimeTrackInfo", [item | {"param": "FR-1000AA"}]))
+        finally:
+            await world.close()
+        assert [one["number"] for one in again["data"]["accepted"]] == [item["number"]]
+        code: int = answer["data"]["rejected"][0]["error"]["code"]
+        return code
+
+
+for _reason in ("lacks_place", "lacks_postal_code", "lacks_phone", "lacks_date"):
+    lacks(_reason)
 
 
 @shows("no_webhook")

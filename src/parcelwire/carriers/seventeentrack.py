@@ -38,13 +38,15 @@ ALREADY, NOT_THERE, NOTHING_YET = -18019901, -18019902, -18019909
 _SPENT = frozenset({-18019907, -18019908})  # of the day, of the plan
 _NO_REAL_TIME = frozenset({-18019818, -18019912})
 _CREDENTIALS = frozenset({-18010001, -18010002, -18010004, -18010005})
-# No form or carrier that 17TRACK knows, or the carrier needs more than was given (postal code, phone ...).
-_NOT_TAKEN = frozenset(
-    {
-        -18010011, -18010012, -18010015, -18010016, -18010018, -18010019, -18010020, -18010022, -18019903,
-        -18019910, -18019911,
-    }
-)  # fmt: skip
+# No form or carrier that 17TRACK knows.
+_NOT_TAKEN = frozenset({-18010011, -18010012, -18010015, -18010016, -18019903, -18019910, -18019911})
+# The carrier tells only those who know more of the parcel than its number.
+_LACKS: Mapping[int, str] = {
+    -18010018: "lacks_place",
+    -18010019: "lacks_postal_code",
+    -18010020: "lacks_phone",
+    -18010022: "lacks_date",
+}
 
 
 class SeventeenTrack:
@@ -156,8 +158,8 @@ def _of_code(code: int, message: str) -> CarrierError:
         return QuotaSpent(f"the quota of the 17TRACK token is used up ({code})")
     if code in _NO_REAL_TIME:
         return NotRealTime(detail)
-    if code in _NOT_TAKEN:
-        return NotTaken(detail)
+    if code in _NOT_TAKEN or code in _LACKS:
+        return NotTaken(detail, lacks=_LACKS.get(code, ""))
     if code in _CREDENTIALS:
         return Refused(detail)
     if code == 429:

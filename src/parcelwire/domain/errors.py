@@ -108,9 +108,16 @@ class QuotaSpent(CarrierError):
 
 
 class NotTaken(CarrierError):
-    """An upstream does not register the number as it is: carrier or parameter are missing or not its own."""
+    """An upstream does not register the number as it is: carrier or parameter are missing or not its own.
+
+    ``lacks`` is the reason (wire/codes.py) when the caller can give what is missing, else empty.
+    """
 
     outcome = "not_taken"
+
+    def __init__(self, detail: str, *, lacks: str = "") -> None:
+        super().__init__(detail)
+        self.lacks = lacks
 
 
 class NotRegistered(CarrierError):

@@ -1,7 +1,7 @@
 """Ask now, or answer from what is stored: getRealTimeTrackInfo."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from parcelwire.domain import quota
@@ -11,6 +11,7 @@ from parcelwire.domain.errors import (
     CallerError,
     CarrierError,
     NotRealTime,
+    NotTaken,
     NotYet,
     Refused,
     Throttled,
@@ -175,10 +176,11 @@ async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
         slot.shipment = await context.store.look_up(account.id, slot.wanted, context.clock.now())
     shipment = slot.shipment
     assert shipment is not None  # noqa: S101
+    assert isinstance(slot.item, RealTimeItem)  # noqa: S101
+    at_once, param = instant(slot.item.cacheLevel), slot.item.param
     try:
-        at_once = isinstance(slot.item, RealTimeItem) and instant(slot.item.cacheLevel)
-        key = "realtime", shipment.id, at_once
-        error = await context.once(key, lambda: _refresh(context, shipment, at_once=at_once))
+        key = "realtime", shipment.id, at_once, param
+        error = await context.once(key, lambda: _refresh(context, shipment, param, at_once=at_once))
     except TimeoutError:  # it goes on, and what it brings will be stored
         error = CallerError("carrier_timeout")
     except CallerError as failed:
@@ -186,8 +188,7 @@ async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
     found = await context.store.find(account.id, [shipment.number])
     now = context.clock.now()
     current = next(((row, document) for row, document in found if row.id == shipment.id), None)
-    cached_will_do = isinstance(slot.item, RealTimeItem) and not instant(slot.item.cacheLevel)
-    if current and current[1] and (error is None or cached_will_do):
+    if current and current[1] and (error is None or not at_once):
         slot.result = tracked(current[0], current[1], now, slot.version)
     else:
         slot.result = error or CallerError("no_info", detail="")
@@ -199,8 +200,13 @@ def _source(context: Context, shipment: Shipment) -> Carrier | None:
     return given or context.routes.route(shipment.carrier, shipment.number, shipment.wish.hint).source
 
 
-async def _refresh(context: Context, shipment: Shipment, *, at_once: bool) -> CallerError | None:
-    """Ask the source of one shipment, whatever its schedule says; None when it answered."""
+async def _refresh(
+    context: Context, shipment: Shipment, param: str | None, *, at_once: bool
+) -> CallerError | None:
+    """Ask the source of one shipment, whatever its schedule says; None when it answered.
+
+    ``param`` of the question, when it has one, goes before the registration's.
+    """
     source = _source(context, shipment)
     if source is None:
         return CallerError("no_realtime", detail=str(context.routes.trouble(shipment.carrier)))
@@ -209,15 +215,20 @@ async def _refresh(context: Context, shipment: Shipment, *, at_once: bool) -> Ca
     due = await context.store.claim_one(shipment.id, context.clock.now() + context.lease, context.new_id())
     if due is None:
         return CallerError("realtime_internal")
-    said = (await ask_about(context, source, lane, [due], instant=at_once))[shipment.id]
+    asked = [replace(due, shipment=_with_param(due.shipment, param))]
+    said = (await ask_about(context, source, lane, asked, instant=at_once))[shipment.id]
     if isinstance(said.answer, NotRealTime):  # an upstream does not sell it: the ordinary way, one more call
         lane = await _granted(context, source, shipment.number, until)
-        said = (await ask_about(context, source, lane, [due]))[shipment.id]
+        said = (await ask_about(context, source, lane, asked))[shipment.id]
     pace = await pace_of(context, source, due, lane.name)
     result = await result_of(context, source, due, said, lane.name, pace)
     if await save(context, [result]):  # stopped or asked again meanwhile: the answer is not stored
         return CallerError("realtime_internal")
     return _caller_error(said.answer)
+
+
+def _with_param(shipment: Shipment, param: str | None) -> Shipment:
+    return replace(shipment, wish=replace(shipment.wish, param=param)) if param else shipment
 
 
 async def _granted(context: Context, source: Carrier, number: str, until: datetime) -> Lane:
@@ -243,6 +254,8 @@ def _caller_error(said: Report | CarrierError | Told) -> CallerError | None:
         return CallerError("carrier_timeout")
     if isinstance(said, Report | Told) or said.outcome in ("not_found", "invalid_number"):
         return None
+    if isinstance(said, NotTaken) and said.lacks:
+        return CallerError(said.lacks)
     if isinstance(said, Throttled):
         return CallerError("carrier_failed", detail="the carrier asks to wait")
     if isinstance(said, Refused):

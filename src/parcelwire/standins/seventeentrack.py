@@ -62,8 +62,9 @@ class SeventeenTrackStandIn:
 
     ``load`` gives a number a ``track_info`` of its own, ``unknown`` holds numbers that no carrier knows,
     ``corrected`` the official code by number where the registered one is wrong, ``no_carriers`` codes that
-    are none, ``no_real_time`` the carriers without real-time answers, ``next_replies`` what to say instead of
-    the next answers, ``lost`` how many of the next calls are processed and answered with HTTP 502,
+    are none, ``lacking`` the code by number that is answered as long as no ``param`` comes with it,
+    ``no_real_time`` the carriers without real-time answers, ``next_replies`` what to say instead of the next
+    answers, ``lost`` how many of the next calls are processed and answered with HTTP 502,
     ``first_data`` how long a new number has no data.
     """
 
@@ -72,6 +73,7 @@ class SeventeenTrackStandIn:
     unknown: set[str] = field(default_factory=set)
     corrected: dict[str, int] = field(default_factory=dict)
     no_carriers: set[int] = field(default_factory=set)
+    lacking: dict[str, int] = field(default_factory=dict)
     no_real_time: set[int] = field(default_factory=lambda: {21051})
     next_replies: deque[Reply] = field(default_factory=deque)
     lost: int = 0
@@ -133,6 +135,8 @@ class SeventeenTrackStandIn:
             number, carrier = str(item.get("number", "")), item.get("carrier")
             code = carrier if isinstance(carrier, int) else 0
             try:
+                if endpoint != "gettrackinfo" and number in self.lacking and not item.get("param"):
+                    raise _Rejected(self.lacking[number], "The 'param' field is required.")
                 if endpoint == "register":
                     accepted.append(self._register(token, key, number, code, now))
                 elif endpoint == "gettrackinfo":

@@ -33,6 +33,12 @@ ERRORS: dict[str, WireError] = {
     "too_many": WireError(-18010014, "Too many items: a call takes at most {limit}."),
     "bad_value": WireError(-18010015, "The value '{value}' of the field '{field}' is not valid."),
     "not_postal": WireError(-18010016, "A last-mile carrier can be given for postal operators only."),
+    "lacks_place": WireError(
+        -18010018, "The carrier needs the country and the postal code in 'param', for example FR-1000AA."
+    ),
+    "lacks_postal_code": WireError(-18010019, "The carrier needs the recipient's postal code in 'param'."),
+    "lacks_phone": WireError(-18010020, "The carrier needs a phone number, or its end, in 'param'."),
+    "lacks_date": WireError(-18010022, "The carrier needs a date in 'param', for example the ship date."),
     "several_carriers": WireError(
         -18019801, "The number is registered with several carriers: give carrier_old."
     ),
@@ -88,10 +94,6 @@ ERRORS: dict[str, WireError] = {
 
 # Codes of 17TRACK that no answer of ours has, and why.
 NOT_USED: dict[int, str] = {
-    -18010018: "No carrier that we ask needs country and postal code; given ones are used where they help.",
-    -18010019: "No carrier that we ask needs a postal code; a given one is used where it helps.",
-    -18010020: "No carrier that we ask needs a phone number.",
-    -18010022: "No carrier that we ask needs a date.",
     -18010201: "The webhook URL is a setting, not a call of the wire.",
     -18010202: "The webhook URL is a setting; a malformed one is refused at the start.",
     -18010203: "There is no webhook test on the wire.",
