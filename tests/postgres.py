@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
@@ -94,6 +94,35 @@ class Cluster:
         cluster.start()
         return cluster
 
+    def replica(self) -> "Cluster":
+        """A copy that follows this server. From now on a commit is acknowledged when it is there, too."""
+        folder = Path(tempfile.mkdtemp(prefix="parcelwire-pg-"))
+        if self.user:
+            shutil.chown(folder, self.user)
+        copy = replace(self, folder=folder, port=_free_port(), _server=None)
+        copy._run("pg_basebackup", "-d", self.dsn, "-D", str(copy.data), "-R", "-c", "fast", "--no-sync")
+        copy.start()
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.sql("SELECT pg_reload_conf()")
+        return copy
+
+    def promote(self) -> None:
+        """This replica becomes a primary, that of nobody."""
+        self._run("pg_ctl", "promote", "-D", str(self.data), "-w", "-t", f"{START_S:.0f}")
+
+    def die(self, held_s: float = 0.0) -> None:
+        """All of it at once. For ``held_s`` before, nothing reaches its replica any more: what commits then
+        waits, and is lost."""
+        sender = int(self.sql("SELECT pid FROM pg_stat_replication"))
+        os.kill(sender, signal.SIGSTOP)
+        time.sleep(held_s)
+        self.stop(signal.SIGKILL)
+        os.kill(sender, signal.SIGKILL)
+
+    def sql(self, statement: str) -> str:
+        """What psql answers to a statement."""
+        return self._run("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.dsn, "-c", statement)
+
     @property
     def data(self) -> Path:
         return self.folder / "data"
@@ -118,7 +147,7 @@ class Cluster:
         self._wait()
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT: fast. SIGQUIT: at once, as after a crash."""
+        """SIGINT: fast. SIGQUIT: at once, as after a crash. SIGKILL: its children notice, and go, too."""
         if self._server is not None:
             self._server.send_signal(number)
             self._server.wait(START_S)
@@ -141,10 +170,11 @@ class Cluster:
             time.sleep(0.02)
         raise RuntimeError(f"the server did not start within {START_S:.0f} s")
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str) -> str:
         done = self._command(program, *arguments)
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
+        return done.stdout
 
     def _command(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -179,6 +209,12 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def several(*clusters: Cluster) -> str:
+    """DSN that names all of them."""
+    hosts = ",".join(f"127.0.0.1:{cluster.port}" for cluster in clusters)
+    return f"postgresql://postgres@{hosts}/postgres"
 
 
 async def make_schema(cluster: Cluster, name: str) -> str:
