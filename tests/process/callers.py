@@ -11,7 +11,7 @@ from tests.process.child import KEY
 from parcelwire.net.clock import SystemClock
 
 BATCH = 10
-PAUSE_S = 0.1  # between two calls
+PAUSE_S = 0.1  # before a call is made again
 ANSWER_S = 10.0  # who does not answer within this is not asked again at once
 REGISTERED = -18019901
 
@@ -28,6 +28,7 @@ class Caller:
 
     urls: list[str]
     first: int = 0  # of its numbers: no two callers have the same
+    pause_s: float = 0.1  # between two calls
     acknowledged: list[str] = field(default_factory=list)
     untrue: list[str] = field(default_factory=list)  # refused, though nobody had registered them
     unanswered: int = 0  # calls
@@ -43,7 +44,7 @@ class Caller:
                 numbers = [f"SANDBOXJOURNEY{self.first + self.made + index}" for index in range(BATCH)]
                 self.made += BATCH
                 await self._register(session, numbers)
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(self.pause_s)
 
     async def _register(self, session: aiohttp.ClientSession, numbers: list[str]) -> None:
         before = self.unanswered
