@@ -12,6 +12,11 @@ class Figure:
     good: bool
     line: str
     values: dict[str, float | int | str] = field(default_factory=dict)
+    tried: bool = True
+
+
+class Missing(Exception):
+    """An experiment needs a program that is not here. The text says which, and how to get it."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:

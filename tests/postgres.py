@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
@@ -28,6 +28,7 @@ SETTINGS = {
     "shared_buffers": "32MB",
     "deadlock_timeout": "200ms",
     "autovacuum_naptime": "5s",
+    "wal_retrieve_retry_interval": "200ms",  # a replica finds its primary again soon
     "log_min_messages": "fatal",
 }
 
@@ -83,16 +84,47 @@ class Cluster:
         """A new cluster that runs."""
         folder = Path(tempfile.mkdtemp(prefix="parcelwire-pg-"))
         user = UNPRIVILEGED if os.name == "posix" and os.geteuid() == 0 else None
-        cluster = cls(folder, programs(), user, _free_port())
+        cluster = cls(folder, programs(), user, free_port())
         if user:
             shutil.chown(folder, user)
-            cluster.bin = cluster._reachable(cluster.bin)
+            cluster.bin = reachable(cluster.bin, user, folder)
         cluster._run(
             "initdb", "-D", str(cluster.data), "-U", "postgres", "--auth=trust", "-E", "UTF8",
             "--no-locale", "--no-sync",
         )  # fmt: skip
         cluster.start()
         return cluster
+
+    def replica(self) -> "Cluster":
+        """A copy that follows this server. From now on a commit is acknowledged when it is there, too."""
+        folder = Path(tempfile.mkdtemp(prefix="parcelwire-pg-"))
+        if self.user:
+            shutil.chown(folder, self.user)
+        copy = replace(self, folder=folder, port=free_port(), _server=None)
+        copy._run("pg_basebackup", "-d", self.dsn, "-D", str(copy.data), "-R", "-c", "fast", "--no-sync")
+        copy.start()
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.sql("SELECT pg_reload_conf()")
+        return copy
+
+    def promote(self) -> None:
+        """This replica becomes a primary, that of nobody."""
+        self._run("pg_ctl", "promote", "-D", str(self.data), "-w", "-t", f"{START_S:.0f}")
+
+    def die(self, held_s: float = 0.0) -> None:
+        """All of it at once. For ``held_s`` before, nothing reaches its replica any more: what commits then
+        waits, and is lost."""
+        while not (found := self.sql("SELECT pid FROM pg_stat_replication")):
+            time.sleep(0.02)
+        sender = int(found)
+        os.kill(sender, signal.SIGSTOP)
+        time.sleep(held_s)
+        self.stop(signal.SIGKILL)
+        os.kill(sender, signal.SIGKILL)
+
+    def sql(self, statement: str) -> str:
+        """What psql answers to a statement."""
+        return self._run("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.dsn, "-c", statement)
 
     @property
     def data(self) -> Path:
@@ -112,13 +144,13 @@ class Cluster:
                     str(self.bin / "postgres"), "-D", str(self.data), "-p", str(self.port),
                     "-k", str(self.folder), *settings,
                 ],
-                cwd=self.folder, user=self.user, group=_group(self.user), stdin=subprocess.DEVNULL,
+                cwd=self.folder, user=self.user, group=group_of(self.user), stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._wait()
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT: fast. SIGQUIT: at once, as after a crash."""
+        """SIGINT: fast. SIGQUIT: at once, as after a crash. SIGKILL: its children notice, and go, too."""
         if self._server is not None:
             self._server.send_signal(number)
             self._server.wait(START_S)
@@ -141,32 +173,35 @@ class Cluster:
             time.sleep(0.02)
         raise RuntimeError(f"the server did not start within {START_S:.0f} s")
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str) -> str:
         done = self._command(program, *arguments)
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
+        return done.stdout
 
     def _command(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(self.bin / program), *arguments], cwd=self.folder, user=self.user, group=_group(self.user),
+            [str(self.bin / program), *arguments], cwd=self.folder, user=self.user, group=group_of(self.user),
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    def _reachable(self, bin_folder: Path) -> Path:
-        """The programs, copied when the unprivileged user cannot reach them where they are."""
-        test = ["test", "-x", str(bin_folder / "postgres")]
-        if subprocess.run(test, user=self.user, group=_group(self.user), check=False).returncode == 0:
-            return bin_folder
-        installation = bin_folder.parent
-        copy = self.folder / "copy" / installation.parent.name
-        shutil.copytree(installation, copy / installation.name, symlinks=True)
-        libraries = installation.parent.with_name(f"{installation.parent.name}.libs")  # a wheel's
-        if libraries.exists():
-            shutil.copytree(libraries, copy.with_name(libraries.name))
-        return copy / installation.name / "bin"
+
+def reachable(bin_folder: Path, user: str | None, folder: Path) -> Path:
+    """The programs; copied into ``folder`` when the unprivileged user cannot reach them where they are."""
+    test = ["test", "-x", str(bin_folder / "postgres")]
+    if subprocess.run(test, user=user, group=group_of(user), check=False).returncode == 0:
+        return bin_folder
+    installation = bin_folder.parent
+    copy = folder / "copy" / installation.parent.name
+    shutil.copytree(installation, copy / installation.name, symlinks=True)
+    libraries = installation.parent.with_name(f"{installation.parent.name}.libs")  # a wheel's
+    if libraries.exists():
+        shutil.copytree(libraries, copy.with_name(libraries.name))
+    return copy / installation.name / "bin"
 
 
-def _group(user: str | None) -> int | None:
+def group_of(user: str | None) -> int | None:
+    """The group of an unprivileged user; None: ours."""
     if user is None:
         return None
     import pwd
@@ -174,11 +209,18 @@ def _group(user: str | None) -> int | None:
     return pwd.getpwnam(user).pw_gid
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def several(*clusters: Cluster) -> str:
+    """DSN that names all of them."""
+    hosts = ",".join(f"127.0.0.1:{cluster.port}" for cluster in clusters)
+    return f"postgresql://postgres@{hosts}/postgres"
 
 
 async def make_schema(cluster: Cluster, name: str) -> str:

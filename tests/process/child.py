@@ -94,7 +94,7 @@ class Child:
 
     async def call(self, endpoint: str, body: object = None) -> dict[str, Any]:
         async with self.session.post(f"{self.url}/track/v2.2/{endpoint}", json=body) as response:
-            assert response.status == 200
+            response.raise_for_status()
             data: dict[str, Any] = (await response.json())["data"]
             return data
 
@@ -107,22 +107,32 @@ class Child:
 @asynccontextmanager
 async def serve(environ: dict[str, str], *arguments: str) -> AsyncIterator[Child]:
     """Start the service and wait until it listens; it is killed at the end if it still runs."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "parcelwire",
-        "serve",
-        *arguments,
-        env=environ,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        assert process.stdout is not None
-        line = (await asyncio.wait_for(process.stdout.readline(), READY_S)).decode()
+    async with started(environ, *arguments) as (process, line):
         assert line.startswith("parcelwire listens on "), line
         async with aiohttp.ClientSession(headers={"17token": KEY}) as session:
             yield Child(process, line.split()[-1], session)
+
+
+@asynccontextmanager
+async def worker(environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start a worker and wait until it says so; it is killed at the end if it still runs."""
+    async with started(environ, "--role", "worker") as (process, line):
+        assert line.startswith("parcelwire works on postgresql://"), line
+        yield process
+
+
+@asynccontextmanager
+async def started(
+    environ: dict[str, str], *arguments: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """``parcelwire serve`` and its first line."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "parcelwire", "serve", *arguments, env=environ,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        yield process, (await asyncio.wait_for(process.stdout.readline(), READY_S)).decode()
     finally:
         if process.returncode is None:
             process.kill()

@@ -2,16 +2,13 @@
 
 import asyncio
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
 from tests.cli.test_commands import run
 from tests.postgres import Cluster, make_schema
-from tests.process.child import Child, environment, serve, sink_server
+from tests.process.child import Child, environment, serve, sink_server, worker
 
 pytestmark = pytest.mark.process
 
@@ -19,24 +16,6 @@ SECRET_KEY = "5a" * 32
 JOURNEYS = 12
 DONE_S = 75.0  # what a killed worker was pushing is due again after its lease: 31 s
 _schemas = count(1)
-
-
-@asynccontextmanager
-async def worker(environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start a worker and wait until it says so; it is killed at the end if it still runs."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "parcelwire", "serve", "--role", "worker", env=environ,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        line = (await asyncio.wait_for(process.stdout.readline(), 15)).decode()
-        assert line.startswith("parcelwire works on postgresql://"), line
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def on_schema(cluster: Cluster, folder: Path, **settings: str) -> dict[str, str]:

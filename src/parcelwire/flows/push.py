@@ -31,7 +31,11 @@ async def exchange(
 ) -> tuple[int, list[PushJob]]:
     """Save attempts, and get due pushes, leased. Answers also how many results were dropped."""
     now = context.clock.now()
-    return await context.store.exchange_pushes(results, most, now, now + lease, context.new_id())
+    until = now + lease
+    dropped, jobs = await context.store.exchange_pushes(results, most, now, until, context.new_id())
+    if context.clock.now() >= until:
+        jobs = []  # we were stopped meanwhile: by now others have sent them, and newer ones
+    return dropped, jobs
 
 
 async def send(context: Context, policy: PushPolicy, job: PushJob, chance: float) -> PushResult:

@@ -78,6 +78,8 @@ async def refresh_lane(context: Context, name: str) -> Round:
         return Round()
     if not turn.grant.granted:
         return Round(wait_until=turn.grant.retry_at, why=turn.grant.why)
+    if context.clock.now() >= until:
+        return Round()  # we were stopped meanwhile: by now others ask about them, at the rate of the lane
     said = await ask_about(context, source, turn.grant.lane, turn.due)
     saved = await _save(context, turn.due, await _results(context, source, turn.due, said, name))
     overloaded = isinstance(_whole_error(said), Throttled | Unavailable)

@@ -63,7 +63,9 @@ class Hints:
 
     async def _listen(self) -> None:
         while True:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(
+                OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+            ):
                 await self._listen_until_it_breaks()
             await asyncio.sleep(RECONNECT_S)
             self._call()  # what was told meanwhile nobody heard

@@ -5,7 +5,7 @@ Nothing here is kept in a session, so a PgBouncer in transaction mode may stand 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -27,6 +27,7 @@ TIMEOUTS = {
 }
 # Before each repetition: 3 s together at most. A crashed server is back after one or two.
 PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)
+REPEAT_S = 10.0  # no repetition begins later: each may wait for hosts that are silent
 
 T = TypeVar("T")
 Connection = Any  # asyncpg has no types
@@ -51,34 +52,81 @@ class TryAgain(Exception):
     """Raised by work that met a rare race: roll back and do it once more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
-    """A DSN, and whether its server keeps sessions."""
+    """Where the database is, and whether its server keeps sessions.
 
-    dsn: str
+    ``dsns``: one for each host. Of several only a primary will do; the host where it was found last is the
+    first to be tried.
+    """
+
+    dsns: tuple[str, ...]
     sessions: bool
+    _first: int = 0
 
     @classmethod
     def of(cls, dsn: str) -> "Target":
-        """Takes our own switch out of a DSN."""
+        """Takes our own switch out of a DSN, and its hosts apart."""
         parts = urlsplit(dsn)
-        query = parse_qsl(parts.query, keep_blank_values=True)
-        kept = [(name, value) for name, value in query if name != CACHE]
-        sessions = (CACHE, "0") not in query
-        return cls(urlunsplit(parts._replace(query=urlencode(kept))), sessions)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        sessions = query.pop(CACHE, None) != "0"
+        places = _places(parts.netloc, query)
+        if len(places) > 1:
+            query.setdefault("target_session_attrs", "read-write")
+        return cls(
+            tuple(
+                urlunsplit(parts._replace(netloc=netloc, query=urlencode(query | place)))
+                for netloc, place in places
+            ),
+            sessions,
+        )
 
     async def connect(self, *_: object, **__: object) -> Connection:
-        """A new connection."""
+        """A new connection to the first host that lets us in. A host that is silent costs CONNECT_S once."""
+        failed: Exception = OSError("no host")
+        for place in (*range(self._first, len(self.dsns)), *range(self._first)):
+            try:
+                connection = await self._connect(self.dsns[place])
+            except Exception as error:
+                if not _is_of_the_server(error):
+                    raise
+                failed = error
+                if self._first == place:
+                    self._first = (place + 1) % len(self.dsns)
+            else:
+                self._first = place
+                return connection
+        raise failed
+
+    async def _connect(self, dsn: str) -> Connection:
         settings = {"application_name": "parcelwire"}
         if self.sessions:
             settings |= TIMEOUTS
         return await asyncpg.connect(
-            self.dsn,
+            dsn,
             timeout=CONNECT_S,
             command_timeout=COMMAND_S,
             statement_cache_size=100 if self.sessions else 0,
             server_settings=settings if self.sessions else None,
         )
+
+
+def _places(netloc: str, query: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+    """Of each host the part of the DSN before the path, and what its query says in place of lists.
+
+    libpq's two ways: ``//user@a:1,b:2/`` and ``//user@/?host=a,b&port=1,2``.
+    """
+    login, at, hosts = netloc.rpartition("@")
+    if "," in hosts:
+        return [(f"{login}{at}{host}", {}) for host in hosts.split(",")]
+    named, ports = query.get("host", "").split(","), query.get("port", "").split(",")
+    if len(named) == 1:
+        return [(netloc, {})]
+    ports = ports if len(ports) == len(named) else ports[:1] * len(named)
+    return [
+        (netloc, {"host": host} | ({"port": port} if port else {}))
+        for host, port in zip(named, ports, strict=True)
+    ]
 
 
 class Pool:
@@ -95,7 +143,7 @@ class Pool:
         """ConfigError when the server cannot be reached or does not let us in."""
         try:
             pool = await asyncpg.create_pool(
-                target.dsn,
+                target.dsns[0],
                 min_size=1,
                 max_size=CONNECTIONS,
                 connect=target.connect,
@@ -107,7 +155,7 @@ class Pool:
                 "PARCELWIRE_DATABASE: postgresql://user:password@host:5432/database is expected, "
                 "with special characters of the password percent-encoded"
             ) from None
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             raise ConfigError(f"PARCELWIRE_DATABASE: cannot open the database: {_said(error)}") from error
         return cls(target, pool, chance)
 
@@ -143,6 +191,7 @@ class Pool:
     async def _run(self, work: Work[T], once: bool) -> T:
         again = False
         failed: Exception
+        ends_at = asyncio.get_running_loop().time() + REPEAT_S
         for pause in (*PAUSES_S, None):
             try:
                 return await self._try(work, again)
@@ -155,7 +204,8 @@ class Pool:
                     raise
                 failed, again = error, True
             hopeless = isinstance(failed, asyncpg.QueryCanceledError)  # it took too long, and would again
-            if pause is None or hopeless or (once and again):
+            late = asyncio.get_running_loop().time() > ends_at
+            if pause is None or hopeless or late or (once and again):
                 break
             await asyncio.sleep(pause * (0.5 + self._chance()))
         raise StoreUnavailable(f"the database does not answer: {_said(failed)}") from failed
