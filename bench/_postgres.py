@@ -1,0 +1,32 @@
+"""A PostgreSQL server for a bench: the one of the tests, but durable, with memory as an operator gives it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from bench._machine import Meter, server_cpu_s
+from tests.postgres import Cluster
+
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "60",
+    "shared_buffers": "1GB",
+    "max_wal_size": "4GB",
+    "log_min_messages": "fatal",
+}
+
+
+@contextmanager
+def server(parent: Path | None = None) -> Iterator[Cluster]:
+    """A new one, removed at the end."""
+    cluster = Cluster.make(SETTINGS, parent)
+    try:
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+def meter(cluster: Cluster) -> Meter:
+    """Counts this process and the server's."""
+    return Meter(partial(server_cpu_s, cluster.pid))
