@@ -56,17 +56,24 @@ def number(place: int) -> str:
 class Life:
     """One account with one endpoint, hour by hour. Make it with ``await Life.begin(store)``."""
 
-    def __init__(self, store: Store, account: Account, context: Context, asker: Asker, first: int) -> None:
+    def __init__(
+        self, store: Store, account: Account, context: Context, asker: Asker, first: int, pace: Pace
+    ) -> None:
         self.store, self.account, self.context, self._asker = store, account, context, asker
         self._leases = itertools.count(1)
         self._numbers = itertools.count(first)
         self.source = copy(carriers()[SLUG])
         self.source.limits = Limits(per_s=NO_LIMIT, burst=NO_LIMIT, per_day=NO_LIMIT)  # type: ignore[misc]
-        self.pace = Pace(every=HOUR)
+        self.pace = pace
 
     @classmethod
-    async def begin(cls, store: Store, now: datetime = BEGIN, first: int = 0) -> "Life":
-        """Open the account, or find the one that is there. ``first``: place of the first new number."""
+    async def begin(
+        cls, store: Store, now: datetime = BEGIN, *, first: int = 0, every: timedelta = HOUR
+    ) -> "Life":
+        """Open the account, or find the one that is there.
+
+        ``first``: place of the first new number. ``every``: from one refresh of a shipment to the next.
+        """
         known = await store.accounts()
         if not known:
             new = NewAccount("shop", "unlimited", NO_LIMIT, "key-of-the-shop", "sign-key-of-the-shop")
@@ -81,7 +88,7 @@ class Life:
         asker = Asker(clock, access, {SLUG: f"inprocess:{SLUG}"}, {SLUG: there})
         settings = settings_from({f"PARCELWIRE_CARRIER_FEDEX_{name.upper()}": "x" for name in access[SLUG]})
         context = context_of(settings, store, asker, PushSender(clock), Flights(), clock)
-        return cls(store, known[0], context, asker, first)
+        return cls(store, known[0], context, asker, first, Pace(every=every))
 
     async def close(self) -> None:
         """What was opened for it; the store stays open."""
@@ -111,22 +118,21 @@ class Life:
         wish = Wish(tag=f"order {number[-6:]}", order_no=f"A-{number[-8:]}", lang="en")
         return Wanted(number, SLUG, CODE, 2, SLUG, wish)
 
-    async def refresh(self, meter: Meter, most: int = NO_LIMIT) -> int:
-        """Due shipments, BATCH at a time; answers how many."""
+    async def refresh(self, meter: Meter, claiming: Meter | None = None) -> int:
+        """Due shipments, BATCH at a time; answers how many. ``claiming``: claims count there."""
         count = 0
-        while count < most:
+        while True:
             now, lease = self.now, f"lease-{next(self._leases)}"
-            with meter.running():
+            with (claiming or meter).running():
                 turn = await self.store.take_turn(SLUG, BATCH, self.source.limits, now, now + LEASE, lease)
             if not turn.due:
-                break
+                return count
             assert turn.grant is not None
             results = await self._results(turn.due)
             with meter.running():
                 dropped = await self.store.complete(results)
             assert dropped == 0
             count += len(results)
-        return count
 
     async def _results(self, due: Sequence[Due]) -> list[Refreshed]:
         """What the carrier says, as many numbers a call as it takes."""
@@ -142,20 +148,19 @@ class Life:
         assert all(result.attempt.outcome == "report" for result in results)
         return results
 
-    async def push(self, meter: Meter, most: int = NO_LIMIT) -> int:
+    async def push(self, meter: Meter) -> int:
         """Everything that is due is taken by its endpoint; answers how many."""
         results: list[PushResult] = []
         count = 0
         while True:
             now, lease = self.now, f"lease-{next(self._leases)}"
-            room = WIDTH_MAX if count < most else 0
             with meter.running():
-                dropped, jobs = await self.store.exchange_pushes(results, room, now, now + LEASE, lease)
+                dropped, jobs = await self.store.exchange_pushes(results, WIDTH_MAX, now, now + LEASE, lease)
             assert dropped == 0
-            results = [PushResult(job, now, True, 200, 0, "HTTP 200", body_start=b"ok") for job in jobs]
-            count += len(jobs)
             if not jobs:
                 return count
+            results = [PushResult(job, now, True, 200, 0, "HTTP 200", body_start=b"ok") for job in jobs]
+            count += len(jobs)
 
     async def list_page(self, meter: Meter, times: int) -> ListPage:
         """The newest registrations."""

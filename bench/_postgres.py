@@ -1,6 +1,6 @@
 """A PostgreSQL server for a bench: the one of the tests, but durable, with memory as an operator gives it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,14 @@ SETTINGS = {
     "max_wal_size": "4GB",
     "log_min_messages": "fatal",
 }
+# While a database is filled that nobody would miss.
+FILLING = SETTINGS | {"fsync": "off", "wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off"}
 
 
 @contextmanager
-def server(parent: Path | None = None) -> Iterator[Cluster]:
-    """A new one, removed at the end."""
-    cluster = Cluster.make(SETTINGS, parent)
+def server(parent: Path | None = None, settings: Mapping[str, str] = SETTINGS) -> Iterator[Cluster]:
+    """A new one in a folder below ``parent``, removed at the end."""
+    cluster = Cluster.make(settings, parent)
     try:
         yield cluster
     finally:
