@@ -23,6 +23,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from bench._bulk import count_list
+
 from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.merge import begin
 from parcelwire.domain.report import Address, Event, Report
@@ -169,17 +171,7 @@ def fill(path: Path, account: int, size: int) -> None:
             WHERE shipment = ?""",
             pushes(size),
         )
-        for axis, column in enumerate(("register_at", "track_at", "push_at", "stop_at"), 1):
-            c.execute(
-                f"""INSERT INTO tally
-                SELECT account, {axis}, level, {column} >> level AS bucket, kind, count(*)
-                FROM listing JOIN tally_level WHERE {column} IS NOT NULL
-                GROUP BY account, level, bucket, kind"""
-            )
-        c.execute(
-            """INSERT INTO tally SELECT account, -axis, level, bucket, 0, sum(n) FROM tally
-            GROUP BY account, axis, level, bucket"""
-        )
+        count_list(c)
         for _, sql in triggers:
             c.execute(sql)
         c.execute("COMMIT")

@@ -20,8 +20,6 @@ import asyncio
 import json
 import multiprocessing
 import os
-import platform
-import re
 import socket
 import sqlite3
 import statistics
@@ -32,13 +30,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import web
+from bench._machine import machine
 
 from parcelwire.app import Service, settings_from
 from parcelwire.cli.output import run, set_up_logs
@@ -498,24 +496,6 @@ def summary(figures: Figures) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def machine() -> str:
-    """What the figures depend on."""
-    cpu = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
-        cpu = names[0] if names else cpu
-    try:
-        loop = f"uvloop {version('uvloop')}"
-    except PackageNotFoundError:
-        loop = "asyncio's own loop"
-    return (
-        f"{cpu}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; {platform.system()} "
-        f"{platform.release()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
-        f"{loop}"
-    )
 
 
 def main() -> None:

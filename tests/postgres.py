@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import asyncpg
@@ -77,14 +77,15 @@ class Cluster:
     bin: Path
     user: str | None  # whom its processes belong to; None: to us
     port: int
+    settings: Mapping[str, str] = field(default_factory=lambda: SETTINGS)
     _server: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def make(cls) -> "Cluster":
-        """A new cluster that runs."""
-        folder = Path(tempfile.mkdtemp(prefix="parcelwire-pg-"))
+    def make(cls, settings: Mapping[str, str] = SETTINGS, parent: Path | None = None) -> "Cluster":
+        """A new cluster that runs, in a folder below ``parent`` (None: the system's for temporary files)."""
+        folder = Path(tempfile.mkdtemp(prefix="parcelwire-pg-", dir=parent))
         user = UNPRIVILEGED if os.name == "posix" and os.geteuid() == 0 else None
-        cluster = cls(folder, programs(), user, free_port())
+        cluster = cls(folder, programs(), user, free_port(), settings)
         if user:
             shutil.chown(folder, user)
             cluster.bin = reachable(cluster.bin, user, folder)
@@ -135,9 +136,15 @@ class Cluster:
         """Of the database that every cluster has."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
+    @property
+    def pid(self) -> int:
+        """Of the server, whose processes are its children."""
+        assert self._server is not None
+        return self._server.pid
+
     def start(self) -> None:
         """Start the server and wait until it answers; recovery after a crash included."""
-        settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
                 [

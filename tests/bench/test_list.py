@@ -7,14 +7,26 @@ from pathlib import Path
 
 import pytest
 
-BENCH = Path(__file__).parents[2] / "bench" / "list.py"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.process
 def test_a_short_run_measures_every_filter_and_order_at_every_size() -> None:
     """Totals grow with the size, so every case really finds its rows."""
     ran = subprocess.run(
-        [sys.executable, BENCH, "--json", "--sizes", "400,2000", "--rounds", "1", "--calls", "1"],
+        [
+            sys.executable,
+            "-m",
+            "bench.list",
+            "--json",
+            "--sizes",
+            "400,2000",
+            "--rounds",
+            "1",
+            "--calls",
+            "1",
+        ],
+        cwd=ROOT,
         capture_output=True,
         timeout=60,
         check=False,

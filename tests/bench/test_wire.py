@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-BENCH = Path(__file__).parents[2] / "bench" / "wire.py"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.process
 def test_a_short_run_measures_every_operation_beside_both_floors() -> None:
     """It also asserts for every answer that all items were accepted and show their whole timeline."""
     ran = subprocess.run(
-        [sys.executable, BENCH, "--json", "--rounds", "1", "--requests", "2"],
+        [sys.executable, "-m", "bench.wire", "--json", "--rounds", "1", "--requests", "2"],
+        cwd=ROOT,
         capture_output=True,
         timeout=60,
         check=False,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -153,6 +151,9 @@ def stand_in_(
 
 
 async def _serve(carrier: Carrier, port: int, step: float | None) -> None:
+    import asyncio
+    import signal
+
     from parcelwire.config import CARRIER, PREFIX
     from parcelwire.net.clock import SystemClock
     from parcelwire.standins import credentials_of, stand_in
