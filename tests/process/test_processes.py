@@ -43,7 +43,7 @@ def children(parent: int) -> set[int]:
 
 async def until(condition: Any, seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  other processes set no event of ours
             await asyncio.sleep(0.05)
 
 
@@ -94,7 +94,7 @@ async def ended_in(child: Child) -> float:
 
 
 async def test_one_of_two_is_killed_and_the_other_answers(cluster: Cluster, tmp_path: Path) -> None:
-    """Only what was under way in the killed one fails; it is started again, and all stop within ten seconds."""
+    """Only what was under way in the killed one fails; it is started again; all stop within ten seconds."""
     environ = await on_schema(cluster, tmp_path)
     async with serve(environ, "--role", "api", "--processes", "2") as child:
         before = children(child.process.pid)
@@ -151,10 +151,8 @@ async def test_who_cannot_start_ends_the_parent_with_its_reason(cluster: Cluster
 async def test_several_processes_need_a_server(tmp_path: Path) -> None:
     code, _, err = await run(environment(tmp_path), "serve", "--processes", "2")
     assert code == 2
-    assert err.splitlines() == [
-        "parcelwire: --processes 2 needs a database that several processes can use: give a postgresql:// "
-        "DSN in PARCELWIRE_DATABASE"
-    ]
+    assert err.count("\n") == 1
+    assert "--processes 2 needs a database that several processes can use" in err
 
 
 class CountingDhl(DhlStandIn):
