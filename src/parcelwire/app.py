@@ -36,7 +36,7 @@ from parcelwire.flows.manage import SANDBOX, open_first_account
 from parcelwire.flows.push import PushPolicy
 from parcelwire.flows.routes import NO_SOURCE, Routes, Upstream
 from parcelwire.loops.inbox import Inbox
-from parcelwire.loops.janitor import Janitor
+from parcelwire.loops.janitor import KEPT, Janitor
 from parcelwire.loops.pusher import Pusher
 from parcelwire.loops.refresher import Refresher
 from parcelwire.loops.telemetry import Telemetry
@@ -45,7 +45,7 @@ from parcelwire.net.clock import SystemClock
 from parcelwire.net.egress import check_url
 from parcelwire.net.flights import Flights, together
 from parcelwire.net.push import PushSender
-from parcelwire.ports import Carrier, Clock, Sender, Store
+from parcelwire.ports import Carrier, Clock, Old, Sender, Store
 from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
@@ -186,6 +186,22 @@ def longest_delay(settings: Settings) -> timedelta:
     """No refresh and no push is put off by more."""
     given = timedelta(seconds=max(settings.refresh_seconds or 0, *settings.push_schedule) + JITTER_MAX_S)
     return max(DELAY_MAX, given)
+
+
+def kept_of(settings: Settings) -> dict[Old, timedelta]:
+    """How long what is kept."""
+    log, record = timedelta(days=settings.keep_log_days), timedelta(days=settings.keep_record_days)
+    return {
+        **KEPT,
+        Old.REFRESH: log,
+        Old.PUSH: log,
+        Old.CHANGE: log,
+        Old.REPLY: timedelta(days=settings.keep_reply_days),
+        Old.INBOX: timedelta(days=settings.keep_inbox_days),
+        Old.LEDGER: timedelta(days=settings.keep_ledger_days),
+        Old.STOPPED: record,
+        Old.LOOKED_UP: record,
+    }
 
 
 async def open_store(settings: Settings) -> Store:
@@ -528,7 +544,7 @@ class Service:
         refresher = Refresher(self.context, telemetry)
         pusher = Pusher(self.context, policy, random.random, telemetry)
         inbox = Inbox(self.context, telemetry)
-        janitor = Janitor(self.context, telemetry, longest_delay(self.settings))
+        janitor = Janitor(self.context, telemetry, longest_delay(self.settings), kept_of(self.settings))
         self._store.on_work(refresher.wake)
         self._store.on_work(pusher.wake)
         self._store.on_turn(telemetry.endpoint_turned)

@@ -28,6 +28,7 @@ from tests.store.samples import (
     history,
     jobs_due,
     number,
+    prune,
     receiver,
     refreshed,
     sent,
@@ -917,8 +918,8 @@ async def test_pruning_forgets_old_attempts_and_nothing_that_is_needed(store: St
         [refreshed(due.shipment, update(1), told=history(), document=DOCUMENT, raw=raw, again=-HOUR)]
     )
     await change_of(store, shipment, at=NOW + HOUR)
-    assert await store.prune(NOW) == 0
-    assert await store.prune(NOW + SECOND) == 1
+    assert await prune(store, NOW) == 0
+    assert await prune(store, NOW + SECOND) == 1
     assert [item.at for item in await store.attempts(shipment.id, 10)] == [NOW + HOUR]
     assert (await store.find(account.id, [shipment.number]))[0][1] == DOCUMENT
     due_again = await store.claim_one(shipment.id, NOW + LEASE, "again")
@@ -935,7 +936,7 @@ async def test_pruning_forgets_finished_pushes(store: Store) -> None:
     shipment, _ = await change_of(store, shipment, update(1), update(2))
     (job,) = await jobs_due(store)
     await store.finish_pushes([sent(job)])
-    assert await store.prune(NOW + SECOND) == 3  # one attempt to refresh, one push, one change
+    assert await prune(store, NOW + SECOND) == 3  # one attempt to refresh, one push, one change
     assert [job.version for job in await jobs_due(store)] == [2]
 
 

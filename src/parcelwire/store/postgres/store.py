@@ -25,7 +25,9 @@ from parcelwire.ports import (
     InboxState,
     KeyedCall,
     ListPage,
+    Old,
     Pair,
+    Pruned,
     Refreshed,
     Spent,
     Told,
@@ -44,6 +46,7 @@ from parcelwire.store.postgres import (
     refreshes,
     registrations,
     repeats,
+    retention,
     schema,
     upstream,
 )
@@ -302,11 +305,6 @@ class PostgresStore:
     async def delete(self, account: int, shipments: Sequence[int]) -> list[bool]:
         return await self._pool.transaction(lambda c, _: registrations.delete(c, account, shipments))
 
-    async def remove_old(self, before: datetime, most: int) -> int:
-        """One transaction for each account."""
-        found = await self._pool.statement(lambda c, _: registrations.old(c, before, most))
-        return sum([(await self.delete(account, ids)).count(True) for account, ids in found.items()])
-
     # --- refreshing ---
 
     async def lanes(self) -> dict[str, datetime]:
@@ -378,19 +376,11 @@ class PostgresStore:
         rows = await self._pool.statement(lambda c, _: c.fetch(statement, shipment, most))
         return [Attempt(moment(at), lane, outcome, ms, text) for at, lane, outcome, ms, text in rows]
 
-    async def prune(self, before: datetime) -> int:
-        """In many short transactions, so that it is in nobody's way."""
-        pruned = 0
-        for kind in refreshes.PRUNABLE:
-            some = refreshes.PRUNED_AT_ONCE
-            while some == refreshes.PRUNED_AT_ONCE:
-                some = await self._prune_some(kind, before)
-                pruned += some
-        await self._pool.transaction(lambda c, _: refreshes.sweep_raw(c, before))
-        return pruned
+    async def prune(self, old: Old, before: datetime, most: int, after: datetime | None = None) -> Pruned:
+        return await retention.prune(self._pool, old, before, most, after)
 
-    async def _prune_some(self, kind: int, before: datetime) -> int:
-        return await self._pool.statement(lambda c, _: refreshes.prune_some(c, kind, before))
+    async def take_duty(self, duty: str, every: timedelta, now: datetime) -> bool:
+        return await self._pool.statement(lambda c, _: retention.take_duty(c, duty, every, now))
 
     async def latest(self) -> datetime | None:
         statement = "SELECT max(at) FROM refresh_log"

@@ -76,8 +76,6 @@ _HASTEN = (
 _HISTORIES = """
 SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM json_each(?)) ORDER BY source
 """
-# 60 days longer than the rest: a push that is sent again must still be known
-_FORGET_INBOX = "DELETE FROM inbox WHERE at < ? - 5184000000000 AND state IN ('done', 'unknown')"
 _FORGET_RAW = """
 DELETE FROM raw_reply WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM source_report WHERE raw = ?1)
   AND NOT EXISTS (SELECT 1 FROM refresh_log WHERE raw = ?1)
@@ -227,15 +225,12 @@ def _keep_history(c: sqlite3.Connection, shipment: int, history: History, raw: b
         (shipment, history.source, history_bytes(history), raw),
     )
     if before is not None and before[0] not in (None, raw):
-        c.execute(_FORGET_RAW, before)
+        forget_raw(c, before[0])
 
 
-def prune(c: sqlite3.Connection, before: datetime) -> int:
-    """Forget log rows and finished pushes (out and in) of before, and raw replies that only they knew."""
-    logged = c.execute("DELETE FROM refresh_log WHERE at < ? RETURNING raw", (micros(before),)).fetchall()
-    c.executemany(_FORGET_RAW, {row for row in logged if row[0] is not None})
-    inbox = c.execute(_FORGET_INBOX, (micros(before),)).rowcount
-    return len(logged) + inbox + pushes.prune(c, before)
+def forget_raw(c: sqlite3.Connection, raw: bytes) -> None:
+    """A reply, unless something refers to it."""
+    c.execute(_FORGET_RAW, (raw,))
 
 
 def _with_histories(c: sqlite3.Connection, shipments: Sequence[Shipment]) -> list[Due]:

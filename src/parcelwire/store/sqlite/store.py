@@ -31,7 +31,9 @@ from parcelwire.ports import (
     InboxState,
     KeyedCall,
     ListPage,
+    Old,
     Pair,
+    Pruned,
     Refreshed,
     Spent,
     Told,
@@ -58,6 +60,7 @@ from parcelwire.store.sqlite import (
     refreshes,
     registrations,
     repeats,
+    retention,
     upstream,
 )
 from parcelwire.store.sqlite.reader import Readers
@@ -295,9 +298,6 @@ class SqliteStore:
     async def delete(self, account: int, shipments: Sequence[int]) -> list[bool]:
         return await self._write(lambda c: [registrations.delete(c, account, one) for one in shipments])
 
-    async def remove_old(self, before: datetime, most: int) -> int:
-        return await self._write(lambda c: registrations.remove_old(c, before, most))
-
     # --- refreshing ---
 
     async def lanes(self) -> dict[str, datetime]:
@@ -364,8 +364,11 @@ class SqliteStore:
 
         return await self._read(work)
 
-    async def prune(self, before: datetime) -> int:
-        return await self._write(lambda c: refreshes.prune(c, before))
+    async def prune(self, old: Old, before: datetime, most: int, after: datetime | None = None) -> Pruned:
+        return await self._write(lambda c: retention.prune(c, old, before, most, after))
+
+    async def take_duty(self, duty: str, every: timedelta, now: datetime) -> bool:
+        return await self._write(lambda c: retention.take_duty(c, duty, every, now))
 
     async def latest(self) -> datetime | None:
         return await self._read(
