@@ -217,7 +217,7 @@ def check(_args: Sequence[str]) -> int:
 
 def bench(args: Sequence[str]) -> int:
     """Runs bench/NAME.py; without a name, lists them."""
-    names = sorted(file.stem for file in (ROOT / "bench").glob("*.py"))
+    names = sorted(file.stem for file in (ROOT / "bench").glob("[!_]*.py"))
     known = "benches: " + (", ".join(names) or "none yet")
     if not args:
         print(known)
@@ -225,7 +225,8 @@ def bench(args: Sequence[str]) -> int:
     if args[0] not in names:
         raise Stopped(f"dev.py: no bench called {args[0]}; {known}", 2)
     ensure(TEST)
-    return hand_over([str(PYTHON), str(ROOT / "bench" / f"{args[0]}.py"), *args[1:]])
+    os.chdir(ROOT)  # for python -m
+    return hand_over([str(PYTHON), "-m", f"bench.{args[0]}", *args[1:]])
 
 
 def faults(args: Sequence[str]) -> int:
