@@ -34,11 +34,12 @@ from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
 from parcelwire.flows.manage import SANDBOX, open_first_account
 from parcelwire.flows.push import PushPolicy
-from parcelwire.flows.routes import NO_SOURCE, Routes, Upstream
+from parcelwire.flows.routes import Routes, Upstream
 from parcelwire.loops.inbox import Inbox
 from parcelwire.loops.janitor import KEPT, Janitor
 from parcelwire.loops.pusher import Pusher
 from parcelwire.loops.refresher import Refresher
+from parcelwire.loops.rerouter import Rerouter
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.net.ask import Asker
 from parcelwire.net.clock import SystemClock
@@ -395,8 +396,6 @@ class Service:
             self.context = context_of(
                 settings, self._store, self._asker, self._sender, self._flights, self._clock
             )
-            if self.role != "api":
-                await self._reroute()
             if self._door is not None:
                 await self._prepare_account()
                 await self._listen(self._door)
@@ -509,17 +508,6 @@ class Service:
                 "setting_without_effect", name="PARCELWIRE_FIRST_PLAN", instead="parcelwire accounts plan"
             )
 
-    async def _reroute(self) -> None:
-        """Credentials came or went since the last start: who is asked is decided anew for each shipment."""
-        routes, now = self.context.routes, self._clock.now()
-        for carrier, lane in await self._store.routed():
-            if routes.keeps(carrier, lane):
-                continue
-            # What waits without a source goes where a new number would; the rest is decided one by one.
-            target = routes.lane(carrier, "") if lane == NO_SOURCE else NO_SOURCE
-            moved = await self._store.reroute(carrier, target, now, only=lane)
-            self._log.info("rerouted", carrier=carrier, lane=lane, shipments=moved)
-
     async def _listen(self, door: FrontDoor) -> None:
         owner = OwnerEntrance(self.context, door.token)
         inbound = InboundEntrance(self.context, doors_of(self.settings))
@@ -549,7 +537,9 @@ class Service:
         self._store.on_work(pusher.wake)
         self._store.on_turn(telemetry.endpoint_turned)
         self._store.on_work(inbox.wake)
-        self._tasks = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor, inbox)]
+        rerouter = Rerouter(self.context, telemetry)
+        loops = (refresher, pusher, janitor, inbox, rerouter)
+        self._tasks = [asyncio.create_task(loop.run()) for loop in loops]
 
 
 def _quiet() -> logging.Logger:

@@ -584,17 +584,20 @@ class Store(Protocol):
         """
         ...
 
-    async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
-        """Move the shipments of a carrier that are in another lane (in lane ``only``) to this one; answers
-        how many.
-
-        Moved ones lose their lease and, if they have a schedule, are due now. Those in a side queue of this
-        lane stay there.
-        """
+    async def begin_reroute(self, routing: str) -> bool:
+        """Whether there are shipments to look at with ``reroute``: the last ``routing`` was another one, or
+        not all have been seen yet."""
         ...
 
-    async def routed(self) -> list[tuple[str, str]]:
-        """Every carrier with each lane that its shipments are in."""
+    async def reroute(
+        self, routing: str, target: Callable[[str, str], str | None], most: int, now: datetime
+    ) -> int | None:
+        """Look at the next ``most`` shipments and move them where ``target``, given carrier and lane, names
+        another lane; answers how many. None: all were seen, or another routing was begun meanwhile.
+
+        Moved ones lose their lease and, if they have a schedule, are due now. Processes with the same routing
+        share the work, and one that starts later goes on with it.
+        """
         ...
 
     async def learned(self, account: int) -> dict[str, dict[str, int]]:

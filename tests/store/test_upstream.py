@@ -131,18 +131,6 @@ async def test_what_was_told_to_any_account_is_found_the_newest_first(store: Sto
     assert {item.id for item in await store.shipments_of(number)} == {item.id for item in shipments}
 
 
-async def test_shipments_leave_only_the_lane_that_is_named(store: Store) -> None:
-    account = await account_in(store)
-    one, two = await tracked(store, account), await tracked(store, account)
-    due = await store.claim_one(two.id, NOW + LEASE, "one")
-    assert due is not None
-    await store.complete([refreshed(replace(due.shipment, lane=SOURCE))])
-    assert sorted(await store.routed()) == [("ups", SOURCE), ("ups", "ups")]
-    assert await store.reroute("ups", "none", NOW, only=SOURCE) == 1
-    assert sorted(await store.routed()) == [("ups", "none"), ("ups", "ups")]
-    assert (await store.shipments_of(one.number))[0].lane == "ups"
-
-
 # --- the inbox --------------------------------------------------------------------------------------------
 
 

@@ -86,6 +86,11 @@ class Telemetry:
             rows = {f"{old.value}_rows": count for old, count in pruned.items()}
             self._log.info("tidied", holds_released=released, **rows)
 
+    def rerouted(self, moved: int) -> None:
+        """``rerouted``: only when there were some."""
+        if moved:
+            self._log.info("rerouted", shipments=moved)
+
     def clock_went_back(self, back: timedelta, hastened: int) -> None:
         """``clock_went_back``: what was planned before is due now."""
         self._log.warning("clock_went_back", seconds=round(back.total_seconds()), rows_due_now=hastened)

@@ -1,7 +1,7 @@
 """Refreshes: claimed, completed, forgotten after a while."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from parcelwire.store.rows import (
     LANE,
     MUTABLE,
     SHIPMENT,
+    Routing,
     history_bytes,
     history_of,
     lane_of,
@@ -29,6 +30,8 @@ from parcelwire.store.rows import (
     mutable_values,
     packed,
     raw_hash,
+    routing_state,
+    routing_text,
     shipment_of,
 )
 
@@ -85,11 +88,19 @@ _CENSUS = """
 SELECT sub_status, count(*) FROM shipment
 WHERE (lane = $1 OR lane > $1 || '/' AND lane < $1 || '0') AND refresh_at IS NOT NULL GROUP BY sub_status
 """
+_ROUTING = "SELECT value FROM meta WHERE key = 'routing' FOR UPDATE"
+_KEEP_ROUTING = "UPDATE meta SET value = $1 WHERE key = 'routing'"
+_NEXT_ROUTED = "SELECT id, account, carrier, lane FROM shipment WHERE id > $1 ORDER BY id LIMIT $2"
 _REROUTE = """
-UPDATE shipment SET lane = $1, lease = NULL,
-  refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END
-WHERE carrier = $3 AND lane <> $1 AND NOT (lane > $1 || '/' AND lane < $1 || '0')
-  AND ($4::text IS NULL OR lane = $4)
+UPDATE shipment AS s SET lane = new.lane, lease = NULL,
+  refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $1::bigint END
+FROM (
+  SELECT s.id, s.account, given.lane
+  FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[]) AS given (id, account, before, lane)
+  JOIN shipment AS s ON s.id = given.id AND s.account = given.account AND s.lane = given.before
+  ORDER BY s.id FOR NO KEY UPDATE OF s
+) AS new
+WHERE s.id = new.id AND s.account = new.account
 """
 _CLAIM_ONE = f"""
 UPDATE shipment AS s SET lease = $1, refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END
@@ -203,9 +214,29 @@ async def census(c: Connection, lane: str) -> dict[SubStatus | None, int]:
     return {SubStatus(name) if name else None: count for name, count in rows}
 
 
-async def reroute(c: Connection, carrier: str, lane: str, now: datetime, only: str | None) -> int:
-    """Move the shipments of a carrier; answers how many."""
-    return count_of(await c.execute(_REROUTE, lane, micros(now), carrier, only))
+async def begin_reroute(c: Connection, routing: str) -> bool:
+    """Whether there is something left to look at."""
+    await c.execute("INSERT INTO meta VALUES ('routing', '') ON CONFLICT DO NOTHING")
+    state = routing_state(await c.fetchval(_ROUTING))
+    if state.routing != routing:
+        state = Routing(routing, 0)
+        await c.execute(_KEEP_ROUTING, routing_text(state))
+    return state.seen is not None
+
+
+async def reroute(
+    c: Connection, routing: str, target: Callable[[str, str], str | None], most: int, now: datetime
+) -> int | None:
+    """Look at the next shipments; answers how many have moved. The place is held meanwhile."""
+    state = routing_state(await c.fetchval(_ROUTING))
+    if state.routing != routing or state.seen is None:
+        return None
+    rows = await c.fetch(_NEXT_ROUTED, state.seen, most)
+    targets = {pair: target(*pair) for pair in {(row[2], row[3]) for row in rows}}
+    moves = [(row[0], row[1], row[3], targets[row[2], row[3]]) for row in rows if targets[row[2], row[3]]]
+    done = await c.execute(_REROUTE, micros(now), *columns(moves, 4))
+    await c.execute(_KEEP_ROUTING, routing_text(Routing(routing, rows[-1][0] if len(rows) == most else None)))
+    return count_of(done)
 
 
 async def claim_one(c: Connection, shipment: int, until: datetime, lease: str) -> Due | None:

@@ -358,13 +358,16 @@ class PostgresStore:
         run = self._pool.statement if alone else self._pool.transaction
         return await run(lambda c, _: refreshes.complete(c, self._instance, results))
 
-    async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
-        return await self._pool.statement(lambda c, _: refreshes.reroute(c, carrier, lane, now, only))
+    async def begin_reroute(self, routing: str) -> bool:
+        return await self._pool.transaction(lambda c, _: refreshes.begin_reroute(c, routing))
 
-    async def routed(self) -> list[tuple[str, str]]:
-        statement = "SELECT DISTINCT carrier, lane FROM shipment"
-        rows = await self._pool.statement(lambda c, _: c.fetch(statement))
-        return [(carrier, lane) for carrier, lane in rows]
+    async def reroute(
+        self, routing: str, target: Callable[[str, str], str | None], most: int, now: datetime
+    ) -> int | None:
+        moved = await self._pool.transaction(lambda c, _: refreshes.reroute(c, routing, target, most, now))
+        if moved:
+            self._hints.tell()
+        return moved
 
     async def learned(self, account: int) -> dict[str, dict[str, int]]:
         return await self._pool.statement(lambda c, _: learned.learned(c, account))

@@ -344,11 +344,13 @@ class SqliteStore:
             hint=any(result.pushes for result in results),
         )
 
-    async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
-        return await self._write(lambda c: refreshes.reroute(c, carrier, lane, now, only))
+    async def begin_reroute(self, routing: str) -> bool:
+        return await self._write(lambda c: refreshes.begin_reroute(c, routing))
 
-    async def routed(self) -> list[tuple[str, str]]:
-        return await self._read(lambda c: c.execute("SELECT DISTINCT carrier, lane FROM shipment").fetchall())
+    async def reroute(
+        self, routing: str, target: Callable[[str, str], str | None], most: int, now: datetime
+    ) -> int | None:
+        return await self._write(lambda c: refreshes.reroute(c, routing, target, most, now), hint=True)
 
     async def learned(self, account: int) -> dict[str, dict[str, int]]:
         return await self._read(lambda c: learned.learned(c, account))
