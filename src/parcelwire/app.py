@@ -34,18 +34,19 @@ from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
 from parcelwire.flows.manage import SANDBOX, open_first_account
 from parcelwire.flows.push import PushPolicy
-from parcelwire.flows.routes import NO_SOURCE, Routes, Upstream
+from parcelwire.flows.routes import Routes, Upstream
 from parcelwire.loops.inbox import Inbox
-from parcelwire.loops.janitor import Janitor
+from parcelwire.loops.janitor import KEPT, Janitor
 from parcelwire.loops.pusher import Pusher
 from parcelwire.loops.refresher import Refresher
+from parcelwire.loops.rerouter import Rerouter
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.net.ask import Asker
 from parcelwire.net.clock import SystemClock
 from parcelwire.net.egress import check_url
 from parcelwire.net.flights import Flights, together
 from parcelwire.net.push import PushSender
-from parcelwire.ports import Carrier, Clock, Sender, Store
+from parcelwire.ports import Carrier, Clock, Old, Sender, Store
 from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
@@ -60,6 +61,7 @@ SEVENTEENTRACK = "seventeentrack"
 STOP_S = 7.0
 STOP_LATE_S = 1.0
 STOP_CALLS_S = 3.0  # the server waits for as long, then cancels, then waits again
+DRAIN_S = 3.0  # whoever keeps a connection open learns with the next answer that it will be closed
 REAL_TIME_S = 25.0  # a caller waits for a carrier; a call has 30 (api/server.py)
 BACKLOG = 128  # connections that may wait
 FILES_ELSEWHERE = 128  # databases, logs, carriers, webhooks
@@ -187,6 +189,22 @@ def longest_delay(settings: Settings) -> timedelta:
     return max(DELAY_MAX, given)
 
 
+def kept_of(settings: Settings) -> dict[Old, timedelta]:
+    """How long what is kept."""
+    log, record = timedelta(days=settings.keep_log_days), timedelta(days=settings.keep_record_days)
+    return {
+        **KEPT,
+        Old.REFRESH: log,
+        Old.PUSH: log,
+        Old.CHANGE: log,
+        Old.REPLY: timedelta(days=settings.keep_reply_days),
+        Old.INBOX: timedelta(days=settings.keep_inbox_days),
+        Old.LEDGER: timedelta(days=settings.keep_ledger_days),
+        Old.STOPPED: record,
+        Old.LOOKED_UP: record,
+    }
+
+
 async def open_store(settings: Settings) -> Store:
     """The store that the settings name, with its secret key."""
     if settings.on_postgres:
@@ -306,13 +324,49 @@ def write_private(file: Path, text: str) -> None:
         out.write(text)
 
 
+@dataclass(frozen=True, slots=True)
+class FrontDoor:
+    """Where callers come in. ``shared`` by several processes: then somebody else looks after it."""
+
+    socket: socket.socket
+    token: str = field(repr=False)  # of the owner's commands
+    shared: bool = False
+
+    @classmethod
+    def open(cls, settings: Settings) -> "FrontDoor":
+        """A socket that listens: callers wait in its queue until the service is ready. ConfigError."""
+        return cls(_bind(*settings.listen), secrets.token_hex(32))
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        host, port = self.socket.getsockname()[:2]
+        return f"http://{_shown_host(host)}:{port}"
+
+    def tell(self, settings: Settings) -> None:
+        """The owner's commands find it in the data folder."""
+        service = {"url": self.url, "token": self.token, "pid": os.getpid()}
+        write_private(settings.data / SERVICE_FILE, json.dumps(service) + "\n")
+
+    def forget(self, settings: Settings) -> None:
+        """Nobody finds it any more."""
+        (settings.data / SERVICE_FILE).unlink(missing_ok=True)
+
+
 class Service:
     """Everything that runs. ``await start()``, later ``await stop()``.
 
-    On PostgreSQL ``role`` may be a part of it: api answers calls, worker runs the loops.
+    On PostgreSQL ``role`` may be a part of it: api answers calls, worker runs the loops; and ``door`` may be
+    one that other processes have too.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None, role: Role = "all") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        role: Role = "all",
+        door: FrontDoor | None = None,
+    ) -> None:
         self.settings = settings
         self.role = role
         self.url = ""
@@ -320,7 +374,9 @@ class Service:
         self._clock = clock or SystemClock()
         self._log = structlog.get_logger("parcelwire")
         self._tasks: list[asyncio.Task[None]] = []
-        self._door: socket.socket | None = None
+        self._door = door
+        self._sockets: SocketServer | None = None
+        self._site: web.SockSite | None = None
         self._runner: web.ServerRunner | None = None
         self._feed: Feed | None = None
 
@@ -340,8 +396,6 @@ class Service:
             self.context = context_of(
                 settings, self._store, self._asker, self._sender, self._flights, self._clock
             )
-            if self.role != "api":
-                await self._reroute()
             if self._door is not None:
                 await self._prepare_account()
                 await self._listen(self._door)
@@ -358,15 +412,20 @@ class Service:
         settings = self.settings
         for name in settings.unknown:
             self._log.warning("unknown_setting", name=name)
-        if self.role != "all" and not settings.on_postgres:
-            raise ConfigError(
-                f"--role {self.role} needs a database that several processes can use: give a postgresql:// "
-                "DSN in PARCELWIRE_DATABASE"
-            )
+        if self.role != "all":
+            check_shared(settings, f"--role {self.role}")
         if settings.webhook_url:
             _check_webhook(settings.webhook_url, settings)
-        if self.role != "worker":
-            self._door = await asyncio.to_thread(_bind, *settings.listen)
+        if self.role != "worker" and self._door is None:
+            self._door = await asyncio.to_thread(FrontDoor.open, settings)
+
+    async def leave(self) -> None:
+        """Stop when another process has the same door: nobody who keeps a connection is cut off between two
+        calls."""
+        if self._site is not None and self._sockets is not None:
+            await self._site.stop()
+            await self._sockets.drain(DRAIN_S)
+        await self.stop()
 
     async def stop(self) -> None:
         """Take no more work, finish what is under way, close the store."""
@@ -382,14 +441,14 @@ class Service:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=STOP_LATE_S)
-        if self._runner is not None:
-            self._service_file.unlink(missing_ok=True)
+        if self._runner is not None and self._door is not None and not self._door.shared:
+            self._door.forget(self.settings)
         await self._close()
         self._log.info("stopped")
 
     def _close_door(self) -> None:
         if self._door is not None:
-            self._door.close()
+            self._door.socket.close()
 
     async def _close(self) -> None:
         await self._flights.close()
@@ -449,37 +508,23 @@ class Service:
                 "setting_without_effect", name="PARCELWIRE_FIRST_PLAN", instead="parcelwire accounts plan"
             )
 
-    async def _reroute(self) -> None:
-        """Credentials came or went since the last start: who is asked is decided anew for each shipment."""
-        routes, now = self.context.routes, self._clock.now()
-        for carrier, lane in await self._store.routed():
-            if routes.keeps(carrier, lane):
-                continue
-            # What waits without a source goes where a new number would; the rest is decided one by one.
-            target = routes.lane(carrier, "") if lane == NO_SOURCE else NO_SOURCE
-            moved = await self._store.reroute(carrier, target, now, only=lane)
-            self._log.info("rerouted", carrier=carrier, lane=lane, shipments=moved)
-
-    async def _listen(self, door: socket.socket) -> None:
-        token = secrets.token_hex(32)
-        owner = OwnerEntrance(self.context, token)
+    async def _listen(self, door: FrontDoor) -> None:
+        owner = OwnerEntrance(self.context, door.token)
         inbound = InboundEntrance(self.context, doors_of(self.settings))
         api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle, self.settings.proxies)
         self._feed = api.feed
         self._store.on_work(self._feed.wake)
-        runner = web.ServerRunner(
-            SocketServer(api.handle, _quiet(), _socket_limits(self.settings), self.settings.proxies),
-            shutdown_timeout=STOP_CALLS_S,
+        self._sockets = SocketServer(
+            api.handle, _quiet(), _socket_limits(self.settings), self.settings.proxies
         )
+        runner = web.ServerRunner(self._sockets, shutdown_timeout=STOP_CALLS_S)
         await runner.setup()
-        await web.SockSite(runner, door).start()
+        self._site = web.SockSite(runner, door.socket)
+        await self._site.start()
         self._runner = runner
-        bound = runner.addresses[0]
-        self.url = f"http://{_shown_host(bound[0])}:{bound[1]}"
-        self._service_file = self.settings.data / SERVICE_FILE
-        write_private(
-            self._service_file, json.dumps({"url": self.url, "token": token, "pid": os.getpid()}) + "\n"
-        )
+        self.url = door.url
+        if not door.shared:
+            door.tell(self.settings)
 
     def _start_loops(self) -> None:
         telemetry = Telemetry(masked=not self.settings.log_numbers)
@@ -487,12 +532,14 @@ class Service:
         refresher = Refresher(self.context, telemetry)
         pusher = Pusher(self.context, policy, random.random, telemetry)
         inbox = Inbox(self.context, telemetry)
-        janitor = Janitor(self.context, telemetry, longest_delay(self.settings))
+        janitor = Janitor(self.context, telemetry, longest_delay(self.settings), kept_of(self.settings))
         self._store.on_work(refresher.wake)
         self._store.on_work(pusher.wake)
         self._store.on_turn(telemetry.endpoint_turned)
         self._store.on_work(inbox.wake)
-        self._tasks = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor, inbox)]
+        rerouter = Rerouter(self.context, telemetry)
+        loops = (refresher, pusher, janitor, inbox, rerouter)
+        self._tasks = [asyncio.create_task(loop.run()) for loop in loops]
 
 
 def _quiet() -> logging.Logger:
@@ -501,6 +548,15 @@ def _quiet() -> logging.Logger:
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
     return logger
+
+
+def check_shared(settings: Settings, wish: str) -> None:
+    """ConfigError unless several processes can use the database."""
+    if not settings.on_postgres:
+        raise ConfigError(
+            f"{wish} needs a database that several processes can use: give a postgresql:// DSN in "
+            "PARCELWIRE_DATABASE"
+        )
 
 
 def _check_webhook(url: str, settings: Settings) -> None:
@@ -528,7 +584,6 @@ def _socket_limits(settings: Settings) -> SocketLimits:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """The listening socket; callers wait in its queue until the service is ready."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         door = socket.create_server((host, port), family=family, backlog=BACKLOG)

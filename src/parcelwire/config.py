@@ -104,6 +104,12 @@ def _seconds(least: float, most: float) -> Callable[[str], float]:
     return parse
 
 
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 3_650):
+        raise ValueError("a number of days from 1 to 3650 is expected")
+    return int(text)
+
+
 def _rate(text: str) -> float:
     try:
         value = float(text)
@@ -290,6 +296,40 @@ class Settings:
         "reference",
         "Carrier codes that are answered when the caller gave none: reference or official.",
         "reference",
+    )
+    keep_log_days: int = _setting(
+        _days,
+        30,
+        "Days that the log of refreshes, pushes that are done or dead, and changes are kept: what explain, "
+        "webhooks log, a replay and the pull feed can still show.",
+        "30",
+    )
+    keep_reply_days: int = _setting(
+        _days,
+        7,
+        "Days that raw replies of carriers are kept after they came last: they are most of the bytes, and a "
+        "week is enough to look into one that could not be read.",
+        "7",
+    )
+    keep_record_days: int = _setting(
+        _days,
+        90,
+        "Days that registrations are kept after they were stopped, and what was only asked about: as long as "
+        "17TRACK keeps them.",
+        "90",
+    )
+    keep_inbox_days: int = _setting(
+        _days,
+        90,
+        "Days that pushes to us are kept after they came: only that tells when one is sent again.",
+        "90",
+    )
+    keep_ledger_days: int = _setting(
+        _days,
+        100,
+        "Days until quota entries become one sum for each account, month and kind: a quarter can be looked "
+        "into one by one; the sums stay for ever.",
+        "100",
     )
     sandbox_step: float = _setting(
         _seconds(0.05, 86_400), 2.0, "Seconds for one step of a sandbox journey.", "2"

@@ -292,6 +292,28 @@ class Told:
     histories: tuple[History, ...]
 
 
+class Old(StrEnum):
+    """What is forgotten after a while, and the time that counts."""
+
+    REFRESH = "refresh"  # the log of refreshes; when it was asked
+    PUSH = "push"  # pushes that are done, with their attempts; when they were
+    CHANGE = "change"  # changes that no push refers to; when they came about
+    REPLY = "reply"  # raw replies of carriers; when it came last (a day more or less)
+    ANSWER = "answer"  # to calls with an Idempotency-Key; when they came
+    INBOX = "inbox"  # pushes to us that were processed; when they came
+    LEDGER = "ledger"  # quota entries become one sum by account, month and kind; when they were made
+    STOPPED = "stopped"  # registrations with all that is known of them; when they were stopped
+    LOOKED_UP = "looked_up"  # what was only asked about; when it was first
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """``count`` rows were forgotten. ``upto``: go on there; None: all that is old has been looked at."""
+
+    count: int
+    upto: datetime | None
+
+
 class InboxState(StrEnum):
     """Of a verified push."""
 
@@ -502,10 +524,6 @@ class Store(Protocol):
         """Remove registrations with all that is known of them; which there were."""
         ...
 
-    async def remove_old(self, before: datetime, most: int) -> int:
-        """Delete what was stopped, or only looked up, before a time: at most ``most``; answers how many."""
-        ...
-
     # refreshing
     async def lanes(self) -> dict[str, datetime]:
         """Queues (lanes and their side queues) that have something to refresh, and when first. A leased
@@ -566,17 +584,20 @@ class Store(Protocol):
         """
         ...
 
-    async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
-        """Move the shipments of a carrier that are in another lane (in lane ``only``) to this one; answers
-        how many.
-
-        Moved ones lose their lease and, if they have a schedule, are due now. Those in a side queue of this
-        lane stay there.
-        """
+    async def begin_reroute(self, routing: str) -> bool:
+        """Whether there are shipments to look at with ``reroute``: the last ``routing`` was another one, or
+        not all have been seen yet."""
         ...
 
-    async def routed(self) -> list[tuple[str, str]]:
-        """Every carrier with each lane that its shipments are in."""
+    async def reroute(
+        self, routing: str, target: Callable[[str, str], str | None], most: int, now: datetime
+    ) -> int | None:
+        """Look at the next ``most`` shipments and move them where ``target``, given carrier and lane, names
+        another lane; answers how many. None: all were seen, or another routing was begun meanwhile.
+
+        Moved ones lose their lease and, if they have a schedule, are due now. Processes with the same routing
+        share the work, and one that starts later goes on with it.
+        """
         ...
 
     async def learned(self, account: int) -> dict[str, dict[str, int]]:
@@ -592,11 +613,16 @@ class Store(Protocol):
         """The newest refreshes of a shipment, newest first."""
         ...
 
-    async def prune(self, before: datetime) -> int:
-        """Forget log rows, pushes done and unused raw replies of earlier times; answers how many.
+    async def prune(self, old: Old, before: datetime, most: int, after: datetime | None = None) -> Pruned:
+        """Look at the ``most`` oldest rows of a kind before a time, from ``after`` on; forget what can be.
 
-        A change is forgotten with the last push that refers to it, if it is older.
+        One short transaction, which waits for nobody; registrations take one for each account. The sum of the
+        ledger stays. Charges for translations stay as they are: each is paid once and for ever.
         """
+        ...
+
+    async def take_duty(self, duty: str, every: timedelta, now: datetime) -> bool:
+        """Whether this process shall do something now that one process does every so often."""
         ...
 
     async def latest(self) -> datetime | None:

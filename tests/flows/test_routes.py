@@ -88,6 +88,11 @@ def test_after_a_change_of_the_settings_only_what_is_asked_rightly_stays() -> No
     assert not with_fedex.keeps("fedex", NO_SOURCE)
     assert not with_fedex.keeps("fedex", "seventeentrack")
     assert routes().keeps("fedex", "seventeentrack")
+    assert with_fedex.moved("fedex", "fedex") is None
+    assert with_fedex.moved("fedex", "fedex/1") is None, "what is known of a poisonous number stays known"
+    assert with_fedex.moved("fedex", NO_SOURCE) == "fedex"
+    assert with_fedex.moved("fedex", "seventeentrack") == NO_SOURCE
+    assert routes().signature == routes().signature != with_fedex.signature
     assert not routes(upstream=None).keeps("fedex", "seventeentrack")
     assert not routes(upstream=None).keeps("fedex", "fedex")
     assert routes(upstream=None).keeps("fedex", NO_SOURCE)

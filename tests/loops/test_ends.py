@@ -11,10 +11,10 @@ from parcelwire.domain.errors import InvalidNumber
 from parcelwire.domain.exchange import Conversation, Query
 from parcelwire.domain.shipment import Phase
 from parcelwire.loops import janitor
-from parcelwire.loops.janitor import RECORD_KEPT, Janitor
+from parcelwire.loops.janitor import HOLD_MAX, KEPT, Janitor
 from parcelwire.loops.refresher import Refresher
 from parcelwire.loops.telemetry import Telemetry
-from parcelwire.ports import Carrier
+from parcelwire.ports import Carrier, Charge, Old
 
 NUMBER = "SANDBOXJOURNEY1"
 
@@ -74,11 +74,11 @@ async def test_a_stopped_record_stays_ninety_days_and_a_tracked_one_for_ever(wor
     await world.call("stoptrack", [{"number": stopped}, {"number": again}])
     await world.call("retrack", [{"number": again}])
     tidy = Janitor(world.context, Telemetry())
-    world.clock.jump(RECORD_KEPT.total_seconds())
+    world.clock.jump(KEPT[Old.STOPPED].total_seconds())
     await tidy.tick()
     assert await numbers_left(world) == [stopped, again, tracked]
     assert (await world.shipment(looked_up)).phase is Phase.LOOKED_UP
-    world.clock.jump(timedelta(seconds=1).total_seconds())
+    world.clock.jump(60)
     await tidy.tick()
     assert await numbers_left(world) == [again, tracked]
     assert await world.store.find(world.account.id, [looked_up]) == []
@@ -89,14 +89,28 @@ async def test_a_stopped_record_stays_ninety_days_and_a_tracked_one_for_ever(wor
 async def test_old_records_go_in_batches_until_none_is_left(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(janitor, "REMOVED_AT_ONCE", 2)
-    monkeypatch.setattr(janitor, "REMOVED_MAX", 6)
+    monkeypatch.setattr(janitor, "RECORDS_AT_ONCE", 2)
+    monkeypatch.setattr(janitor, "PRUNED_MAX", 6)
     numbers = [f"SANDBOXINTRANSIT{n}" for n in range(7)]
     await world.register(*numbers)
     await world.call("stoptrack", [{"number": number} for number in numbers])
-    world.clock.jump(RECORD_KEPT.total_seconds() + 1)
+    world.clock.jump(KEPT[Old.STOPPED].total_seconds() + 1)
     tidy = Janitor(world.context, Telemetry())
     await tidy.tick()
     assert len(await numbers_left(world)) == 1, "one round has its limit"
+    world.clock.jump(60)
     await tidy.tick()
     assert await numbers_left(world) == []
+
+
+async def test_one_of_several_janitors_tidies_up_each_minute(world: World) -> None:
+    one, other = Janitor(world.context, Telemetry()), Janitor(world.context, Telemetry())
+    await one.tick()
+    dead = world.clock.now() - HOLD_MAX - timedelta(seconds=1)
+    await world.store.charge(world.account.id, [Charge("call", 10, held=True)], dead)
+    world.clock.jump(1)
+    await other.tick()
+    assert (await world.store.usage(world.account.id, dead)).used == 10
+    world.clock.jump(60)
+    await other.tick()
+    assert (await world.store.usage(world.account.id, dead)).used == 0

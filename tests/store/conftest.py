@@ -45,6 +45,10 @@ class Place(Protocol):
         """Endpoints take many pushes at a time, as if many had been taken."""
         ...
 
+    async def rows(self, sql: str, *values: object) -> list[Any]:
+        """Past the store, straight from the database."""
+        ...
+
 
 class SqlitePlace:
     """A file."""

@@ -13,7 +13,7 @@ from parcelwire.domain.push import NewPush, PushEvent, PushJob, PushResult
 from parcelwire.domain.report import Address, Event, Moment, Report
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
 from parcelwire.domain.status import SubStatus
-from parcelwire.ports import Attempt, Changed, Document, Due, Refreshed, Store, Wanted
+from parcelwire.ports import Attempt, Changed, Document, Due, Old, Refreshed, Store, Wanted
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -162,6 +162,23 @@ async def fail_times(store: Store, job: PushJob, times: int) -> PushJob:
         (job,) = [again for again in await jobs_due(store) if again.id == job.id]
     assert await store.finish_pushes([failed(job, again_at=NOW + HOUR)]) == 0
     return job
+
+
+LOGS = (Old.REFRESH, Old.PUSH, Old.CHANGE)
+
+
+async def prune(store: Store, before: datetime, *kinds: Old, most: int = 100) -> int:
+    """Forget all that is older; the logs when no kinds are named."""
+    count = 0
+    for old in kinds or LOGS:
+        after = None
+        while True:
+            pruned = await store.prune(old, before, most, after)
+            count += pruned.count
+            after = pruned.upto
+            if after is None:
+                break
+    return count
 
 
 def units(outcomes: Sequence[object]) -> int:

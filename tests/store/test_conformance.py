@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -28,6 +29,7 @@ from tests.store.samples import (
     history,
     jobs_due,
     number,
+    prune,
     receiver,
     refreshed,
     sent,
@@ -844,17 +846,12 @@ async def test_a_census_counts_what_is_refreshed_by_schedule_in_all_queues_of_a_
     assert await store.census("gls") == {}
 
 
-async def test_a_shipment_in_a_side_queue_is_not_rerouted_home(store: Store) -> None:
-    """What is known about a poisonous number survives a restart."""
-    account = await account_in(store)
-    alone = await tracked(store, account, lane="ups/1", at=NOW + DAY)
-    other = await tracked(store, account, lane="none/1", at=NOW + DAY)
-    assert await store.reroute("ups", "ups", NOW) == 1
-    assert await stored(store, alone) == alone
-    assert (await stored(store, other)).lane == "ups"
-
-
 # --- reroute, rewind, prune -------------------------------------------------------------------------------
+
+
+def to(lane: str, *, of: str = "ups") -> Callable[[str, str], str | None]:
+    """Shipments of a carrier move to a lane."""
+    return lambda carrier, before: lane if carrier == of and before != lane else None
 
 
 async def test_rerouted_shipments_are_due_now_in_their_new_lane(store: Store) -> None:
@@ -864,20 +861,40 @@ async def test_rerouted_shipments_are_due_now_in_their_new_lane(store: Store) ->
     await store.change([stop(stopped)], NOW)
     there = await tracked(store, account, carrier="ups", lane="ups", at=NOW + DAY)
     await tracked(store, account, carrier="dhl", lane="no_source", at=NOW + DAY)
-    assert await store.reroute("ups", "ups", NOW) == 2
+    assert await store.begin_reroute("a")
+    assert await store.reroute("a", to("ups"), 100, NOW) == 2
     assert await store.lanes() == {"ups": NOW, "no_source": NOW + DAY}
     assert await stored(store, moved) == replace(moved, lane="ups", refresh_at=NOW)
     assert await stored(store, there) == there
     kept = await stored(store, stopped)
     assert (kept.lane, kept.refresh_at, kept.phase) == ("ups", None, Phase.STOPPED)
-    assert await store.reroute("ups", "ups", NOW) == 0
+
+
+async def test_each_routing_is_gone_through_once_in_small_steps(store: Store) -> None:
+    """A start with the same credentials looks at no shipment; one that was cut off goes on where it was."""
+    account = await account_in(store)
+    shipments = [await tracked(store, account, at=NOW + DAY) for _ in range(5)]
+    assert await store.begin_reroute("a")
+    assert await store.reroute("a", to("two"), 2, NOW) == 2
+    assert await store.begin_reroute("a")
+    assert [await store.reroute("a", to("two"), 2, NOW) for _ in range(3)] == [2, 1, None]
+    assert {(await stored(store, one)).lane for one in shipments} == {"two"}
+    assert not await store.begin_reroute("a")
+    assert await store.reroute("a", to("three"), 2, NOW) is None
+    assert await store.begin_reroute("b")
+    assert await store.reroute("a", to("three"), 2, NOW) is None, (
+        "whoever has older credentials leaves it alone"
+    )
+    assert await store.reroute("b", to("three"), 9, NOW) == 5
+    assert await store.reroute("b", to("three"), 9, NOW) is None
 
 
 async def test_rerouting_fences_the_refresh_that_is_under_way(store: Store) -> None:
     account = await account_in(store)
     await tracked(store, account)
     (due,) = await claimed(store)
-    assert await store.reroute("ups", "seventeentrack", NOW) == 1
+    await store.begin_reroute("a")
+    assert await store.reroute("a", to("seventeentrack"), 10, NOW) == 1
     assert await store.complete([refreshed(due.shipment)]) == 1
 
 
@@ -917,8 +934,8 @@ async def test_pruning_forgets_old_attempts_and_nothing_that_is_needed(store: St
         [refreshed(due.shipment, update(1), told=history(), document=DOCUMENT, raw=raw, again=-HOUR)]
     )
     await change_of(store, shipment, at=NOW + HOUR)
-    assert await store.prune(NOW) == 0
-    assert await store.prune(NOW + SECOND) == 1
+    assert await prune(store, NOW) == 0
+    assert await prune(store, NOW + SECOND) == 1
     assert [item.at for item in await store.attempts(shipment.id, 10)] == [NOW + HOUR]
     assert (await store.find(account.id, [shipment.number]))[0][1] == DOCUMENT
     due_again = await store.claim_one(shipment.id, NOW + LEASE, "again")
@@ -935,7 +952,7 @@ async def test_pruning_forgets_finished_pushes(store: Store) -> None:
     shipment, _ = await change_of(store, shipment, update(1), update(2))
     (job,) = await jobs_due(store)
     await store.finish_pushes([sent(job)])
-    assert await store.prune(NOW + SECOND) == 3  # one attempt to refresh, one push, one change
+    assert await prune(store, NOW + SECOND) == 3  # one attempt to refresh, one push, one change
     assert [job.version for job in await jobs_due(store)] == [2]
 
 

@@ -33,7 +33,7 @@ from parcelwire.domain.account import Account
 from parcelwire.domain.listing import Axis, Filter, Order, PushStanding, Span
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.domain.status import Status, SubStatus
-from parcelwire.ports import Changed, Document, ListPage, Store
+from parcelwire.ports import Changed, Document, ListPage, Old, Pruned, Store
 from parcelwire.store.sqlite.file import migrate, steps
 from parcelwire.store.vault import sign_key_place
 
@@ -355,7 +355,10 @@ async def test_old_stopped_and_looked_up_rows_go_in_small_batches(store: Store) 
     looked_up = wanted()
     await store.look_up(account.id, looked_up, NOW)
     before = NOW + 3 * DAY
-    assert [await store.remove_old(before, 2) for _ in range(3)] == [2, 2, 0]
+    pruned = [await store.prune(Old.STOPPED, before, 2) for _ in range(2)]
+    assert [(some.count, some.upto is None) for some in pruned] == [(2, False), (1, True)]
+    assert await store.prune(Old.LOOKED_UP, before, 2) == Pruned(1, None)
+    assert await store.prune(Old.LOOKED_UP, before, 2) == Pruned(0, None)
     left = await store.find(account.id, [*(item.number for item in items), looked_up.number])
     assert [shipment.id for shipment, _ in left] == [shipments[3].id, shipments[4].id]
 

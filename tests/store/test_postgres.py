@@ -29,6 +29,7 @@ from tests.store.samples import (
     history,
     jobs_due,
     number,
+    prune,
     receiver,
     refreshed,
     sent,
@@ -49,7 +50,7 @@ from parcelwire.domain.lane import take
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.push import Chosen, PushJob
 from parcelwire.domain.shipment import Phase, Shipment
-from parcelwire.ports import Charge, Document, KeyedCall, Store, Turn
+from parcelwire.ports import Charge, Document, KeyedCall, Old, Store, Turn
 from parcelwire.store.postgres import PostgresStore, schema
 from parcelwire.store.postgres.pool import PAUSES_S, TIMEOUTS, Pool, Target
 from parcelwire.store.vault import Vault, secret_place, sign_key_place
@@ -610,7 +611,7 @@ async def test_the_store_works_without_sessions(schema_place: PostgresPlace) -> 
         assert await store.complete(results) == 0
         while jobs := await jobs_due(store):
             assert await store.finish_pushes([sent(job) for job in jobs]) == 0
-        assert await store.prune(NOW + DAY) == 60
+        assert await prune(store, NOW + DAY) == 60
         assert (await store.usage(account.id, NOW)).used == 20
     finally:
         await store.close()
@@ -770,7 +771,7 @@ async def test_no_secret_is_readable_in_any_table(schema_place: PostgresPlace) -
             assert text not in contents
 
 
-async def test_a_raw_reply_is_kept_once_and_as_long_as_something_refers_to_it(
+async def test_a_raw_reply_is_kept_once(
     schema_place: PostgresPlace,
 ) -> None:
     store = await schema_place.open()
@@ -791,28 +792,10 @@ async def test_a_raw_reply_is_kept_once_and_as_long_as_something_refers_to_it(
     await refresh(other.id, 200, told=True)
     await refresh(one.id, 503, told=False)
     assert await replies() == [200, 503]
-    await store.prune(NOW)
+    await prune(store, NOW, Old.REPLY)
     assert await replies() == [200, 503]
-    await store.prune(NOW + DAY)  # the log goes, and with it what could not be read
-    assert await replies() == [200]
-    await refresh(one.id, 201, told=True)
-    await refresh(other.id, 201, told=True)
-    await store.prune(NOW + DAY + HOUR)  # not before a day is over
-    assert await replies() == [200, 201]
-    await store.prune(NOW + DAY * 2)
-    assert await replies() == [201]
-
-
-async def test_pruning_takes_any_number_of_rows(
-    schema_place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("parcelwire.store.postgres.refreshes.PRUNED_AT_ONCE", 10)
-    store = await schema_place.open()
-    account = await account_in(store)
-    await store.register(account.id, [wanted() for _ in range(35)], NOW)
-    await store.complete([refreshed(due.shipment) for due in await claimed(store)])
-    assert await store.prune(NOW + SECOND) == 35
-    assert await store.prune(NOW + SECOND) == 0
+    await prune(store, NOW + DAY, Old.REPLY)
+    assert await replies() == []
 
 
 async def test_a_refresh_that_fails_in_a_group_harms_no_other(schema_place: PostgresPlace) -> None:

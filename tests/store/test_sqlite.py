@@ -29,6 +29,7 @@ from tests.store.samples import (
     fail_times,
     history,
     jobs_due,
+    prune,
     receiver,
     refreshed,
     sent,
@@ -44,7 +45,7 @@ from parcelwire.domain.errors import ConfigError, StoreUnavailable
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.push import SUPERSEDE_AFTER, Chosen
 from parcelwire.domain.shipment import Phase
-from parcelwire.ports import Charge, Document, Store
+from parcelwire.ports import Charge, Document, Old, Store
 from parcelwire.store.rows import micros
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.sqlite.file import migrate, steps
@@ -450,17 +451,17 @@ async def test_a_raw_reply_is_kept_once_and_as_long_as_something_refers_to_it(fi
     await refresh(one.id, 503, told=False)
     await refresh(one.id, 503, told=False, at=NOW + SECOND)
     assert await replies() == [(200,), (503,)]
-    await store.prune(NOW)
+    await prune(store, NOW)
     assert await replies() == [(200,), (503,)]
-    await store.prune(NOW + SECOND)  # of the two attempts that 503 answered, one is still known
+    await prune(store, NOW + SECOND)  # of the two attempts that 503 answered, one is still known
     assert await replies() == [(200,), (503,)]
-    await store.prune(NOW + SECOND * 2)
+    await prune(store, NOW + SECOND * 2)
     assert await replies() == [(200,)]
     await refresh(one.id, 201, told=True)
-    await store.prune(NOW + HOUR)
+    await prune(store, NOW + HOUR)
     assert await replies() == [(200,), (201,)]
     await refresh(two.id, 201, told=True)
-    await store.prune(NOW + HOUR)
+    await prune(store, NOW + HOUR)
     assert await replies() == [(201,)]
 
 
@@ -492,7 +493,7 @@ async def test_no_statement_walks_through_a_table_that_grows(file: SqlitePlace) 
     await store.pushes_due()
     await store.lanes()
     await store.account_of_key(LOGIN_KEY)
-    await store.prune(NOW + DAY)
+    await prune(store, NOW + DAY, *Old)
     grow = (
         "shipment|document|source_report|raw_reply|refresh_log|push|push_attempt|quota_entry|quota_used|s|d"
     )

@@ -4,10 +4,22 @@ import asyncio
 from dataclasses import replace
 
 from tests.store.conftest import Place
-from tests.store.samples import DAY, HOUR, LEASE, NOW, account_in, history, refreshed, tracked, wanted
+from tests.store.samples import (
+    DAY,
+    HOUR,
+    LEASE,
+    NOW,
+    SECOND,
+    account_in,
+    history,
+    prune,
+    refreshed,
+    tracked,
+    wanted,
+)
 
 from parcelwire.domain.shipment import Shipment
-from parcelwire.ports import InboxState, Spent, Store
+from parcelwire.ports import InboxState, Old, Spent, Store
 
 SOURCE = "seventeentrack"
 ONE, TWO, THREE = ("A1", "ups"), ("A2", "ups"), ("A1", "usps")
@@ -119,18 +131,6 @@ async def test_what_was_told_to_any_account_is_found_the_newest_first(store: Sto
     assert {item.id for item in await store.shipments_of(number)} == {item.id for item in shipments}
 
 
-async def test_shipments_leave_only_the_lane_that_is_named(store: Store) -> None:
-    account = await account_in(store)
-    one, two = await tracked(store, account), await tracked(store, account)
-    due = await store.claim_one(two.id, NOW + LEASE, "one")
-    assert due is not None
-    await store.complete([refreshed(replace(due.shipment, lane=SOURCE))])
-    assert sorted(await store.routed()) == [("ups", SOURCE), ("ups", "ups")]
-    assert await store.reroute("ups", "none", NOW, only=SOURCE) == 1
-    assert sorted(await store.routed()) == [("ups", "none"), ("ups", "ups")]
-    assert (await store.shipments_of(one.number))[0].lane == "ups"
-
-
 # --- the inbox --------------------------------------------------------------------------------------------
 
 
@@ -156,14 +156,14 @@ async def test_waiting_pushes_come_in_order_and_go_when_they_are_finished(place:
     assert await store.inbox() == {InboxState.WAITING: 2, InboxState.PARKED: 1}
 
 
-async def test_a_digest_is_kept_for_ninety_days_and_what_waits_for_ever(store: Store) -> None:
-    """Pruning counts from thirty days ago: only the digest tells that a push is sent again."""
+async def test_a_digest_is_kept_as_long_as_the_inbox_and_what_waits_for_ever(store: Store) -> None:
+    """Only the digest tells that a push is sent again."""
     for body in (b"a", b"b"):
         await store.keep_inbound(SOURCE, body, NOW)
     (first, _) = await store.inbox_waiting(0, 10)
     await store.finish_inbound(first.id, InboxState.DONE, "")
-    await store.prune(NOW + 59 * DAY)
+    assert await prune(store, NOW, Old.INBOX) == 0
     assert not await store.keep_inbound(SOURCE, b"a", NOW + 89 * DAY)
-    await store.prune(NOW + 61 * DAY)
+    assert await prune(store, NOW + SECOND, Old.INBOX) == 1
     assert await store.keep_inbound(SOURCE, b"a", NOW + 91 * DAY)
     assert not await store.keep_inbound(SOURCE, b"b", NOW + 91 * DAY)

@@ -7,6 +7,7 @@ does not end, an answer that nobody reads, and whoever has too many. A body has 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from logging import Logger
@@ -179,6 +180,7 @@ class SocketServer(web.Server):
         self._open: set[Connection] = set()
         self._of_address: Counter[str] = Counter()
         self._waiting: dict[Connection, None] = {}  # without a request, those first that wait longest
+        self._emptied: asyncio.Event | None = None  # there: every answer is the last of its connection
         self._log = structlog.get_logger("parcelwire")
         self._told_at = -TOLD_S
 
@@ -202,6 +204,15 @@ class SocketServer(web.Server):
         victim.close_now()
         return self._take(connection)
 
+    async def drain(self, seconds: float) -> None:
+        """Until all connections have ended, but no longer: each ends with its next answer, which says so."""
+        self._emptied = asyncio.Event()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._open:
+                    self._emptied.clear()
+                    await self._emptied.wait()
+
     def wait(self, connection: Connection) -> None:
         """It has no request now."""
         if connection in self._open:
@@ -219,6 +230,8 @@ class SocketServer(web.Server):
             self._of_address[connection.address] -= 1
             if not self._of_address[connection.address]:
                 del self._of_address[connection.address]
+        if self._emptied is not None:
+            self._emptied.set()
 
     def _take(self, connection: Connection) -> bool:
         self._open.add(connection)
@@ -240,4 +253,7 @@ class SocketServer(web.Server):
         connection.begin(patient=request.path.startswith(PATIENT))
         if sum(len(name) + len(value) + 4 for name, value in request.raw_headers) > self._limits.header_bytes:
             return bare(431)
-        return await self._answer(request)
+        answer = await self._answer(request)
+        if self._emptied is not None and not answer.prepared:
+            answer.force_close()
+        return answer

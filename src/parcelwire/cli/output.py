@@ -2,8 +2,11 @@
 
 import json
 import sys
-from collections.abc import Coroutine
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 T = TypeVar("T")
 
@@ -22,23 +25,26 @@ def say_json(value: object) -> None:
     sys.stdout.flush()
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the cheapest event loop there is."""
+def run(work: Coroutine[Any, Any, T], *, parent: bool = False) -> T:
+    """Run a coroutine on the cheapest event loop there is. ``parent``: of processes, which would inherit open
+    files from that one."""
     import asyncio
 
     from parcelwire.domain.errors import ConfigError
 
     try:
-        import uvloop
-    except ImportError:
-        factory = None
-    else:
-        factory = uvloop.new_event_loop
-    try:
-        with asyncio.Runner(loop_factory=factory) as runner:
+        with asyncio.Runner(loop_factory=None if parent else _cheapest()) as runner:
             return runner.run(work)
     except ConfigError as error:
         fail(str(error), WRONG_USE)
+
+
+def _cheapest() -> "Callable[[], AbstractEventLoop] | None":
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def set_up_logs(*, quiet: bool = False) -> None:

@@ -1,5 +1,6 @@
 """``parcelwire serve``: one process, everything in it; on PostgreSQL as many as you like."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -17,6 +18,9 @@ def serve(
     role: Annotated[
         Role, typer.Option(help="On PostgreSQL: api answers calls, worker does the rest.")
     ] = "all",
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="On PostgreSQL: so many processes of this role on one address.")
+    ] = 1,
 ) -> None:
     """Run the service.
 
@@ -24,43 +28,68 @@ def serve(
     are described in docs/reference/settings.md.
     """
     set_up_logs()
-    run(_serve(role))
+    if processes == 1:
+        run(_serve(role))
+    else:
+        run(_serve_together(role, processes), parent=True)
 
 
 async def _serve(role: Role) -> None:
     import asyncio
-    import gc
     import os
     import signal
 
     from parcelwire.app import Service, settings_from
 
-    service = Service(settings_from(os.environ), role=role)
-    await service.start()
-    gc.freeze()  # what is there now stays: the collector need not walk through it again and again
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stopped.set)
-    _greet(service)
+    service = Service(settings_from(os.environ), role=role)
+    await begin(service, {signal.SIGINT: stopped.set, signal.SIGTERM: stopped.set})
     await stopped.wait()
     await service.stop()
 
 
-def _greet(service: "Service") -> None:
+async def begin(service: "Service", on_signal: dict[int, Callable[[], None]]) -> None:
+    """Start the service and say that it is ready."""
+    import asyncio
+    import gc
+
+    await service.start()
+    gc.freeze()  # what is there now stays: the collector need not walk through it again and again
+    for number, act in on_signal.items():
+        asyncio.get_running_loop().add_signal_handler(number, act)
+    typer.echo(_greeting(service))
+
+
+async def _serve_together(role: Role, processes: int) -> None:
+    import asyncio
+    import os
+
+    from parcelwire.app import FrontDoor, check_shared, settings_from
+    from parcelwire.cli.processes import Parent
+    from parcelwire.domain.errors import ConfigError
+
+    if os.name != "posix":
+        raise ConfigError("--processes needs a system where processes can share a socket: start them singly")
+    settings = settings_from(os.environ)
+    check_shared(settings, f"--processes {processes}")
+    door = None if role == "worker" else await asyncio.to_thread(FrontDoor.open, settings)
+    await Parent(settings, role, processes, door).run()
+
+
+def _greeting(service: "Service") -> str:
     first = service.first_start
     if service.url:
-        typer.echo(f"parcelwire listens on {service.url}")
+        lines = [f"parcelwire listens on {service.url}"]
     else:
-        typer.echo(f"parcelwire works on {service.settings.shown_database}")
-    if first is None:
-        return
-    typer.echo(f"data folder: {service.settings.data}")
-    if first.login_key:
-        typer.echo(f"login key (17token), shown only now: {first.login_key}")
-    if first.webhook_secret:
-        typer.echo(f"secret of webhook-signature, shown only now: {first.webhook_secret}")
-    typer.echo(
-        f"plan: {first.account.plan}, {first.account.quota_total} quota units a month; "
-        "change it with: parcelwire accounts plan unlimited"
-    )
+        lines = [f"parcelwire works on {service.settings.shown_database}"]
+    if first is not None:
+        lines.append(f"data folder: {service.settings.data}")
+        if first.login_key:
+            lines.append(f"login key (17token), shown only now: {first.login_key}")
+        if first.webhook_secret:
+            lines.append(f"secret of webhook-signature, shown only now: {first.webhook_secret}")
+        lines.append(
+            f"plan: {first.account.plan}, {first.account.quota_total} quota units a month; "
+            "change it with: parcelwire accounts plan unlimited"
+        )
+    return "\n".join(lines)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import blake2b
 
 from parcelwire.domain.errors import CarrierError, MissingCredential, Refused, UnknownNumber
 from parcelwire.domain.exchange import Reply
@@ -99,6 +100,20 @@ class Routes:
         if source is None:
             return lane == NO_SOURCE and self.route(carrier, "").source is None
         return source is direct or direct is None
+
+    def moved(self, carrier: str, lane: str) -> str | None:
+        """Where shipments go that cannot stay in a lane: without a source to where a new number would, else
+        to where it is decided one by one."""
+        if self.keeps(carrier, lane):
+            return None
+        return self.lane(carrier, "") if lane == NO_SOURCE else NO_SOURCE
+
+    @property
+    def signature(self) -> str:
+        """Another one when some shipments may have to move."""
+        known = sorted((carrier, source.slug) for carrier, source in self.sources.items())
+        upstream = self.upstream and (self.upstream.source.slug, sorted(self.upstream.source.serves))
+        return blake2b(repr((known, upstream)).encode(), digest_size=16).hexdigest()
 
     def trouble(self, carrier: str) -> MissingCredential:
         """What stands in the way of asking about a carrier."""

@@ -1,20 +1,35 @@
-"""Tidies up: gives back quota that dead calls held, removes old records, forgets old logs.
+"""Tidies up: gives back quota that dead calls held, forgets what is old. It notices a clock that went back.
 
-And it notices a clock that went back.
+Of all processes on a database one at a time tidies up; each looks at its own clock.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from parcelwire.domain.limits import DELAY_MAX
 from parcelwire.flows.context import Context
 from parcelwire.loops.telemetry import Telemetry
+from parcelwire.ports import Old
 
 EVERY_S = 60.0
+DUTY = timedelta(seconds=EVERY_S * 0.9)  # a round that comes a little early is a round
 HOLD_MAX = timedelta(minutes=5)  # a real-time question is over after a minute at the latest
-RECORD_KEPT = timedelta(days=90)  # stopped, or only looked up: as long as 17TRACK keeps it
-REMOVED_AT_ONCE = 200  # records in one transaction: writers wait for no longer than that
-REMOVED_MAX = 10_000  # records in one round
-LOG_KEPT = timedelta(days=30)  # refresh log, finished pushes, replies that nobody refers to
+# How long what is kept; config.py has the reasons, and settings for most.
+KEPT: Mapping[Old, timedelta] = {
+    Old.REFRESH: timedelta(days=30),
+    Old.PUSH: timedelta(days=30),
+    Old.CHANGE: timedelta(days=30),  # after the pushes: with its last push it can go
+    Old.REPLY: timedelta(days=7),
+    Old.ANSWER: timedelta(hours=24),  # as long as a repeat gets the same answer
+    Old.INBOX: timedelta(days=90),
+    Old.LEDGER: timedelta(days=100),
+    Old.STOPPED: timedelta(days=90),
+    Old.LOOKED_UP: timedelta(days=90),
+}
+# Rows in one transaction: whoever wants one of them, or the one writer of a file, waits for no longer.
+AT_ONCE = 500
+RECORDS_AT_ONCE = 100  # registrations: a dozen rows go with each, and its account is held
+PRUNED_MAX = 300_000  # rows of a kind that are looked at in one round; the next one goes on there
 NOTHING = timedelta()
 CLOCK_BACK = timedelta(minutes=10)  # less only delays what is due by so much
 
@@ -22,12 +37,20 @@ CLOCK_BACK = timedelta(minutes=10)  # less only delays what is due by so much
 class Janitor:
     """Run it with ``run``; ``tick`` is one round."""
 
-    def __init__(self, context: Context, telemetry: Telemetry, longest: timedelta = DELAY_MAX) -> None:
+    def __init__(
+        self,
+        context: Context,
+        telemetry: Telemetry,
+        longest: timedelta = DELAY_MAX,
+        kept: Mapping[Old, timedelta] = KEPT,
+    ) -> None:
         """``longest``: no refresh and no push is ever put off by more."""
         self._context = context
         self._telemetry = telemetry
         self._longest = longest
+        self._kept = kept
         self._looked: tuple[datetime, float] | None = None  # both clocks at the last look
+        self._upto: dict[Old, datetime] = {}  # where a kind goes on of which a round could not see all
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -42,18 +65,25 @@ class Janitor:
         """One round."""
         await self._look_at_the_clock()
         now = self._context.clock.now()
+        if not await self._context.store.take_duty("tidy", DUTY, now):
+            return
         released = await self._context.store.release_holds(now - HOLD_MAX, now)
-        pruned = await self._context.store.prune(now - LOG_KEPT)
-        self._telemetry.tidied(released, pruned, await self._remove(now - RECORD_KEPT))
+        pruned = {old: await self._prune(old, now - self._kept[old]) for old in KEPT}
+        self._telemetry.tidied(released, {old: count for old, count in pruned.items() if count})
 
-    async def _remove(self, before: datetime) -> int:
-        removed = 0
-        while removed < REMOVED_MAX:
-            some = await self._context.store.remove_old(before, REMOVED_AT_ONCE)
-            removed += some
-            if some < REMOVED_AT_ONCE:
-                break
-        return removed
+    async def _prune(self, old: Old, before: datetime) -> int:
+        most = RECORDS_AT_ONCE if old in (Old.STOPPED, Old.LOOKED_UP) else AT_ONCE
+        count, seen = 0, 0
+        upto = self._upto.pop(old, None)
+        while seen < PRUNED_MAX:
+            pruned = await self._context.store.prune(old, before, most, upto)
+            count += pruned.count
+            seen += most
+            upto = pruned.upto
+            if upto is None:
+                return count
+            self._upto[old] = upto
+        return count
 
     async def _look_at_the_clock(self) -> None:
         """What the clock planned before it was set back is due now; else it would wait for the clock."""

@@ -1,5 +1,6 @@
 """Log lines of the loops: one for each refresh and each push, always with the same keys."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -8,6 +9,7 @@ from parcelwire.domain.endpoint import EndpointTurn
 from parcelwire.domain.push import PushResult
 from parcelwire.flows.inbound import Done
 from parcelwire.flows.refresh import Round
+from parcelwire.ports import Old
 
 SHOWN_CHARACTERS = 4  # of a tracking number in a log line
 
@@ -78,10 +80,16 @@ class Telemetry:
         self._log.info("inbound_processed", source=source, outcome=done.state.value, detail=done.detail)
         self.refreshed(Round(len(done.changed), 0, done.changed))
 
-    def tidied(self, released: int, pruned: int, removed: int) -> None:
+    def tidied(self, released: int, pruned: Mapping[Old, int]) -> None:
         """``tidied``: only when there was something."""
-        if released or pruned or removed:
-            self._log.info("tidied", holds_released=released, rows_pruned=pruned, records_removed=removed)
+        if released or pruned:
+            rows = {f"{old.value}_rows": count for old, count in pruned.items()}
+            self._log.info("tidied", holds_released=released, **rows)
+
+    def rerouted(self, moved: int) -> None:
+        """``rerouted``: only when there were some."""
+        if moved:
+            self._log.info("rerouted", shipments=moved)
 
     def clock_went_back(self, back: timedelta, hastened: int) -> None:
         """``clock_went_back``: what was planned before is due now."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -202,3 +202,21 @@ def wants_of(events: str, statuses: str) -> Wants:
 def wants_values(wants: Wants) -> tuple[str, str]:
     """The columns of what an endpoint wants to hear."""
     return ",".join(wants.events), ",".join(wants.statuses)
+
+
+class Routing(NamedTuple):
+    """Which routing was begun last, and the last shipment that was looked at since; None: all were."""
+
+    routing: str
+    seen: int | None
+
+
+def routing_state(text: str | None) -> Routing:
+    """As kept; nothing before the first time."""
+    routing, _, seen = (text or "").partition(" ")
+    return Routing(routing, int(seen) if seen else None)
+
+
+def routing_text(state: Routing) -> str:
+    """To be kept."""
+    return f"{state.routing} {'' if state.seen is None else state.seen}"

@@ -1,7 +1,7 @@
 """Refreshes: claimed, completed, forgotten after a while."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,11 +17,11 @@ from parcelwire.store.postgres import pushes
 from parcelwire.store.postgres.learned import learn
 from parcelwire.store.postgres.pool import Connection, TryAgain
 from parcelwire.store.postgres.registrations import SET, columns, hold, make_room, typed
-from parcelwire.store.postgres.repeats import KEPT
 from parcelwire.store.rows import (
     LANE,
     MUTABLE,
     SHIPMENT,
+    Routing,
     history_bytes,
     history_of,
     lane_of,
@@ -30,17 +30,15 @@ from parcelwire.store.rows import (
     mutable_values,
     packed,
     raw_hash,
+    routing_state,
+    routing_text,
     shipment_of,
 )
 
 _MICROSECOND = timedelta(microseconds=1)
 AHEAD_PART = 4  # of its interval may be left when a shipment is asked about ahead of its time
-PRUNED_AT_ONCE = 10_000  # rows in one transaction: short enough to be in nobody's way
-RAW_SWEPT_EVERY = timedelta(days=1)
-RAW_SWEEP_S = 3600.0
 # A reply that is kept is marked as used again when it is older than this: pruning keeps months, not days.
 _RAW_FRESH = timedelta(days=1) // _MICROSECOND
-INBOX_KEPT = timedelta(days=60)  # after the time until which the rest is kept
 
 _RETURNED = ", ".join(f"s.{name}" for name in SHIPMENT)
 # Of shipments with the same number one; rows that somebody else holds are left to him.
@@ -90,11 +88,19 @@ _CENSUS = """
 SELECT sub_status, count(*) FROM shipment
 WHERE (lane = $1 OR lane > $1 || '/' AND lane < $1 || '0') AND refresh_at IS NOT NULL GROUP BY sub_status
 """
+_ROUTING = "SELECT value FROM meta WHERE key = 'routing' FOR UPDATE"
+_KEEP_ROUTING = "UPDATE meta SET value = $1 WHERE key = 'routing'"
+_NEXT_ROUTED = "SELECT id, account, carrier, lane FROM shipment WHERE id > $1 ORDER BY id LIMIT $2"
 _REROUTE = """
-UPDATE shipment SET lane = $1, lease = NULL,
-  refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END
-WHERE carrier = $3 AND lane <> $1 AND NOT (lane > $1 || '/' AND lane < $1 || '0')
-  AND ($4::text IS NULL OR lane = $4)
+UPDATE shipment AS s SET lane = new.lane, lease = NULL,
+  refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $1::bigint END
+FROM (
+  SELECT s.id, s.account, given.lane
+  FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[]) AS given (id, account, before, lane)
+  JOIN shipment AS s ON s.id = given.id AND s.account = given.account AND s.lane = given.before
+  ORDER BY s.id FOR NO KEY UPDATE OF s
+) AS new
+WHERE s.id = new.id AND s.account = new.account
 """
 _CLAIM_ONE = f"""
 UPDATE shipment AS s SET lease = $1, refresh_at = CASE WHEN refresh_at IS NULL THEN NULL ELSE $2::bigint END
@@ -158,59 +164,12 @@ WITH held AS (
 ), {pushes.ENQUEUE}
 SELECT id, lease FROM held
 """
-_PRUNE = (
-    """DELETE FROM refresh_log WHERE (shipment, id, account) IN (
-      SELECT shipment, id, account FROM refresh_log WHERE at < $1 LIMIT $2
-    )""",
-    """WITH gone AS (
-      DELETE FROM push WHERE (shipment, endpoint, version, account) IN (
-        SELECT shipment, endpoint, version, account FROM push WHERE done_at < $1 LIMIT $2
-      ) RETURNING shipment, endpoint, version, account
-    ), attempts AS (
-      DELETE FROM push_attempt AS a USING gone
-      WHERE a.shipment = gone.shipment AND a.endpoint = gone.endpoint AND a.version = gone.version
-        AND a.account = gone.account
-    )
-    SELECT account FROM gone""",
-    # After the pushes: a change goes with the last one that refers to it.
-    """WITH gone AS (
-      DELETE FROM change WHERE (account, id) IN (
-        SELECT c.account, c.id FROM change AS c WHERE c.at < $1 AND NOT EXISTS (
-          SELECT FROM push AS p
-          WHERE p.shipment = c.shipment AND p.version = c.version AND p.account = c.account
-        ) LIMIT $2
-      ) RETURNING account, id
-    ), forgotten AS (
-      UPDATE feed AS f SET forgotten = greatest(f.forgotten, newest.id)
-      FROM (SELECT account, max(id) AS id FROM gone GROUP BY account) AS newest
-      WHERE f.account = newest.account
-    )
-    SELECT account FROM gone""",
-    # Their calls forget those of their own account.
-    f"""DELETE FROM kept_answer WHERE (account, endpoint, key) IN (
-      SELECT account, endpoint, key FROM kept_answer WHERE at < $1 - {KEPT // _MICROSECOND} LIMIT $2
-    )""",
-    # Longer than the rest: a push that is sent to us again must still be known.
-    f"""DELETE FROM inbox WHERE id IN (
-      SELECT id FROM inbox
-      WHERE at < $1 - {INBOX_KEPT // _MICROSECOND} AND state IN ('done', 'unknown') LIMIT $2
-    )""",
-)
 _HASTEN = (
     f"""WITH {LANE_NAMES} UPDATE shipment SET refresh_at = $1
     WHERE lane IN (SELECT name FROM names) AND refresh_at > $2""",
     "UPDATE push SET send_at = $1 WHERE state = 'pending' AND send_at > $2",
     "UPDATE endpoint SET probe_at = $1 WHERE probe_at > $2",
 )
-_SWEEP_DUE = """
-INSERT INTO meta VALUES ('raw_swept', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value
-WHERE meta.value::bigint <= excluded.value::bigint - $2
-"""
-_SWEEP = """
-DELETE FROM raw_reply AS r WHERE at < $1
-  AND NOT EXISTS (SELECT FROM source_report AS s WHERE s.account = r.account AND s.raw = r.hash)
-  AND NOT EXISTS (SELECT FROM refresh_log AS l WHERE l.account = r.account AND l.raw = r.hash)
-"""
 
 
 async def claim(c: Connection, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
@@ -255,9 +214,29 @@ async def census(c: Connection, lane: str) -> dict[SubStatus | None, int]:
     return {SubStatus(name) if name else None: count for name, count in rows}
 
 
-async def reroute(c: Connection, carrier: str, lane: str, now: datetime, only: str | None) -> int:
-    """Move the shipments of a carrier; answers how many."""
-    return count_of(await c.execute(_REROUTE, lane, micros(now), carrier, only))
+async def begin_reroute(c: Connection, routing: str) -> bool:
+    """Whether there is something left to look at."""
+    await c.execute("INSERT INTO meta VALUES ('routing', '') ON CONFLICT DO NOTHING")
+    state = routing_state(await c.fetchval(_ROUTING))
+    if state.routing != routing:
+        state = Routing(routing, 0)
+        await c.execute(_KEEP_ROUTING, routing_text(state))
+    return state.seen is not None
+
+
+async def reroute(
+    c: Connection, routing: str, target: Callable[[str, str], str | None], most: int, now: datetime
+) -> int | None:
+    """Look at the next shipments; answers how many have moved. The place is held meanwhile."""
+    state = routing_state(await c.fetchval(_ROUTING))
+    if state.routing != routing or state.seen is None:
+        return None
+    rows = await c.fetch(_NEXT_ROUTED, state.seen, most)
+    targets = {pair: target(*pair) for pair in {(row[2], row[3]) for row in rows}}
+    moves = [(row[0], row[1], row[3], targets[row[2], row[3]]) for row in rows if targets[row[2], row[3]]]
+    done = await c.execute(_REROUTE, micros(now), *columns(moves, 4))
+    await c.execute(_KEEP_ROUTING, routing_text(Routing(routing, rows[-1][0] if len(rows) == most else None)))
+    return count_of(done)
 
 
 async def claim_one(c: Connection, shipment: int, until: datetime, lease: str) -> Due | None:
@@ -373,25 +352,6 @@ async def rewind(c: Connection, shipment: int, by: timedelta, now: datetime) -> 
         "UPDATE source_report SET history = $1 WHERE shipment = $2 AND source = $3",
         [(history_bytes(earlier(history_of(data), by)), shipment, source) for source, data in told],
     )
-
-
-async def prune_some(c: Connection, statement: int, before: datetime) -> int:
-    """Forget at most PRUNED_AT_ONCE rows of one kind that are older than ``before``."""
-    done: str = await c.execute(_PRUNE[statement], micros(before), PRUNED_AT_ONCE)
-    return count_of(done)
-
-
-PRUNABLE = range(len(_PRUNE))
-
-
-async def sweep_raw(c: Connection, before: datetime) -> int:
-    """Forget older replies that nothing refers to. It reads all reports, so once a day is enough."""
-    due = await c.execute(_SWEEP_DUE, str(micros(before)), RAW_SWEPT_EVERY // _MICROSECOND)
-    if not count_of(due):
-        return 0
-    await c.execute("SET LOCAL statement_timeout = 0")
-    done: str = await c.execute(_SWEEP, micros(before), timeout=RAW_SWEEP_S)
-    return count_of(done)
 
 
 def count_of(status: str) -> int:

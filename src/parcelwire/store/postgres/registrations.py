@@ -88,12 +88,6 @@ SELECT id, phase = 'looked_up' FROM shipment
 WHERE account = $1 AND number = $2 AND carrier = $3 AND id <> $4
 """
 _FORGET = ("DELETE FROM document WHERE shipment = $1", "DELETE FROM source_report WHERE shipment = $1")
-_OLD = """
-(SELECT id, account FROM shipment WHERE stopped_at < $1 ORDER BY stopped_at LIMIT $2)
-UNION ALL
-(SELECT id, account FROM shipment WHERE phase = 'looked_up' AND since < $1 ORDER BY since LIMIT $2)
-LIMIT $2
-"""
 
 
 def typed(names: Sequence[str], first: int) -> str:
@@ -293,14 +287,6 @@ async def delete(c: Connection, account: int, shipments: Sequence[int]) -> list[
     return [
         shipment in gone and shipment not in shipments[:place] for place, shipment in enumerate(shipments)
     ]
-
-
-async def old(c: Connection, before: datetime, most: int) -> dict[int, list[int]]:
-    """By account: the longest stopped, then those only looked up, of before a time."""
-    found: dict[int, list[int]] = {}
-    for shipment, account in await c.fetch(_OLD, micros(before), most):
-        found.setdefault(account, []).append(shipment)
-    return found
 
 
 async def _as_wanted(c: Connection, changes: Sequence[Changed]) -> set[int]:

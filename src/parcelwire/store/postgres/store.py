@@ -25,7 +25,9 @@ from parcelwire.ports import (
     InboxState,
     KeyedCall,
     ListPage,
+    Old,
     Pair,
+    Pruned,
     Refreshed,
     Spent,
     Told,
@@ -44,6 +46,7 @@ from parcelwire.store.postgres import (
     refreshes,
     registrations,
     repeats,
+    retention,
     schema,
     upstream,
 )
@@ -302,11 +305,6 @@ class PostgresStore:
     async def delete(self, account: int, shipments: Sequence[int]) -> list[bool]:
         return await self._pool.transaction(lambda c, _: registrations.delete(c, account, shipments))
 
-    async def remove_old(self, before: datetime, most: int) -> int:
-        """One transaction for each account."""
-        found = await self._pool.statement(lambda c, _: registrations.old(c, before, most))
-        return sum([(await self.delete(account, ids)).count(True) for account, ids in found.items()])
-
     # --- refreshing ---
 
     async def lanes(self) -> dict[str, datetime]:
@@ -360,13 +358,16 @@ class PostgresStore:
         run = self._pool.statement if alone else self._pool.transaction
         return await run(lambda c, _: refreshes.complete(c, self._instance, results))
 
-    async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
-        return await self._pool.statement(lambda c, _: refreshes.reroute(c, carrier, lane, now, only))
+    async def begin_reroute(self, routing: str) -> bool:
+        return await self._pool.transaction(lambda c, _: refreshes.begin_reroute(c, routing))
 
-    async def routed(self) -> list[tuple[str, str]]:
-        statement = "SELECT DISTINCT carrier, lane FROM shipment"
-        rows = await self._pool.statement(lambda c, _: c.fetch(statement))
-        return [(carrier, lane) for carrier, lane in rows]
+    async def reroute(
+        self, routing: str, target: Callable[[str, str], str | None], most: int, now: datetime
+    ) -> int | None:
+        moved = await self._pool.transaction(lambda c, _: refreshes.reroute(c, routing, target, most, now))
+        if moved:
+            self._hints.tell()
+        return moved
 
     async def learned(self, account: int) -> dict[str, dict[str, int]]:
         return await self._pool.statement(lambda c, _: learned.learned(c, account))
@@ -378,19 +379,11 @@ class PostgresStore:
         rows = await self._pool.statement(lambda c, _: c.fetch(statement, shipment, most))
         return [Attempt(moment(at), lane, outcome, ms, text) for at, lane, outcome, ms, text in rows]
 
-    async def prune(self, before: datetime) -> int:
-        """In many short transactions, so that it is in nobody's way."""
-        pruned = 0
-        for kind in refreshes.PRUNABLE:
-            some = refreshes.PRUNED_AT_ONCE
-            while some == refreshes.PRUNED_AT_ONCE:
-                some = await self._prune_some(kind, before)
-                pruned += some
-        await self._pool.transaction(lambda c, _: refreshes.sweep_raw(c, before))
-        return pruned
+    async def prune(self, old: Old, before: datetime, most: int, after: datetime | None = None) -> Pruned:
+        return await retention.prune(self._pool, old, before, most, after)
 
-    async def _prune_some(self, kind: int, before: datetime) -> int:
-        return await self._pool.statement(lambda c, _: refreshes.prune_some(c, kind, before))
+    async def take_duty(self, duty: str, every: timedelta, now: datetime) -> bool:
+        return await self._pool.statement(lambda c, _: retention.take_duty(c, duty, every, now))
 
     async def latest(self) -> datetime | None:
         statement = "SELECT max(at) FROM refresh_log"

@@ -405,24 +405,3 @@ def _where(account: int, chosen: Chosen) -> tuple[str, list[Any]]:
             parts.append(part)
             values.append(value)
     return " AND ".join(parts), values
-
-
-def prune(c: sqlite3.Connection, before: datetime) -> int:
-    """Forget what was done earlier, and the changes that nothing refers to any more; answers how many."""
-    pushes = c.execute(
-        """DELETE FROM push WHERE change <= (SELECT max(id) FROM change WHERE at < ?1) AND done_at < ?1""",
-        (micros(before),),
-    ).rowcount
-    changes = c.execute(
-        """DELETE FROM change WHERE at < ? AND NOT EXISTS (SELECT 1 FROM push WHERE push.change = change.id)
-        RETURNING account, id""",
-        (micros(before),),
-    ).fetchall()
-    newest: dict[int, int] = {}
-    for account, change in changes:
-        newest[account] = max(change, newest.get(account, 0))
-    c.executemany(
-        "UPDATE account SET forgotten = max(forgotten, ?) WHERE id = ?",
-        [(change, account) for account, change in newest.items()],
-    )
-    return pushes + len(changes)

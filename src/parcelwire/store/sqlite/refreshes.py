@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from parcelwire.domain.status import SubStatus
 from parcelwire.ports import Due, Refreshed, Turn
 from parcelwire.store.rows import (
     LANE,
+    Routing,
     history_bytes,
     history_of,
     lane_of,
@@ -24,6 +25,8 @@ from parcelwire.store.rows import (
     mutable_values,
     packed,
     raw_hash,
+    routing_state,
+    routing_text,
     shipment_of,
 )
 from parcelwire.store.sqlite import pushes, upstream
@@ -62,11 +65,10 @@ _CENSUS = """
 SELECT sub_status, count(*) FROM shipment
 WHERE (lane = ?1 OR lane > ?1 || '/' AND lane < ?1 || '0') AND refresh_at IS NOT NULL GROUP BY sub_status
 """
-_REROUTE = """
-UPDATE shipment SET lane = ?1, lease = NULL, refresh_at = iif(refresh_at IS NULL, NULL, ?2)
-WHERE carrier = ?3 AND lane <> ?1 AND NOT (lane > ?1 || '/' AND lane < ?1 || '0')
-  AND (?4 IS NULL OR lane = ?4)
-"""
+_NEXT_ROUTED = "SELECT id, carrier, lane FROM shipment WHERE id > ? ORDER BY id LIMIT ?"
+_REROUTE = (
+    "UPDATE shipment SET lane = ?, lease = NULL, refresh_at = iif(refresh_at IS NULL, NULL, ?) WHERE id = ?"
+)
 _HASTEN = (
     f"""UPDATE shipment SET refresh_at = ?
     WHERE lane IN (WITH {LANE_NAMES} SELECT name FROM names) AND refresh_at > ?""",
@@ -76,8 +78,6 @@ _HASTEN = (
 _HISTORIES = """
 SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM json_each(?)) ORDER BY source
 """
-# 60 days longer than the rest: a push that is sent again must still be known
-_FORGET_INBOX = "DELETE FROM inbox WHERE at < ? - 5184000000000 AND state IN ('done', 'unknown')"
 _FORGET_RAW = """
 DELETE FROM raw_reply WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM source_report WHERE raw = ?1)
   AND NOT EXISTS (SELECT 1 FROM refresh_log WHERE raw = ?1)
@@ -130,9 +130,39 @@ def census(c: sqlite3.Connection, lane: str) -> dict[SubStatus | None, int]:
     return {SubStatus(name) if name else None: count for name, count in c.execute(_CENSUS, (lane,))}
 
 
-def reroute(c: sqlite3.Connection, carrier: str, lane: str, now: datetime, only: str | None) -> int:
-    """Move the shipments of a carrier; answers how many."""
-    return c.execute(_REROUTE, (lane, micros(now), carrier, only)).rowcount
+def begin_reroute(c: sqlite3.Connection, routing: str) -> bool:
+    """Whether there is something left to look at."""
+    state = routing_state(_routing(c))
+    if state.routing != routing:
+        state = Routing(routing, 0)
+        _keep_routing(c, state)
+    return state.seen is not None
+
+
+def reroute(
+    c: sqlite3.Connection, routing: str, target: Callable[[str, str], str | None], most: int, now: datetime
+) -> int | None:
+    """Look at the next shipments; answers how many have moved."""
+    state = routing_state(_routing(c))
+    if state.routing != routing or state.seen is None:
+        return None
+    rows = c.execute(_NEXT_ROUTED, (state.seen, most)).fetchall()
+    targets = {pair: target(*pair) for pair in {(carrier, lane) for _, carrier, lane in rows}}
+    moves = [
+        (targets[carrier, lane], micros(now), one) for one, carrier, lane in rows if targets[carrier, lane]
+    ]
+    c.executemany(_REROUTE, moves)
+    _keep_routing(c, Routing(routing, rows[-1][0] if len(rows) == most else None))
+    return len(moves)
+
+
+def _routing(c: sqlite3.Connection) -> str | None:
+    row = c.execute("SELECT value FROM meta WHERE key = 'routing'").fetchone()
+    return row[0] if row else None
+
+
+def _keep_routing(c: sqlite3.Connection, state: Routing) -> None:
+    c.execute("INSERT OR REPLACE INTO meta VALUES ('routing', ?)", (routing_text(state),))
 
 
 def claim_one(c: sqlite3.Connection, shipment: int, until: datetime, lease: str) -> Due | None:
@@ -227,15 +257,12 @@ def _keep_history(c: sqlite3.Connection, shipment: int, history: History, raw: b
         (shipment, history.source, history_bytes(history), raw),
     )
     if before is not None and before[0] not in (None, raw):
-        c.execute(_FORGET_RAW, before)
+        forget_raw(c, before[0])
 
 
-def prune(c: sqlite3.Connection, before: datetime) -> int:
-    """Forget log rows and finished pushes (out and in) of before, and raw replies that only they knew."""
-    logged = c.execute("DELETE FROM refresh_log WHERE at < ? RETURNING raw", (micros(before),)).fetchall()
-    c.executemany(_FORGET_RAW, {row for row in logged if row[0] is not None})
-    inbox = c.execute(_FORGET_INBOX, (micros(before),)).rowcount
-    return len(logged) + inbox + pushes.prune(c, before)
+def forget_raw(c: sqlite3.Connection, raw: bytes) -> None:
+    """A reply, unless something refers to it."""
+    c.execute(_FORGET_RAW, (raw,))
 
 
 def _with_histories(c: sqlite3.Connection, shipments: Sequence[Shipment]) -> list[Due]:

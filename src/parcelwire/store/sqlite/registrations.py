@@ -41,10 +41,6 @@ _SAME = "SELECT 1 FROM shipment WHERE account = ? AND number = ? AND carrier = ?
 _FORGET_LOOKED_UP = """
 DELETE FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND id <> ? AND phase = 'looked_up'
 """
-_STOPPED_BEFORE = "SELECT id, account FROM shipment WHERE stopped_at < ? ORDER BY stopped_at LIMIT ?"
-_LOOKED_UP_BEFORE = """
-SELECT id, account FROM shipment WHERE phase = 'looked_up' AND since < ? ORDER BY since LIMIT ?
-"""
 
 _Key = tuple[str, str]  # number and carrier: with the account they name a shipment
 
@@ -183,12 +179,3 @@ def delete(c: sqlite3.Connection, account: int, shipment: int) -> bool:
         c.execute(f"DELETE FROM push WHERE change IN ({told})", (shipment,))
         c.execute("DELETE FROM change WHERE shipment = ?", (shipment,))
     return bool(found)
-
-
-def remove_old(c: sqlite3.Connection, before: datetime, most: int) -> int:
-    """The longest stopped first, then those looked up."""
-    at = micros(before)
-    old = c.execute(_STOPPED_BEFORE, (at, most)).fetchall()
-    if len(old) < most:
-        old += c.execute(_LOOKED_UP_BEFORE, (at, most - len(old))).fetchall()
-    return sum(delete(c, account, shipment) for shipment, account in old)

@@ -31,7 +31,9 @@ from parcelwire.ports import (
     InboxState,
     KeyedCall,
     ListPage,
+    Old,
     Pair,
+    Pruned,
     Refreshed,
     Spent,
     Told,
@@ -58,6 +60,7 @@ from parcelwire.store.sqlite import (
     refreshes,
     registrations,
     repeats,
+    retention,
     upstream,
 )
 from parcelwire.store.sqlite.reader import Readers
@@ -295,9 +298,6 @@ class SqliteStore:
     async def delete(self, account: int, shipments: Sequence[int]) -> list[bool]:
         return await self._write(lambda c: [registrations.delete(c, account, one) for one in shipments])
 
-    async def remove_old(self, before: datetime, most: int) -> int:
-        return await self._write(lambda c: registrations.remove_old(c, before, most))
-
     # --- refreshing ---
 
     async def lanes(self) -> dict[str, datetime]:
@@ -344,11 +344,13 @@ class SqliteStore:
             hint=any(result.pushes for result in results),
         )
 
-    async def reroute(self, carrier: str, lane: str, now: datetime, *, only: str | None = None) -> int:
-        return await self._write(lambda c: refreshes.reroute(c, carrier, lane, now, only))
+    async def begin_reroute(self, routing: str) -> bool:
+        return await self._write(lambda c: refreshes.begin_reroute(c, routing))
 
-    async def routed(self) -> list[tuple[str, str]]:
-        return await self._read(lambda c: c.execute("SELECT DISTINCT carrier, lane FROM shipment").fetchall())
+    async def reroute(
+        self, routing: str, target: Callable[[str, str], str | None], most: int, now: datetime
+    ) -> int | None:
+        return await self._write(lambda c: refreshes.reroute(c, routing, target, most, now), hint=True)
 
     async def learned(self, account: int) -> dict[str, dict[str, int]]:
         return await self._read(lambda c: learned.learned(c, account))
@@ -364,8 +366,11 @@ class SqliteStore:
 
         return await self._read(work)
 
-    async def prune(self, before: datetime) -> int:
-        return await self._write(lambda c: refreshes.prune(c, before))
+    async def prune(self, old: Old, before: datetime, most: int, after: datetime | None = None) -> Pruned:
+        return await self._write(lambda c: retention.prune(c, old, before, most, after))
+
+    async def take_duty(self, duty: str, every: timedelta, now: datetime) -> bool:
+        return await self._write(lambda c: retention.take_duty(c, duty, every, now))
 
     async def latest(self) -> datetime | None:
         return await self._read(
