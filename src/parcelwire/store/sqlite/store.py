@@ -48,6 +48,7 @@ from parcelwire.store.rows import (
 )
 from parcelwire.store.sqlite import (
     accounts,
+    counts,
     endpoints,
     feed,
     file,
@@ -105,7 +106,7 @@ class SqliteStore:
             except sqlite3.Error as error:
                 raise file.unusable(path, error) from error
             self._readers = self.readers(path, READERS)
-            self._writer = self.writer(connection, failpoint)
+            self._writer = self.writer(connection, counts.add_up, failpoint)
             opened.pop_all()
 
     @classmethod
