@@ -49,6 +49,7 @@ from parcelwire.flows.context import Context
 from parcelwire.flows.refresh import outcome
 from parcelwire.flows.routes import Said
 from parcelwire.ports import Wanted
+from parcelwire.store.sqlite import counts
 
 ITEMS = 40  # the most that a call takes
 SEEDED = 10 * ITEMS  # shipments with a full timeline: requests go round over them
@@ -329,7 +330,8 @@ class Rows:
         self._references = 0
 
     def register(self, batch: Sequence[str]) -> None:
-        """Forty shipments, forty entries of the ledger, the counter; one transaction."""
+        """Forty shipments with their rows of the list, which is counted, forty entries of the ledger, the
+        counter; one transaction."""
         now, execute = time.time_ns() // 1000, self._connection.execute
         ids = range(self._last + 1, self._last + 1 + len(batch))
         execute("BEGIN IMMEDIATE")
@@ -344,6 +346,7 @@ class Rows:
         self._connection.executemany(self._ENTRY, [(PERIOD, now, "register", str(n)) for n in ids])
         execute(self._USED, (PERIOD, len(batch)))
         execute(self._TODAY, (len(batch),))
+        counts.add_up(self._connection)
         execute("COMMIT")
         self._last = ids[-1]
 

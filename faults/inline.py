@@ -17,8 +17,14 @@ T = TypeVar("T")
 class InlineWriter(Writer):
     """Commits each piece of work at once, in the order in which it comes."""
 
-    def __init__(self, connection: sqlite3.Connection, failpoint: Failpoint = no_failpoint) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        before_commit: Work[None],
+        failpoint: Failpoint = no_failpoint,
+    ) -> None:
         self._connection = connection
+        self._before_commit = before_commit
         self._failpoint = failpoint
 
     async def run(self, work: Work[T]) -> T:

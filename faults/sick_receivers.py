@@ -29,6 +29,7 @@ from parcelwire.net.ask import Asker
 from parcelwire.net.clock import SystemClock
 from parcelwire.net.flights import Flights
 from parcelwire.net.push import PushSender
+from parcelwire.ports import Work
 from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
@@ -145,8 +146,8 @@ async def _sick_receivers(folder: Path, sick_s: float) -> Figure:
     accounts = [await _account(context, place, url) for place in range(len(NAMES))]
     refresher = Refresher(context, Telemetry())
     pusher = Pusher(context, PushPolicy(SCHEDULE, TIMEOUT_S), lambda: 0.5, Telemetry())
-    store.on_work(refresher.wake)
-    store.on_work(pusher.wake)
+    store.on_work(refresher.wake, Work.REFRESH)
+    store.on_work(pusher.wake, Work.PUSH)
     running = [asyncio.create_task(loop.run()) for loop in (refresher, pusher)]
     for place, account in enumerate(accounts):
         items = [{"number": f"SANDBOXJOURNEY{place}{index}"} for index in range(NUMBERS)]

@@ -31,11 +31,12 @@ from parcelwire.flows.routes import Routes
 from parcelwire.flows.stop import stop
 from parcelwire.loops.janitor import Janitor
 from parcelwire.loops.pusher import Pusher
-from parcelwire.loops.refresher import Refresher
+from parcelwire.loops.refresher import GATHER_S, Refresher
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.net.ask import Asker
 from parcelwire.net.clock import ManualClock
 from parcelwire.net.flights import Flights
+from parcelwire.ports import Work
 from parcelwire.store.vault import MASTER_BYTES, Vault
 from parcelwire.wire.directory import shipped
 from parcelwire.zones import zone_of
@@ -125,8 +126,8 @@ class World:
         policy = PushPolicy(SCHEDULE, 10)
         pusher = Pusher(self.context, policy, self.chance.random, telemetry)
         janitor = Janitor(self.context, telemetry)
-        self.store.on_work(refresher.wake)
-        self.store.on_work(pusher.wake)
+        self.store.on_work(refresher.wake, Work.REFRESH)
+        self.store.on_work(pusher.wake, Work.PUSH)
         self._loops = [asyncio.create_task(loop.run()) for loop in (refresher, pusher, janitor)]
 
     async def _bury(self) -> None:
@@ -222,8 +223,9 @@ class World:
         self._note("jump", seconds)
 
     async def settle(self) -> None:
-        """After a step: a process that died is followed by another; then everything must hold."""
-        await quiet()
+        """After a step: what it made due is looked at; a process that died is followed by another; then
+        everything must hold."""
+        await self.clock.advance(GATHER_S)
         if self.points.dead:
             self._note("crash", self.points.stopped)
             self.died_at = self.points.stopped

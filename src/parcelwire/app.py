@@ -46,7 +46,7 @@ from parcelwire.net.clock import SystemClock
 from parcelwire.net.egress import check_url
 from parcelwire.net.flights import Flights, together
 from parcelwire.net.push import PushSender
-from parcelwire.ports import Carrier, Clock, Old, Sender, Store
+from parcelwire.ports import Carrier, Clock, Old, Sender, Store, Work
 from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES, Vault
@@ -513,7 +513,7 @@ class Service:
         inbound = InboundEntrance(self.context, doors_of(self.settings))
         api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle, self.settings.proxies)
         self._feed = api.feed
-        self._store.on_work(self._feed.wake)
+        self._store.on_work(self._feed.wake, Work.PUSH)
         self._sockets = SocketServer(
             api.handle, _quiet(), _socket_limits(self.settings), self.settings.proxies
         )
@@ -533,10 +533,10 @@ class Service:
         pusher = Pusher(self.context, policy, random.random, telemetry)
         inbox = Inbox(self.context, telemetry)
         janitor = Janitor(self.context, telemetry, longest_delay(self.settings), kept_of(self.settings))
-        self._store.on_work(refresher.wake)
-        self._store.on_work(pusher.wake)
+        self._store.on_work(refresher.wake, Work.REFRESH)
+        self._store.on_work(pusher.wake, Work.PUSH)
         self._store.on_turn(telemetry.endpoint_turned)
-        self._store.on_work(inbox.wake)
+        self._store.on_work(inbox.wake, Work.INBOUND)
         rerouter = Rerouter(self.context, telemetry)
         loops = (refresher, pusher, janitor, inbox, rerouter)
         self._tasks = [asyncio.create_task(loop.run()) for loop in loops]

@@ -333,6 +333,14 @@ class Inbound:
     body: bytes
 
 
+class Work(StrEnum):
+    """What may have become due."""
+
+    REFRESH = "refresh"
+    PUSH = "push"
+    INBOUND = "inbound"
+
+
 class Store(Protocol):
     """State on disk. Every method that writes is one transaction: it happened whole or not at all, and it is
     durable when it is answered.
@@ -342,10 +350,12 @@ class Store(Protocol):
     test_conformance.py says the same in tests that every implementation passes.
     """
 
-    def on_work(self, hint: Callable[[], None]) -> None:
-        """Call ``hint`` when something may have become due (a hint only; the due times are the truth).
+    def on_work(self, hint: Callable[[], None], *kinds: Work) -> None:
+        """Call ``hint`` when work of these kinds (none given: of any) may have become due.
 
-        Every hint that was given is called, in the event loop, after the commit.
+        It is a hint only; the due times are the truth.
+
+        Every such hint is called, in the event loop, after the commit.
         """
         ...
 

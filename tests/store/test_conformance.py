@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import pytest
 from tests.store.conftest import Place
@@ -53,7 +54,7 @@ from parcelwire.domain.push import SUPERSEDE_AFTER, PushEvent
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Marks
-from parcelwire.ports import LEARNED_MAX, Changed, Charge, Count, Document, Refreshed, Store, Turn
+from parcelwire.ports import LEARNED_MAX, Changed, Charge, Count, Document, Refreshed, Store, Turn, Work
 
 DOCUMENT = Document(b'{"a":[1,2]}', b"null", ("ups", "usps"))
 MAY, JUNE = "2026-05", "2026-06"
@@ -1339,18 +1340,29 @@ async def test_reopening_keeps_everything(place: Place, store: Store) -> None:
     assert (await claimed(store, now=NOW + HOUR))[0].histories == (history(),)
 
 
-async def test_hints_tell_that_something_may_have_become_due(store: Store) -> None:
+async def test_hints_tell_what_may_have_become_due(store: Store) -> None:
+    """All that were given for such work, or for any; a registration is nothing to push, for example."""
     hints: list[str] = []
-    store.on_work(lambda: hints.append("a"))
-    store.on_work(lambda: hints.append("b"))
+    store.on_work(lambda: hints.append("any"))
+    for kind in Work:
+        store.on_work(partial(hints.append, kind.value), kind)
     account = await account_in(store)
     await receiver(store, account)
     assert hints == []
     shipment = await tracked(store, account)
-    assert hints == ["a", "b"]
+    assert hints == ["any", "refresh"]
     hints.clear()
     await change_of(store, shipment, update(1))
-    assert hints == ["a", "b"]
+    assert hints == ["any", "push"]
+    hints.clear()
+    await store.keep_inbound("seventeentrack", b"{}", NOW)
+    assert hints == ["any", "inbound"]
+    hints.clear()
+    assert await store.replay(account.id, [shipment.id], NOW) == [True]
+    assert hints == ["any", "push"]
+    hints.clear()
+    await store.hasten(NOW, DAY)
+    assert hints == ["any", "refresh", "push"]
 
 
 async def test_what_is_due_later_than_can_be_is_due_now(store: Store) -> None:

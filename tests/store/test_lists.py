@@ -1,5 +1,6 @@
 """The list: every filter, order and page of every store against a plain model of it."""
 
+import asyncio
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -62,7 +63,8 @@ class Row:
 
 
 class Model:
-    """An account that lives: registrations are refreshed, pushed, stopped, deleted."""
+    """An account that lives: registrations are made (some of numbers that were looked up before), refreshed,
+    pushed, stopped, tracked again, given to another carrier, deleted."""
 
     def __init__(self, store: Store, account: Account, seed: int) -> None:
         self.store = store
@@ -72,7 +74,8 @@ class Model:
         self.now = NOW
 
     async def live(self, turns: int) -> None:
-        acts = [self._register] * 3 + [self._refresh] * 4 + [self._push, self._stop] * 2 + [self._delete]
+        acts = [self._register] * 3 + [self._refresh] * 4 + [self._push] * 2 + [self._stop] * 4
+        acts += [self._delete, self._look_up, self._retrack, self._change_carrier]
         for _ in range(turns):
             self.now += (
                 self.random.choice([timedelta(microseconds=1), SECOND, HOUR, DAY]) * self.random.random()
@@ -85,6 +88,14 @@ class Model:
             for carrier in self.random.choices(list(CODES), k=self.random.randint(1, 5))
         ]
         for shipment in await self.store.register(self.account.id, items, self.now):
+            assert isinstance(shipment, Shipment)
+            self.rows[shipment.id] = Row(shipment)
+
+    async def _look_up(self) -> None:
+        item = wanted(carrier="ups", code=CODES["ups"], lane="lane")
+        await self.store.look_up(self.account.id, item, self.now)
+        if self.random.random() < 0.5:
+            (shipment,) = await self.store.register(self.account.id, [item], self.now)
             assert isinstance(shipment, Shipment)
             self.rows[shipment.id] = Row(shipment)
 
@@ -124,6 +135,27 @@ class Model:
             change = stop(row.shipment, at=self.now)
             assert await self.store.change([change], self.now) == [True]
             row.shipment = change.shipment
+
+    async def _retrack(self) -> None:
+        row = self._some(Phase.STOPPED)
+        if row is not None:
+            after = replace(row.shipment, phase=Phase.TRACKING, stopped_at=None, stop_reason=None)
+            await self._change(row, after)
+
+    async def _change_carrier(self) -> None:
+        row = self._some(Phase.TRACKING)
+        if row is not None:
+            carrier = self.random.choice([slug for slug in CODES if slug != row.shipment.carrier])
+            after = replace(
+                row.shipment, carrier=carrier, code=CODES[carrier], sub_status=None, asked_at=None,
+                trouble=None,
+            )  # fmt: skip
+            await self._change(row, after, forgets=True)
+
+    async def _change(self, row: Row, after: Shipment, *, forgets: bool = False) -> None:
+        change = Changed(row.shipment, after, forgets=forgets)
+        assert await self.store.change([change], self.now) == [True]
+        row.shipment = after
 
     async def _delete(self) -> None:
         row = self._some(Phase.STOPPED)
@@ -166,6 +198,22 @@ ORDERS = [
     for axis in (Axis.REGISTER, Axis.TRACK, Axis.PUSH)
     for newest_first in (True, False)
 ]
+
+
+# Both of the tally: as it is kept, and as the rows are now.
+COUNTED = "SELECT account, axis, level, bucket, kind, n FROM tally ORDER BY 1, 2, 3, 4, 5"
+REAL = """
+WITH times AS (
+  SELECT account, kind, 1 AS axis, register_at AS at FROM listing UNION ALL
+  SELECT account, kind, 2, track_at FROM listing UNION ALL
+  SELECT account, kind, 3, push_at FROM listing UNION ALL
+  SELECT account, kind, 4, stop_at FROM listing
+), counted AS (
+  SELECT account, axis, kind, at FROM times UNION ALL SELECT account, -axis, 0, at FROM times
+)
+SELECT account, axis, level, at >> level, kind, count(*) FROM counted JOIN tally_level
+WHERE at IS NOT NULL GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+"""
 
 
 def anything(_row: Row) -> bool:
@@ -290,32 +338,33 @@ async def test_a_page_after_the_last_is_empty_and_keeps_the_total(store: Store) 
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_the_tallies_are_those_of_the_rows(file: SqlitePlace, seed: int) -> None:
-    """On SQLite: every bucket counts what is there, and empty ones are gone."""
+async def test_the_tallies_are_those_of_the_rows_after_every_change(file: SqlitePlace, seed: int) -> None:
+    """On SQLite: every bucket counts what is there, empty ones are gone, no step is left to be counted."""
     store = await file.open()
     account = await account_in(store, quota=10_000)
     await receiver(store, account)
     model = Model(store, account, seed)
-    await model.live(120)
-    counted = await file.rows(
-        "SELECT account, axis, level, bucket, kind, n FROM tally ORDER BY 1, 2, 3, 4, 5"
-    )
-    real = await file.rows(
-        """WITH times AS (
-          SELECT account, kind, 1 AS axis, register_at AS at FROM listing UNION ALL
-          SELECT account, kind, 2, track_at FROM listing UNION ALL
-          SELECT account, kind, 3, push_at FROM listing UNION ALL
-          SELECT account, kind, 4, stop_at FROM listing
-        ), counted AS (
-          SELECT account, axis, kind, at FROM times UNION ALL SELECT account, -axis, 0, at FROM times
-        )
-        SELECT account, axis, level, at >> level, kind, count(*) FROM counted JOIN tally_level
-        WHERE at IS NOT NULL GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5"""
-    )
-    assert counted == real
-    for row in list(model.rows.values()):
-        await store.delete(account.id, [row.shipment.id])
+    for _ in range(120):
+        await model.live(1)
+        assert await file.rows(COUNTED) == await file.rows(REAL)
+        assert await file.rows("SELECT count(*) FROM tally_step") == [(0,)]
+    await store.delete(account.id, list(model.rows))
     assert await file.rows("SELECT count(*) FROM tally") == [(0,)]
+
+
+async def test_the_tallies_hold_when_one_of_a_group_fails(file: SqlitePlace) -> None:
+    """On SQLite: calls that are committed together; the steps of one that fails are not counted."""
+    store = await file.open()
+    account = await account_in(store, quota=10_000)
+    results = await asyncio.gather(
+        *(store.register(account.id, [wanted(), wanted()], NOW + place * SECOND) for place in range(20)),
+        store.register(account.id + 1, [wanted()], NOW),  # there is no such account
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results[:-1]] == [list] * 20
+    assert isinstance(results[-1], Exception)
+    assert await file.rows("SELECT sum(n) FROM tally WHERE axis = 1 AND level = 45") == [(40,)]
+    assert await file.rows(COUNTED) == await file.rows(REAL)
 
 
 # --- deletion, replay, another carrier --------------------------------------------------------------------

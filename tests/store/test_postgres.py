@@ -50,7 +50,7 @@ from parcelwire.domain.lane import take
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.push import Chosen, PushJob
 from parcelwire.domain.shipment import Phase, Shipment
-from parcelwire.ports import Charge, Document, KeyedCall, Old, Store, Turn
+from parcelwire.ports import Charge, Document, KeyedCall, Old, Store, Turn, Work
 from parcelwire.store.postgres import PostgresStore, schema
 from parcelwire.store.postgres.pool import PAUSES_S, TIMEOUTS, Pool, Target
 from parcelwire.store.vault import Vault, secret_place, sign_key_place
@@ -145,12 +145,15 @@ async def test_a_hint_reaches_the_other_process(schema_place: PostgresPlace) -> 
     store, other = await two(schema_place)
     account = await account_in(store)
     heard = asyncio.Event()
-    other.on_work(heard.set)
+    pushed: list[None] = []
+    other.on_work(heard.set, Work.REFRESH)
+    other.on_work(lambda: pushed.append(None), Work.PUSH)
     while not await schema_place.rows("SELECT 1 FROM pg_stat_activity WHERE query ILIKE 'listen%'"):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     assert not heard.is_set()
     await store.register(account.id, [wanted()], NOW)
     await asyncio.wait_for(heard.wait(), 5)
+    assert pushed == [], "there is nothing to push"
 
 
 async def test_no_push_waits_for_ever(schema_place: PostgresPlace) -> None:

@@ -32,9 +32,13 @@ def connection(tmp_path: Path) -> Counting:
     return opened
 
 
+def nothing_more(_c: sqlite3.Connection) -> None:
+    pass
+
+
 @pytest.fixture
 def writer(connection: Counting) -> Iterator[Writer]:
-    made = Writer(connection)
+    made = Writer(connection, nothing_more)
     yield made
     made.close()
 
@@ -100,8 +104,17 @@ async def test_a_caller_that_gave_up_stops_nobody(writer: Writer) -> None:
 
 
 async def test_closing_finishes_what_waits(connection: Counting, tmp_path: Path) -> None:
-    writer = Writer(connection)
+    writer = Writer(connection, nothing_more)
     calls = [asyncio.create_task(writer.run(partial(insert, n=n))) for n in range(200)]
     await asyncio.sleep(0)
     await asyncio.to_thread(writer.close)
     assert await asyncio.gather(*calls) == list(range(200))
+
+
+async def test_the_last_work_of_a_transaction_sees_all_of_it_once(connection: Counting) -> None:
+    seen: list[list[int]] = []
+    writer = Writer(connection, lambda c: seen.append(stored(c)))
+    await asyncio.gather(*(writer.run(partial(insert, n=n)) for n in range(100)))
+    assert seen[-1] == list(range(100))
+    assert len(seen) == connection.commits
+    writer.close()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from parcelwire.domain.detect import Context as Clues
 from parcelwire.domain.detect import detect, possible
@@ -23,8 +23,7 @@ _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 _PLACE = re.compile(r"([A-Z]{2})-[0-9A-Z][0-9A-Z -]{2,}", re.ASCII)  # 17TRACK's param: FR-1000AA
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """A carrier for a number, the code that the caller will know it by, and how we came to it."""
 
     carrier: str
@@ -48,6 +47,8 @@ async def clues(context: Context, account: int) -> Clues:
 
 def placed(known: Clues, param: str | None, *countries: object) -> Clues:
     """The same with where a parcel comes from and goes to, as far as the caller says."""
+    if not param and not any(countries):
+        return known
     place = _PLACE.fullmatch(param.strip().upper()) if param else None
     given = {place[1]} if place else set()
     for text in countries:

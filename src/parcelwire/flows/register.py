@@ -1,6 +1,7 @@
 """Register numbers: one quota unit for each that is new."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from parcelwire.domain.account import Account
 from parcelwire.domain.detect import Context as Clues
@@ -93,10 +94,11 @@ def check_final_carrier(context: Context, carrier: str, final_code: int) -> None
         raise CallerError("not_postal")
 
 
+_more = attrgetter(*MORE_FIELDS)
+_NO_MORE = (None,) * len(MORE_FIELDS)
+
+
 def _wish(item: RegisterItem, final_code: int) -> Wish:
-    more: dict[str, Extra] = {
-        name: _plain(value) for name in MORE_FIELDS if (value := getattr(item, name)) is not None
-    }
     return Wish(
         tag=item.tag,
         lang=item.lang,
@@ -106,8 +108,16 @@ def _wish(item: RegisterItem, final_code: int) -> Wish:
         email=item.email,
         remark=item.remark,
         final_carrier=final_code or None,
-        more=more or None,
+        more=_extras(item),
     )
+
+
+def _extras(item: RegisterItem) -> dict[str, Extra] | None:
+    """What v2.4 has beyond the fields of a wish, as far as it was given."""
+    given = _more(item)
+    if given == _NO_MORE:
+        return None
+    return {name: _plain(value) for name, value in zip(MORE_FIELDS, given, strict=True) if value is not None}
 
 
 def _plain(value: str | list[str] | SpecialTracking) -> Extra:

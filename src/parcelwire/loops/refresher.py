@@ -12,6 +12,7 @@ from parcelwire.loops.telemetry import Telemetry
 from parcelwire.loops.wait import wait
 
 IDLE_S = 1.0  # look again at the latest after this: hints may get lost, due times do not
+GATHER_S = 0.02  # after each look: what is registered within this is seen by one look
 ERROR_PAUSE_S = 5.0  # of a lane whose turn ended in an unexpected error
 
 
@@ -40,7 +41,9 @@ class Refresher:
                 except Exception as error:  # noqa: BLE001  the loop survives; what is due stays due
                     self._telemetry.turn_failed("refresh", error)
                     pause = ERROR_PAUSE_S
-                await wait(self._context.clock, self._hint, pause)
+                if pause > 0:
+                    await self._context.clock.sleep(min(pause, GATHER_S))
+                    await wait(self._context.clock, self._hint, pause - GATHER_S)
         finally:
             self._stopping = True
             turns = [turn for lane in self._turns.values() for turn in lane]

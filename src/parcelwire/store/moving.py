@@ -149,7 +149,7 @@ TABLES = (
     Table("inbox", ("id", "source", "digest", "at", "state", "detail", "body"), ("id",)),
 )  # fmt: skip
 # What the target makes by itself, or has no use for.
-NOT_COPIED = frozenset({"meta", "listing", "tally", "tally_level"})
+NOT_COPIED = frozenset({"meta", "listing", "tally", "tally_level", "tally_step"})
 _RAW_OWNERS = """
 CREATE TEMP TABLE raw_owner (account INTEGER, hash BLOB, PRIMARY KEY (account, hash)) WITHOUT ROWID;
 INSERT INTO raw_owner SELECT DISTINCT s.account, r.raw FROM (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from ipaddress import ip_network
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -49,6 +50,11 @@ _PHASES: dict[str, Phase] = {phase.value: phase for phase in Phase}
 _SUB_STATUSES: dict[str | None, SubStatus | None] = {item.value: item for item in SubStatus} | {None: None}
 _STOP_REASONS: dict[str | None, StopReason | None] = {item.value: item for item in StopReason} | {None: None}
 
+# A wish as it is written: what is not set takes no place.
+_StoredWish = msgspec.defstruct(
+    "_StoredWish", [(name, Any, None) for name in Wish.__slots__], omit_defaults=True
+)
+_wish_values = attrgetter(*Wish.__slots__)
 _wish_encoder = msgspec.json.Encoder()
 _wish_decoder = msgspec.json.Decoder(Wish)
 _doubt_encoder = msgspec.json.Encoder()
@@ -135,10 +141,7 @@ def mutable_values(shipment: Shipment) -> tuple[Any, ...]:
 
 def wish_text(wish: Wish) -> str:
     """JSON of what is set; ``{}`` for nothing."""
-    if wish == _EMPTY_WISH:
-        return _NO_WISH
-    given = {name: value for name in Wish.__slots__ if (value := getattr(wish, name)) is not None}
-    return _wish_encoder.encode(given).decode()
+    return _wish_encoder.encode(_StoredWish(*_wish_values(wish))).decode()
 
 
 def history_bytes(history: History) -> bytes:

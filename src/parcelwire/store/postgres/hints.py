@@ -5,13 +5,15 @@ commits wait for one another, so it is sent by itself, at most once in a while.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
 import asyncpg
 
 from parcelwire.domain.errors import StoreUnavailable
+from parcelwire.ports import Work
+from parcelwire.store.hearers import Hearers
 from parcelwire.store.postgres.pool import Connection, Pool, Target
 
 CHANNEL = "parcelwire"
@@ -26,19 +28,23 @@ class Hints:
         self._target = target
         self._pool = pool
         self._name = name
-        self._calls: list[Callable[[], None]] = []
+        self._hearers = Hearers()
+        self._untold: set[Work] = set()
         self._telling: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
 
-    def on_work(self, hint: Callable[[], None]) -> None:
+    def on_work(self, hint: Callable[[], None], kinds: Iterable[Work]) -> None:
         """Call ``hint`` from now on. The first one starts to listen."""
-        self._calls.append(hint)
+        self._hearers.add(hint, kinds)
         if self._listening is None and self._target.sessions:
             self._listening = asyncio.create_task(self._listen())
 
-    def tell(self) -> None:
-        """Something was committed that may be due."""
-        self._call()
+    def tell(self, *kinds: Work) -> None:
+        """Work of these kinds was committed that may be due."""
+        if not kinds:
+            return
+        self._hearers.tell(*kinds)
+        self._untold.update(kinds)
         if self._telling is None or self._telling.done():
             self._telling = asyncio.create_task(self._tell())
 
@@ -50,16 +56,12 @@ class Hints:
                 with suppress(asyncio.CancelledError):
                     await task
 
-    def _call(self) -> None:
-        for call in self._calls:
-            call()
-
     async def _tell(self) -> None:
         await asyncio.sleep(QUIET_S)
+        payload = " ".join((self._name, *sorted(self._untold)))
+        self._untold.clear()
         with suppress(StoreUnavailable):  # others look for themselves every second
-            await self._pool.statement(
-                lambda c, _: c.execute("SELECT pg_notify($1, $2)", CHANNEL, self._name)
-            )
+            await self._pool.statement(lambda c, _: c.execute("SELECT pg_notify($1, $2)", CHANNEL, payload))
 
     async def _listen(self) -> None:
         while True:
@@ -68,7 +70,7 @@ class Hints:
             ):
                 await self._listen_until_it_breaks()
             await asyncio.sleep(RECONNECT_S)
-            self._call()  # what was told meanwhile nobody heard
+            self._hearers.tell(*Work)  # what was told meanwhile nobody heard
 
     async def _listen_until_it_breaks(self) -> None:
         connection = await self._target.connect()
@@ -81,5 +83,6 @@ class Hints:
             connection.terminate()
 
     def _heard(self, _connection: Connection, _pid: int, _channel: str, payload: Any) -> None:
-        if payload != self._name:
-            self._call()
+        name, *kinds = str(payload).split()
+        if name != self._name:
+            self._hearers.tell(*(kind for kind in Work if kind in kinds))

@@ -33,7 +33,9 @@ from parcelwire.ports import (
     Told,
     Turn,
     Wanted,
+    Work,
 )
+from parcelwire.store.hearers import pushing
 from parcelwire.store.postgres import (
     accounts,
     deliveries,
@@ -126,8 +128,8 @@ class PostgresStore:
             raise
         return cls(pool, Hints(target, pool, secrets.token_hex(8)), vault, instance, warnings)
 
-    def on_work(self, hint: Callable[[], None]) -> None:
-        self._hints.on_work(hint)
+    def on_work(self, hint: Callable[[], None], *kinds: Work) -> None:
+        self._hints.on_work(hint, kinds)
 
     def on_turn(self, tell: Callable[[EndpointTurn], None]) -> None:
         self._turned.append(tell)
@@ -193,7 +195,7 @@ class PostgresStore:
         there, turns = await self._pool.transaction(
             lambda c, _: endpoints.steer(c, account, endpoint, signal, now)
         )
-        self._hints.tell()
+        self._hints.tell(Work.PUSH)
         self._tell(turns)
         return there
 
@@ -246,7 +248,7 @@ class PostgresStore:
         answers = await self._pool.transaction(
             lambda c, again: registrations.register(c, account, wanted, now, again=again)
         )
-        self._hints.tell()
+        self._hints.tell(Work.REFRESH)
         return answers
 
     async def register_once(
@@ -260,7 +262,7 @@ class PostgresStore:
         answer = await self._pool.transaction(
             lambda c, again: repeats.register(c, account, wanted, now, call, encode, again=again)
         )
-        self._hints.tell()
+        self._hints.tell(Work.REFRESH)
         return answer
 
     async def begin_call(self, account: int, call: KeyedCall, now: datetime) -> bytes | CallerError | None:
@@ -282,7 +284,7 @@ class PostgresStore:
 
     async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
         saved = await self._pool.transaction(lambda c, again: self._change(c, changes, now, again=again))
-        self._hints.tell()
+        self._hints.tell(Work.REFRESH, *pushing(changes))
         return saved
 
     async def _change(
@@ -349,8 +351,7 @@ class PostgresStore:
 
     async def complete(self, results: Sequence[Refreshed]) -> int:
         saved = await self._completing.save(results)
-        if any(result.pushes for result in results):
-            self._hints.tell()
+        self._hints.tell(*pushing(results))
         return saved.count(False)
 
     async def _complete(self, results: Sequence[Refreshed]) -> list[bool]:
@@ -391,12 +392,12 @@ class PostgresStore:
 
     async def hasten(self, now: datetime, most: timedelta) -> int:
         count = await self._pool.transaction(lambda c, _: refreshes.hasten(c, now, most))
-        self._hints.tell()
+        self._hints.tell(Work.REFRESH, Work.PUSH)
         return count
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
         await self._pool.transaction(lambda c, _: refreshes.rewind(c, shipment, by, now), once=True)
-        self._hints.tell()
+        self._hints.tell(Work.REFRESH)
 
     # --- what is bought at an upstream, and pushes to us (upstream.py) ---
 
@@ -440,7 +441,7 @@ class PostgresStore:
 
     async def keep_inbound(self, source: str, body: bytes, now: datetime) -> bool:
         kept = await self._pool.statement(lambda c, _: upstream.keep(c, source, body, now))
-        self._hints.tell()
+        self._hints.tell(Work.INBOUND)
         return kept
 
     async def inbox_waiting(self, after: int, most: int) -> list[Inbound]:
@@ -457,7 +458,7 @@ class PostgresStore:
     # What is sent again keeps its place in the queue, so the time of a replay does not matter.
     async def replay(self, account: int, shipments: Sequence[int], now: datetime) -> list[bool]:  # noqa: ARG002
         kept = await self._pool.transaction(lambda c, _: deliveries.replay_newest(c, account, shipments))
-        self._hints.tell()
+        self._hints.tell(Work.PUSH)
         return kept
 
     async def pushes_due(self) -> datetime | None:
@@ -491,7 +492,7 @@ class PostgresStore:
     async def replay_pushes(self, account: int, chosen: Chosen, now: datetime) -> int:  # noqa: ARG002
         """Not repeated when nobody knows whether it was done: some may have been sent since."""
         count = await self._pool.transaction(lambda c, _: deliveries.replay(c, account, chosen), once=True)
-        self._hints.tell()
+        self._hints.tell(Work.PUSH)
         return count
 
     async def push_counts(self, account: int) -> dict[int, dict[PushState, int]]:

@@ -8,6 +8,7 @@ from parcelwire.domain import quota
 from parcelwire.domain.account import Usage
 from parcelwire.ports import Charge
 from parcelwire.store.rows import micros, moment
+from parcelwire.store.sqlite.inserts import insert
 
 
 def usage(c: sqlite3.Connection, account: int, now: datetime) -> Usage:
@@ -28,9 +29,12 @@ def book(
     now: datetime,
 ) -> None:
     """Ledger rows (kind, amount, reference) and the counter of a period, together."""
-    c.executemany(
-        "INSERT INTO quota_entry (account, period, at, kind, amount, reference) VALUES (?, ?, ?, ?, ?, ?)",
-        [(account, period, micros(now), kind, amount, reference) for kind, amount, reference in entries],
+    insert(
+        c,
+        "INSERT INTO quota_entry (account, period, at, kind, amount, reference)",
+        "(?1, ?2, ?3, ?, ?, ?)",
+        (account, period, micros(now)),
+        entries,
     )
     c.execute(
         """INSERT INTO quota_used (account, period, units) VALUES (?, ?, ?)

@@ -9,7 +9,7 @@ from datetime import datetime
 from parcelwire.domain.account import Usage
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.quota import REGISTER
-from parcelwire.domain.shipment import Action, Phase, Shipment, step
+from parcelwire.domain.shipment import LIFE_CYCLE, Action, Phase, Shipment
 from parcelwire.ports import Changed, Wanted
 from parcelwire.store.rows import (
     MUTABLE,
@@ -21,6 +21,7 @@ from parcelwire.store.rows import (
     wish_text,
 )
 from parcelwire.store.sqlite import pushes, quota
+from parcelwire.store.sqlite.inserts import insert
 from parcelwire.store.sqlite.learned import learn
 
 COLUMNS = ", ".join(SHIPMENT)
@@ -33,10 +34,10 @@ _OF_NUMBERS = f"""
 SELECT {COLUMNS} FROM shipment WHERE account = ? AND number IN (SELECT value FROM json_each(?))
 """
 _INSERT = """
-INSERT INTO shipment (account, number, carrier, code, origin, phase, since, wish, registered_at, changed_at,
-  refresh_at, lane)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO shipment (account, phase, since, registered_at, changed_at, refresh_at, number, carrier, code,
+  origin, wish, lane)
 """
+_VALUES = "(?1, ?2, ?3, ?4, ?4, ?4, ?, ?, ?, ?, ?, ?)"
 _SAME = "SELECT 1 FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND id <> ?"
 _FORGET_LOOKED_UP = """
 DELETE FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND id <> ? AND phase = 'looked_up'
@@ -52,11 +53,12 @@ def register(
     known = _known(c, account, wanted)
     refusals = _refusals(quota.usage(c, account, now), known, wanted)
     chosen = [item for item, refused in zip(wanted, refusals, strict=True) if refused is None]
-    new = _insert(c, account, [item for item in chosen if _key(item) not in known], Phase.TRACKING, now)
-    inserted = iter(new)
+    founds = [known.get(_key(item)) for item in chosen]
+    new = [item for item, found in zip(chosen, founds, strict=True) if found is None]
+    inserted = iter(_insert(c, account, new, Phase.TRACKING, now))
     shipments = [
-        _promote(c, known[_key(item)], item, now) if _key(item) in known else next(inserted)
-        for item in chosen
+        next(inserted) if found is None else _promote(c, found, item, now)
+        for item, found in zip(chosen, founds, strict=True)
     ]
     if shipments:
         quota.book_registrations(c, account, [shipment.id for shipment in shipments], now)
@@ -69,25 +71,23 @@ def _refusals(
 ) -> list[CallerError | None]:
     """Why each is refused; None for those to register. ``known``: what is stored of their numbers."""
     phases = {key: shipment.phase for key, shipment in known.items()}
-    left = usage.total - usage.used
+    left = (usage.total - usage.used) // REGISTER
     left_today = usage.max_daily - usage.today if usage.max_daily else len(wanted)
     refusals: list[CallerError | None] = []
     made = 0
     for item in wanted:
-        refused = None
-        try:
-            after = step(phases.get(_key(item)), Action.REGISTER)
-        except CallerError as error:
-            refused = CallerError(error.reason, number=item.number)
+        key = _key(item)
+        after = LIFE_CYCLE[phases.get(key), Action.REGISTER]
+        if not isinstance(after, Phase):
+            refusals.append(CallerError(after, number=item.number))
+        elif made >= left_today:
+            refusals.append(CallerError("daily_limit", limit=str(usage.max_daily)))
+        elif made >= left:
+            refusals.append(CallerError("quota", detail=_REASON_FULL.format(total=usage.total)))
         else:
-            if made >= left_today:
-                refused = CallerError("daily_limit", limit=str(usage.max_daily))
-            elif (made + 1) * REGISTER > left:
-                refused = CallerError("quota", detail=_REASON_FULL.format(total=usage.total))
-            else:
-                phases[_key(item)] = after
-                made += 1
-        refusals.append(refused)
+            phases[key] = after
+            made += 1
+            refusals.append(None)
     return refusals
 
 
@@ -107,17 +107,16 @@ def _insert(
     if not wanted:
         return []
     at = now if phase is Phase.TRACKING else None
-    since, begun = micros(now), micros_or_none(at)
-    c.executemany(
+    insert(
+        c,
         _INSERT,
+        _VALUES,
+        (account, phase.value, micros(now), micros_or_none(at)),
         [
-            (
-                account, item.number, item.carrier, item.code, item.origin, phase.value, since,
-                wish_text(item.wish), begun, begun, begun, item.lane,
-            )
+            (item.number, item.carrier, item.code, item.origin, wish_text(item.wish), item.lane)
             for item in wanted
         ],
-    )  # fmt: skip
+    )
     # Nobody else writes meanwhile: AUTOINCREMENT has counted on by one for each row.
     last: int = c.execute("SELECT last_insert_rowid()").fetchone()[0]
     return [

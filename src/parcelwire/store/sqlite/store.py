@@ -39,8 +39,10 @@ from parcelwire.ports import (
     Told,
     Turn,
     Wanted,
+    Work,
     no_failpoint,
 )
+from parcelwire.store.hearers import Hearers, pushing
 from parcelwire.store.rows import (
     SHIPMENT,
     document_of,
@@ -50,6 +52,7 @@ from parcelwire.store.rows import (
 )
 from parcelwire.store.sqlite import (
     accounts,
+    counts,
     endpoints,
     feed,
     file,
@@ -93,7 +96,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, vault: Vault, failpoint: Failpoint = no_failpoint) -> None:
         self._vault = vault
-        self._hints: list[Callable[[], None]] = []
+        self._hearers = Hearers()
         self._turned: list[Callable[[EndpointTurn], None]] = []
         self._closed = False
         with ExitStack() as opened:
@@ -108,7 +111,7 @@ class SqliteStore:
             except sqlite3.Error as error:
                 raise file.unusable(path, error) from error
             self._readers = self.readers(path, READERS)
-            self._writer = self.writer(connection, failpoint)
+            self._writer = self.writer(connection, counts.add_up, failpoint)
             opened.pop_all()
 
     @classmethod
@@ -116,8 +119,8 @@ class SqliteStore:
         """Open or make the file, bring its schema up to date. ConfigError says what stands in the way."""
         return await asyncio.to_thread(cls, path, vault, failpoint)
 
-    def on_work(self, hint: Callable[[], None]) -> None:
-        self._hints.append(hint)
+    def on_work(self, hint: Callable[[], None], *kinds: Work) -> None:
+        self._hearers.add(hint, kinds)
 
     def on_turn(self, tell: Callable[[EndpointTurn], None]) -> None:
         self._turned.append(tell)
@@ -128,12 +131,10 @@ class SqliteStore:
         await asyncio.to_thread(self._readers.close)
         self._lock.release()
 
-    async def _write(self, work: Callable[[_Connection], T], *, hint: bool = False) -> T:
+    async def _write(self, work: Callable[[_Connection], T], *hints: Work) -> T:
         self._check_open()
         answer = await self._writer.run(work)
-        if hint:
-            for call in self._hints:
-                call()
+        self._hearers.tell(*hints)
         return answer
 
     async def _read(self, work: Callable[[_Connection], T]) -> T:
@@ -212,7 +213,7 @@ class SqliteStore:
 
     async def steer_endpoint(self, account: int, endpoint: int, signal: Signal, now: datetime) -> bool:
         there, turns = await self._write(
-            lambda c: endpoints.steer(c, account, endpoint, signal, now), hint=True
+            lambda c: endpoints.steer(c, account, endpoint, signal, now), Work.PUSH
         )
         self._tell(turns)
         return there
@@ -256,7 +257,7 @@ class SqliteStore:
     async def register(
         self, account: int, wanted: Sequence[Wanted], now: datetime
     ) -> list[Shipment | CallerError]:
-        return await self._write(lambda c: registrations.register(c, account, wanted, now), hint=True)
+        return await self._write(lambda c: registrations.register(c, account, wanted, now), Work.REFRESH)
 
     async def register_once(
         self,
@@ -266,7 +267,9 @@ class SqliteStore:
         call: KeyedCall,
         encode: Callable[[Sequence[Shipment | CallerError]], bytes],
     ) -> bytes | CallerError:
-        return await self._write(lambda c: repeats.register(c, account, wanted, now, call, encode), hint=True)
+        return await self._write(
+            lambda c: repeats.register(c, account, wanted, now, call, encode), Work.REFRESH
+        )
 
     async def begin_call(self, account: int, call: KeyedCall, now: datetime) -> bytes | CallerError | None:
         return await self._write(lambda c: repeats.begin(c, account, call, now))
@@ -289,7 +292,9 @@ class SqliteStore:
 
     async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
         return await self._write(
-            lambda c: [registrations.change(c, self._instance, change, now) for change in changes], hint=True
+            lambda c: [registrations.change(c, self._instance, change, now) for change in changes],
+            Work.REFRESH,
+            *pushing(changes),
         )
 
     async def list_page(self, account: int, wanted: Filter, order: Order, skip: int, most: int) -> ListPage:
@@ -341,7 +346,7 @@ class SqliteStore:
     async def complete(self, results: Sequence[Refreshed]) -> int:
         return await self._write(
             lambda c: refreshes.complete(c, self._instance, results),
-            hint=any(result.pushes for result in results),
+            *pushing(results),
         )
 
     async def begin_reroute(self, routing: str) -> bool:
@@ -378,10 +383,10 @@ class SqliteStore:
         )
 
     async def hasten(self, now: datetime, most: timedelta) -> int:
-        return await self._write(lambda c: refreshes.hasten(c, now, most), hint=True)
+        return await self._write(lambda c: refreshes.hasten(c, now, most), Work.REFRESH, Work.PUSH)
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
-        await self._write(lambda c: refreshes.rewind(c, shipment, by, now), hint=True)
+        await self._write(lambda c: refreshes.rewind(c, shipment, by, now), Work.REFRESH)
 
     # --- what is bought at an upstream, and pushes to us (upstream.py) ---
 
@@ -427,7 +432,7 @@ class SqliteStore:
         )
 
     async def keep_inbound(self, source: str, body: bytes, now: datetime) -> bool:
-        return await self._write(lambda c: upstream.keep(c, source, body, now), hint=True)
+        return await self._write(lambda c: upstream.keep(c, source, body, now), Work.INBOUND)
 
     async def inbox_waiting(self, after: int, most: int) -> list[Inbound]:
         return await self._read(lambda c: upstream.waiting(c, after, most))
@@ -442,7 +447,7 @@ class SqliteStore:
 
     async def replay(self, account: int, shipments: Sequence[int], now: datetime) -> list[bool]:
         return await self._write(
-            lambda c: [pushes.replay_newest(c, account, shipment, now) for shipment in shipments], hint=True
+            lambda c: [pushes.replay_newest(c, account, shipment, now) for shipment in shipments], Work.PUSH
         )
 
     async def pushes_due(self) -> datetime | None:
@@ -471,7 +476,7 @@ class SqliteStore:
         return dropped, jobs
 
     async def replay_pushes(self, account: int, chosen: Chosen, now: datetime) -> int:
-        return await self._write(lambda c: pushes.replay(c, account, chosen, now), hint=True)
+        return await self._write(lambda c: pushes.replay(c, account, chosen, now), Work.PUSH)
 
     async def push_counts(self, account: int) -> dict[int, dict[PushState, int]]:
         return await self._read(lambda c: pushes.counts(c, account))

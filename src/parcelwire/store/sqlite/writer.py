@@ -27,10 +27,17 @@ _Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 
 class Writer:
-    """Runs work on the one writing connection, in the order in which it came."""
+    """Runs work on the one writing connection, in the order in which it came; ``before_commit`` is the last
+    that every transaction does."""
 
-    def __init__(self, connection: sqlite3.Connection, failpoint: Failpoint = no_failpoint) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        before_commit: Work[None],
+        failpoint: Failpoint = no_failpoint,
+    ) -> None:
         self._connection = connection
+        self._before_commit = before_commit
         self._failpoint = failpoint
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="parcelwire-writer", daemon=True)
@@ -87,6 +94,7 @@ class Writer:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         answers: list[_Answer] = [(future, work(connection), None) for work, future in group]
+        self._before_commit(connection)
         self._failpoint("commit.before")
         connection.execute("COMMIT")
         self._failpoint("commit.after")
