@@ -13,7 +13,6 @@ Source: FedEx Track API specification 1.0.0 and rate limit page; code list in fe
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -52,6 +51,7 @@ from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.times import EARLIEST, from_iso, naive
+from parcelwire.domain.values import replace
 
 # Ship dates that belong to a registration: labels are made before it, parcels leave after it.
 SHIPPED_BEFORE = timedelta(days=30)

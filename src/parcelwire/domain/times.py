@@ -6,13 +6,14 @@ event but never gives it a UTC time. A date alone stays a date. Nothing is inven
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from parcelwire.domain.report import EVENTS_MAX, UNKNOWN_TIME, Address, Event, Moment, Report
+from parcelwire.domain.values import replace
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # an older time is a carrier's placeholder
 LATEST_AHEAD = timedelta(days=7)  # a time further ahead is a carrier's fault
@@ -98,7 +99,13 @@ def iso(moment: Moment) -> str | None:
     """Local time with offset, or None while UTC is unknown."""
     if moment.utc is None or moment.offset_min is None:
         return None
-    return moment.utc.astimezone(timezone(timedelta(minutes=moment.offset_min))).isoformat()
+    return moment.utc.astimezone(_fixed(moment.offset_min)).isoformat()
+
+
+@cache
+def _fixed(offset_min: int) -> timezone:
+    """The zone that is always so many minutes, less than a day, ahead of UTC."""
+    return timezone(timedelta(minutes=offset_min))
 
 
 def settle(report: Report, zone_of: ZoneOf, now: datetime) -> Report:
@@ -188,7 +195,7 @@ def _at_place(event: Event, order_at: datetime, tie: int) -> Event:
 def _placed(moment: Moment, offset_min: int, latest: datetime) -> datetime | None:
     """Where an event without UTC belongs, by its local time; None for a time that cannot be true."""
     wall = naive(moment)
-    at = wall and _utc(wall.replace(tzinfo=timezone(timedelta(minutes=offset_min))))
+    at = wall and _utc(wall.replace(tzinfo=_fixed(offset_min)))
     return at if at is not None and EARLIEST <= at <= latest else None
 
 
