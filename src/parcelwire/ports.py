@@ -1,7 +1,6 @@
 """Every seam on one screen."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Protocol
@@ -28,6 +27,7 @@ from parcelwire.domain.push import Chosen, FeedItem, NewPush, PushJob, PushRecor
 from parcelwire.domain.report import Address
 from parcelwire.domain.shipment import Shipment, Wish
 from parcelwire.domain.status import SubStatus
+from parcelwire.domain.values import dataclass
 
 
 class Clock(Protocol):

@@ -263,8 +263,7 @@ def zone_of(place: Address) -> ZoneInfo | None:
     Reads ``country``, ``state``, ``postal_code`` and ``city`` (a country, state or IATA code inside the
     city's text counts too). Never raises for any text.
     """
-    texts = (place.country, place.state, place.postal_code, place.city)
-    return _zone_of(*(_fold(text or "") for text in texts))
+    return _zone_of(place.country or "", place.state or "", place.postal_code or "", place.city or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +283,7 @@ class _Spot:
 
 @lru_cache(maxsize=2_048)
 def _zone_of(country: str, state: str, postal: str, text: str) -> ZoneInfo | None:
+    country, state, postal, text = _fold(country), _fold(state), _fold(postal), _fold(text)
     parts, named = _split_country(text, alone=not (country or state or postal))
     if country == "US" and named in US_TERRITORIES:
         country = named

@@ -13,8 +13,8 @@ Source: FedEx Track API specification 1.0.0 and rate limit page; code list in fe
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
@@ -52,6 +52,7 @@ from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.times import EARLIEST, from_iso, naive
+from parcelwire.domain.values import replace
 
 # Ship dates that belong to a registration: labels are made before it, parcels leave after it.
 SHIPPED_BEFORE = timedelta(days=30)
@@ -265,52 +266,70 @@ def _report(number: str, result: Mapping[str, object]) -> Report | CarrierError:
     events = tuple(_event(scan) for scan in each(result, "scanEvents"))
     dates = {text(item, "type"): item for item in each(result, "dateAndTimes")}
     reason = _reason(latest)
-    current = _meaning(text(latest, "code") or "", reason, _words(latest, reason))
-    report = Report(
+    current = _meaning(text(latest, "code") or "", reason.code, _words(latest, reason))
+    sizes = get(result, "packageDetails", "weightAndDimensions")
+    weights = list(each(sizes, "weight")) or list(each(result, "shipmentDetails", "weight"))
+    identifiers = {
+        text(item, "type"): text(item, "values", 0) or text(item, "value")
+        for item in each(result, "additionalTrackingInfo", "packageIdentifiers")
+    }
+    return Report(
         number,
         events=events,
         current=current.sub_status if current and not current.informative else None,
-        current_reason=reason.get("text"),
+        current_reason=reason.text or None,
         delivered=_date(dates.get("ACTUAL_DELIVERY")),
         estimate=_estimate(result, dates),
         origin=_place(result, "shipperInformation", "originLocation"),
         destination=_place(result, "recipientInformation", "destinationLocation"),
+        service=text(result, "serviceDetail", "description"),
+        weight_raw=joined([text(weights, 0, "value"), text(weights, 0, "unit")], " "),
+        weight_kg=next((text(item, "value") for item in weights if text(item, "unit") == "KG"), None),
+        pieces=text(result, "packageDetails", "count"),
+        dimensions=_dimensions(each(sizes, "dimensions")),
+        customer_number=identifiers.get("CUSTOMER_REFERENCE"),
+        reference_number=identifiers.get("SHIPPER_REFERENCE"),
         unmapped=tuple(dict.fromkeys(event.code for event in events if event.sub_status is None)),
         lang="en",
     )
-    return _with_facts(report, result)
+
+
+class Reason(NamedTuple):
+    """Why, as FedEx codes and words it. Empty: not given."""
+
+    code: str
+    text: str
 
 
 def _event(scan: Mapping[str, object]) -> Event:
     kind = text(scan, "eventType") or ""
-    reason = {"code": text(scan, "exceptionCode") or "", "text": text(scan, "exceptionDescription") or ""}
+    reason = Reason(text(scan, "exceptionCode") or "", text(scan, "exceptionDescription") or "")
     description = text(scan, "eventDescription") or kind
-    meaning = _meaning(kind, reason, f"{description} {reason['text']}")
-    moment = from_iso(get(scan, "date"))
+    meaning = _meaning(kind, reason.code, f"{description} {reason.text}")
+    moment = from_iso(scan.get("date"))
     if moment.zone is None and moment.time == "00:00:00":
         moment = replace(moment, time=None)
     refined = kind in REFINED or kind not in EVENTS
-    place = get(scan, "scanLocation")
+    place = scan.get("scanLocation")
     address = _address(place)
     return Event(
         moment,
         description,
         meaning.sub_status if meaning else None,
-        code=joined([kind, reason["code"]], "/") or "" if refined else kind,
+        code=joined([kind, reason.code], "/") or "" if refined else kind,
         location=joined([address.city, address.state, text(place, "countryName")]),
         address=address,
         informative=meaning.informative if meaning else False,
-        reason=reason["text"] or None,
+        reason=reason.text or None,
     )
 
 
-def _meaning(kind: str, reason: Mapping[str, str], words: str) -> Code | None:
+def _meaning(kind: str, code: str, words: str) -> Code | None:
     """What an event or the current status says; None when neither code nor text is known."""
     known = EVENTS.get(kind)
     own = OWN_TEXTS.get(kind)
     if known is not None and kind not in REFINED:
         return _by_text(words, own or ()) or known
-    code = reason.get("code", "")
     if kind == "DE" and code in REDIRECTED:
         return known
     by_text, by_code = _by_text(words, own or TEXTS), REASONS.get(code)
@@ -322,17 +341,17 @@ def _by_text(words: str, rules: Rules) -> Code | None:
     return next((Code(sub_status, False, "") for pattern, sub_status in rules if pattern.search(words)), None)
 
 
-def _reason(latest: object) -> Mapping[str, str]:
+def _reason(latest: object) -> Reason:
     """Code and text of the first detail of the current status that has a text."""
     for detail in each(latest, "ancillaryDetails"):
         words = text(detail, "reasonDescription")
         if words:
-            return {"code": text(detail, "reason") or "", "text": words}
-    return {}
+            return Reason(text(detail, "reason") or "", words)
+    return Reason("", "")
 
 
-def _words(latest: object, reason: Mapping[str, str]) -> str:
-    return f"{text(latest, 'description') or ''} {reason.get('text', '')}"
+def _words(latest: object, reason: Reason) -> str:
+    return f"{text(latest, 'description') or ''} {reason.text}"
 
 
 def _address(node: object) -> Address:
@@ -376,25 +395,6 @@ def _estimate(result: Mapping[str, object], dates: Mapping[str | None, object]) 
 
 def _window(node: object) -> tuple[Moment | None, Moment | None]:
     return _known(from_iso(get(node, "begins"))), _known(from_iso(get(node, "ends")))
-
-
-def _with_facts(report: Report, result: Mapping[str, object]) -> Report:
-    measures = get(result, "packageDetails", "weightAndDimensions")
-    weights = list(each(measures, "weight")) or list(each(result, "shipmentDetails", "weight"))
-    identifiers = {
-        text(item, "type"): text(item, "values", 0) or text(item, "value")
-        for item in each(result, "additionalTrackingInfo", "packageIdentifiers")
-    }
-    return replace(
-        report,
-        service=text(result, "serviceDetail", "description"),
-        weight_raw=joined([text(weights, 0, "value"), text(weights, 0, "unit")], " "),
-        weight_kg=next((text(item, "value") for item in weights if text(item, "unit") == "KG"), None),
-        pieces=text(result, "packageDetails", "count"),
-        dimensions=_dimensions(each(measures, "dimensions")),
-        customer_number=identifiers.get("CUSTOMER_REFERENCE"),
-        reference_number=identifiers.get("SHIPPER_REFERENCE"),
-    )
 
 
 def _dimensions(sizes: Iterable[Mapping[str, object]]) -> str | None:

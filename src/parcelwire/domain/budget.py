@@ -6,11 +6,11 @@ wait alike.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.status import FINISHED, Status, SubStatus
+from parcelwire.domain.values import dataclass
 
 DAY = timedelta(days=1)
 LOW_MAX = 4.0

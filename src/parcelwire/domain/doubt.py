@@ -1,9 +1,9 @@
 """A carrier that was a guess, and when to look for the right one (docs/why/0008-guesses-are-checked.md)."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from parcelwire.domain.status import Status, SubStatus
+from parcelwire.domain.values import dataclass
 
 PATIENCE_ANSWERS = 5  # "not found" so often: about nine hours at the usual pace, before anything is bought
 PATIENCE_DAYS = 0.5  # unknown for so long: for a carrier that cannot be asked at all

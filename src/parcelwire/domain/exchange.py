@@ -4,12 +4,13 @@ The driver (net/ask.py) adds the base URL and the token, keeps limits and time, 
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from parcelwire.domain.errors import CarrierError
 from parcelwire.domain.report import Report
+from parcelwire.domain.values import dataclass
 
 UNSTATED = datetime.min.replace(tzinfo=UTC)
 

@@ -4,7 +4,6 @@ Pure: a lane is a value; ``take`` and ``settle`` answer the next one. The store 
 writer win (compare and set on ``revision``), so that limits are exact over processes.
 """
 
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from math import ceil
 
@@ -18,6 +17,7 @@ from parcelwire.domain.errors import (
     UnknownNumber,
 )
 from parcelwire.domain.limits import DELAY_MAX, Limits
+from parcelwire.domain.values import dataclass, replace
 
 THROTTLED_FIRST_S = 30.0  # a 429 without Retry-After; doubles up to BLOCK_MAX_S
 BREAKER_FIRST_S = 30.0

@@ -7,11 +7,13 @@ takes back (Report.voided) is hidden for good; the old one stays stored.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from parcelwire.domain import times
 from parcelwire.domain.report import EVENTS_MAX, Event, Report
+from parcelwire.domain.values import dataclass, replace
 
 CORRECTION_MAX = timedelta(minutes=5)
 
@@ -22,7 +24,8 @@ _FACTS = (
     "dimensions", "customer_number", "reference_number", "local_number", "local_carrier", "lang",
 )  # fmt: skip
 _STANDING = ("current", "current_authoritative", "current_reason")
-_EMPTY = {item.name: item.default for item in fields(Report) if item.name in _FACTS}
+_facts_of = attrgetter(*_FACTS)
+_EMPTY = _facts_of(Report(""))
 
 EventKey = tuple[str, str, str, str]
 
@@ -52,27 +55,49 @@ class History:
 
 def begin(source: str, report: Report, asked_at: datetime) -> History:
     """The history after a first answer. ``report`` must be settled (domain.times.settle)."""
-    seen = {event_key(event): Seen(event, asked_at) for event in reversed(report.events)}
-    facts = replace(report, events=(), voided=tuple(sorted(set(report.voided))))
-    return History(source, asked_at, facts, _sorted(seen))
+    return History(source, asked_at, _facts_alone(report), _sorted(_events(report, asked_at)))
 
 
 def merge(one: History, two: History) -> History:
     """Both histories of the same source as one."""
-    new, old = (one, two) if _is_newer(one, two) else (two, one)
-    seen = {event_key(item.event): item for item in new.seen}
-    for item in old.seen:
-        key = event_key(item.event)
-        known = seen.get(key)
-        seen[key] = _both(known, item, new, old) if known else _only_in(item, new, old)
-    report, older = _facts(new, old)
-    return History(new.source, new.asked_at, report, _sorted(seen), older)
+    return _merged(one, _keyed(one), two, _keyed(two))
 
 
 def add(history: History | None, source: str, report: Report, asked_at: datetime) -> History:
     """The history with one more answer. A report without events and status adds nothing but its facts."""
-    latest = begin(source, report, asked_at)
-    return latest if history is None else merge(history, latest)
+    if history is None:
+        return begin(source, report, asked_at)
+    events = _events(report, asked_at)
+    latest = History(source, asked_at, _facts_alone(report), tuple(events.values()))
+    return _merged(latest, events, history, _keyed(history))
+
+
+def _facts_alone(report: Report) -> Report:
+    voided = report.voided and tuple(sorted(set(report.voided)))
+    return replace(report, events=(), voided=voided)
+
+
+def _events(report: Report, asked_at: datetime) -> dict[EventKey, Seen]:
+    return {event_key(event): Seen(event, asked_at) for event in reversed(report.events)}
+
+
+def _keyed(history: History) -> dict[EventKey, Seen]:
+    return {event_key(item.event): item for item in history.seen}
+
+
+def _merged(
+    one: History, in_one: dict[EventKey, Seen], two: History, in_two: dict[EventKey, Seen]
+) -> History:
+    """Both as one; ``in_one`` and ``in_two`` are their events."""
+    if _is_newer(one, two):
+        new, seen, old, in_old = one, in_one, two, in_two
+    else:
+        new, seen, old, in_old = two, in_two, one, in_one
+    for key, item in in_old.items():
+        known = seen.get(key)
+        seen[key] = _both(known, item, new, old) if known else _only_in(item, new, old)
+    report, older = _facts(new, old)
+    return History(new.source, new.asked_at, report, _sorted(seen), older)
 
 
 def unchanged(history: History, report: Report) -> bool:
@@ -111,7 +136,8 @@ def extend(histories: Iterable[History], source: str, report: Report, now: datet
     """
     known = {history.source: history for history in histories}
     changed: dict[str, History] = {}
-    for part in (replace(report, further=()), *report.further):
+    own = replace(report, further=()) if report.further else report
+    for part in (own, *report.further):
         name = f"{source}/{part.behind.code}" if part.behind else source
         at = min(part.as_of or now, now)
         changed[name] = add(changed.get(name) or known.get(name), name, part, at)
@@ -169,25 +195,28 @@ def _only_in(item: Seen, new: History, old: History) -> Seen:
 
 
 def _both(newer: Seen, older: Seen, new: History, old: History) -> Seen:
+    first = min(newer.first, older.first)
+    if newer.last is None:  # in the newest answer, after which there is none
+        return newer if first == newer.first else Seen(newer.event, first)
     last = max(_last(newer, new), _last(older, old))
     latest = newer if _last(newer, new) >= _last(older, old) else older
-    return Seen(
-        latest.event,
-        min(newer.first, older.first),
-        None if last == new.asked_at else last,
-    )
+    return Seen(latest.event, first, None if last == new.asked_at else last)
 
 
 def _facts(new: History, old: History) -> tuple[Report, dict[str, datetime]]:
     changes: dict[str, object] = {}
     older: dict[str, datetime] = {}
-    for name in _FACTS:
+    aged = new.older.keys() | old.older.keys()
+    for name, ours, theirs, empty in zip(
+        _FACTS, _facts_of(new.report), _facts_of(old.report), _EMPTY, strict=True
+    ):
+        has_new, has_old = ours != empty, theirs != empty
+        if name not in aged and (has_new or not has_old):
+            continue  # nearly always: the newer answer has it, or neither
         when_new = new.older.get(name, new.asked_at)
         when_old = old.older.get(name, old.asked_at)
-        has_new = getattr(new.report, name) != _EMPTY[name]
-        has_old = getattr(old.report, name) != _EMPTY[name]
         if has_old and (not has_new or when_old > when_new):
-            changes[name] = getattr(old.report, name)
+            changes[name] = theirs
             when_new = when_old
         if (has_new or has_old) and when_new != new.asked_at:
             older[name] = when_new
@@ -197,9 +226,11 @@ def _facts(new: History, old: History) -> tuple[Report, dict[str, datetime]]:
         said = said_old
     if said is not None and said != new.asked_at:
         older["current"] = said
-    changes["returning"] = new.report.returning or old.report.returning
-    changes["voided"] = tuple(sorted({*new.report.voided, *old.report.voided}))
-    return replace(new.report, **changes), older  # type: ignore[arg-type]
+    if old.report.returning and not new.report.returning:
+        changes["returning"] = True
+    if old.report.voided:
+        changes["voided"] = tuple(sorted({*new.report.voided, *old.report.voided}))
+    return replace(new.report, **changes) if changes else new.report, older  # type: ignore[arg-type]
 
 
 def _said(history: History) -> datetime | None:

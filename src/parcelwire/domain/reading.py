@@ -4,6 +4,7 @@ Every accessor answers None (or nothing) for a missing part or a wrong type; it 
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from parcelwire.domain.report import clean
 
@@ -23,10 +24,14 @@ def text(node: object, *path: str | int) -> str | None:
     # One key is by far the most frequent path.
     value = node.get(path[0]) if len(path) == 1 and isinstance(node, dict) else get(node, *path)
     if isinstance(value, str):
-        return clean(value) if value else None
+        return _clean(value) if len(value) <= _OFTEN_MAX else clean(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return None
+
+
+_OFTEN_MAX = 64
+_clean = lru_cache(maxsize=8_192)(clean)  # cities, codes and short descriptions come again and again
 
 
 def each(node: object, *path: str | int) -> Iterator[dict[str, object]]:
@@ -40,4 +45,9 @@ def each(node: object, *path: str | int) -> Iterator[dict[str, object]]:
 def country(node: object, *path: str | int) -> str | None:
     """A two-letter country code at a path."""
     code = text(node, *path)
-    return code.upper() if code and len(code) == 2 and code.isascii() and code.isalpha() else None
+    return _country(code) if code and len(code) == 2 else None
+
+
+@lru_cache(maxsize=1_024)
+def _country(code: str) -> str | None:
+    return code.upper() if code.isascii() and code.isalpha() else None

@@ -5,10 +5,11 @@ characters). An unknown value is None: a status, a time zone or a date is never 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from parcelwire.domain.status import SubStatus
+from parcelwire.domain.values import dataclass
 
 EVENTS_MAX = 2_000  # events per tracking number; a carrier that sends more is cut at the oldest end
 TEXT_MAX = 500  # characters of one free text from a carrier

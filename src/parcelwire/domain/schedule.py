@@ -3,7 +3,6 @@
 Intervals: reference, carriers/INDEX ("default intervals"). Stop rules: 17TRACK's help article on stopping.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from parcelwire.domain.budget import UNSTRETCHED, Stretch, can_wait
@@ -11,6 +10,7 @@ from parcelwire.domain.errors import CarrierError, QuotaSpent, Throttled
 from parcelwire.domain.lane import RETRY_AFTER_MAX_S
 from parcelwire.domain.report import Estimate
 from parcelwire.domain.status import FINISHED, Status, SubStatus
+from parcelwire.domain.values import dataclass
 
 HOUR = timedelta(hours=1)
 

@@ -7,7 +7,7 @@
 by itself, never listed and never pushed, and registering it later finds what is already known.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
@@ -15,6 +15,7 @@ from parcelwire.domain.doubt import Doubt
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import NO_MARKS, Marks
+from parcelwire.domain.values import dataclass
 
 
 class Phase(StrEnum):

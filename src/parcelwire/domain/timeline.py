@@ -13,7 +13,7 @@ The order in which the histories are given means nothing.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -21,6 +21,7 @@ from parcelwire.domain.merge import History, visible
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report
 from parcelwire.domain.status import RANK, STAGE_OF, STICKY, Stage, Status, SubStatus
 from parcelwire.domain.times import EARLIEST
+from parcelwire.domain.values import dataclass, replace
 
 AHEAD_MAX = timedelta(hours=36)  # an event further ahead of the clock is shown but decides nothing
 

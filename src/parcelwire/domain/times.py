@@ -6,28 +6,31 @@ event but never gives it a UTC time. A date alone stays a date. Nothing is inven
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import cache, lru_cache
 from itertools import groupby
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from parcelwire.domain.report import EVENTS_MAX, UNKNOWN_TIME, Address, Event, Moment, Report
+from parcelwire.domain.values import replace
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # an older time is a carrier's placeholder
 LATEST_AHEAD = timedelta(days=7)  # a time further ahead is a carrier's fault
 ZONES_APART = timedelta(hours=26)  # between the clocks of UTC+14 and UTC-12
+_MINUTE = timedelta(minutes=1)
 ZoneOf = Callable[[Address], tzinfo | None]
 
 
-def exact(at: datetime, zone: str | None = None) -> Moment:
-    """A moment from an aware datetime. ``zone`` is the offset as sent; default: the datetime's own."""
+def exact(at: datetime, zone: str | None = None, text: str | None = None) -> Moment:
+    """A moment from an aware datetime. ``zone`` is the offset as sent; default: the datetime's own.
+    ``text``: its ``isoformat``, where that is known."""
     offset = at.utcoffset() or timedelta()
     utc = _utc(at)
-    text = at.isoformat()
+    text = text or at.isoformat()
     return Moment(
         utc=utc,
-        offset_min=None if utc is None else int(offset.total_seconds() // 60),
+        offset_min=None if utc is None else _minutes(offset),
         date=text[:10],
         time=text[11:19],
         zone=zone or offset_text(offset),
@@ -55,14 +58,28 @@ def from_iso(text: object) -> Moment:
         return UNKNOWN_TIME
     if len(text) <= 10:
         return day(at)
-    return local(at) if at.tzinfo is None else exact(at)
+    if at.tzinfo is None:
+        return local(at)
+    return exact(at, text=text if _is_usual(text) else None)
 
 
+def _is_usual(text: str) -> bool:
+    """Whether an ISO date and time begins as ``isoformat`` writes it. There are many other forms."""
+    return (
+        len(text) > 18 and text[4] == text[7] == "-" and text[13] == text[16] == ":" and text[11:13] != "24"
+    )
+
+
+@lru_cache(maxsize=256)
 def offset_text(offset: timedelta) -> str:
     """``+HH:MM``."""
-    minutes = int(offset.total_seconds() // 60)
+    minutes = _minutes(offset)
     sign = "-" if minutes < 0 else "+"
     return f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
+
+def _minutes(offset: timedelta) -> int:
+    return offset // _MINUTE
 
 
 def naive(moment: Moment) -> datetime | None:
@@ -98,7 +115,13 @@ def iso(moment: Moment) -> str | None:
     """Local time with offset, or None while UTC is unknown."""
     if moment.utc is None or moment.offset_min is None:
         return None
-    return moment.utc.astimezone(timezone(timedelta(minutes=moment.offset_min))).isoformat()
+    return moment.utc.astimezone(_fixed(moment.offset_min)).isoformat()
+
+
+@cache
+def _fixed(offset_min: int) -> timezone:
+    """The zone that is always so many minutes, less than a day, ahead of UTC."""
+    return timezone(timedelta(minutes=offset_min))
 
 
 def settle(report: Report, zone_of: ZoneOf, now: datetime) -> Report:
@@ -108,10 +131,11 @@ def settle(report: Report, zone_of: ZoneOf, now: datetime) -> Report:
     settle the same event again: the result depends on the answer alone.
     """
     default = ZoneInfo(report.default_zone) if report.default_zone else None
-    events = [_with_time(event, _timed(event, zone_of, default, now)) for event in report.events]
-    ordered = _ordered(events, now + LATEST_AHEAD)[:EVENTS_MAX]
+    latest = now + LATEST_AHEAD
+    events = [_with_time(event, _timed(event, zone_of, default, latest)) for event in report.events]
+    ordered = _ordered(events, latest)[:EVENTS_MAX]
     delivered, estimate = report.delivered, report.estimate
-    there = zone_of(report.destination) or default
+    there = (zone_of(report.destination) or default) if delivered or estimate else None
     if there is not None:
         delivered = in_zone(delivered, there) if delivered else None
         if estimate:
@@ -120,7 +144,7 @@ def settle(report: Report, zone_of: ZoneOf, now: datetime) -> Report:
                 start=in_zone(estimate.start, there) if estimate.start else None,
                 end=in_zone(estimate.end, there) if estimate.end else None,
             )
-    delivered = _plausible(delivered, now) if delivered else None
+    delivered = _plausible(delivered, latest) if delivered else None
     further = tuple(settle(other, zone_of, now) for other in report.further)
     return replace(report, events=tuple(ordered), delivered=delivered, estimate=estimate, further=further)
 
@@ -129,12 +153,12 @@ def _with_time(event: Event, time: Moment) -> Event:
     return event if time is event.time else replace(event, time=time)
 
 
-def _timed(event: Event, zone_of: ZoneOf, default: tzinfo | None, now: datetime) -> Moment:
+def _timed(event: Event, zone_of: ZoneOf, default: tzinfo | None, latest: datetime) -> Moment:
     moment = event.time
     if moment.utc is None and moment.time is not None:
         zone = zone_of(event.address) or default
-        return moment if zone is None else _plausible(in_zone(moment, zone), now)
-    moment = _plausible(moment, now)
+        return moment if zone is None else _plausible(in_zone(moment, zone), latest)
+    moment = _plausible(moment, latest)
     if moment.utc is not None and moment.zone == "+00:00":  # sent as UTC: show it in the place's own time
         zone = zone_of(event.address)
         if zone is not None:
@@ -142,9 +166,9 @@ def _timed(event: Event, zone_of: ZoneOf, default: tzinfo | None, now: datetime)
     return moment
 
 
-def _plausible(moment: Moment, now: datetime) -> Moment:
+def _plausible(moment: Moment, latest: datetime) -> Moment:
     """The moment, without UTC when that is a placeholder or a fault."""
-    if moment.utc is None or EARLIEST <= moment.utc <= now + LATEST_AHEAD:
+    if moment.utc is None or EARLIEST <= moment.utc <= latest:
         return moment
     return replace(moment, utc=None, offset_min=None)
 
@@ -188,7 +212,7 @@ def _at_place(event: Event, order_at: datetime, tie: int) -> Event:
 def _placed(moment: Moment, offset_min: int, latest: datetime) -> datetime | None:
     """Where an event without UTC belongs, by its local time; None for a time that cannot be true."""
     wall = naive(moment)
-    at = wall and _utc(wall.replace(tzinfo=timezone(timedelta(minutes=offset_min))))
+    at = wall and _utc(wall.replace(tzinfo=_fixed(offset_min)))
     return at if at is not None and EARLIEST <= at <= latest else None
 
 
@@ -207,11 +231,11 @@ def _neighbour_offsets(events: Sequence[Event]) -> list[int]:
 def _utc(at: datetime) -> datetime | None:
     """Aware UTC, whole seconds; None when the calendar ends before (placeholders of year 1 or 9999)."""
     try:
-        return at.astimezone(UTC).replace(microsecond=0)
+        utc = at.astimezone(UTC)
     except OverflowError:
         return None
+    return utc.replace(microsecond=0) if utc.microsecond else utc
 
 
 def _offset_min(utc: datetime, zone: tzinfo) -> int:
-    offset = utc.astimezone(zone).utcoffset() or timedelta()
-    return int(offset.total_seconds() // 60)
+    return _minutes(utc.astimezone(zone).utcoffset() or timedelta())

@@ -4,7 +4,6 @@ While a candidate is asked the shipment waits in the candidate's lane, within wh
 and what callers see of it, stay as they are until the candidate turns out to be right.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 from parcelwire.domain.detect import Candidate, detect, learned_key
@@ -14,6 +13,7 @@ from parcelwire.domain.lane import take
 from parcelwire.domain.merge import History
 from parcelwire.domain.schedule import Pace, next_refresh
 from parcelwire.domain.shipment import Phase, Shipment
+from parcelwire.domain.values import replace
 from parcelwire.flows.context import Context, code_behind
 from parcelwire.flows.identify import DETECTED, GUESS, clues, placed
 from parcelwire.flows.routes import Said

@@ -1,7 +1,6 @@
 """Ask a carrier about shipments, and keep what it said."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from parcelwire.domain.doubt import found
@@ -33,6 +32,7 @@ from parcelwire.domain.shipment import Action, Phase, Shipment, StopReason
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Timeline, assemble
 from parcelwire.domain.times import settle as settle_times
+from parcelwire.domain.values import dataclass, replace
 from parcelwire.flows.asking import ask, candidate, query_of
 from parcelwire.flows.asking import said as said_of
 from parcelwire.flows.context import Context

@@ -10,7 +10,7 @@ A source that goes on not knowing a number, or refusing it, is given up for the 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
@@ -21,6 +21,7 @@ from parcelwire.domain.numbers import normalise
 from parcelwire.domain.posts import posts_of
 from parcelwire.domain.queue import home
 from parcelwire.domain.report import Report
+from parcelwire.domain.values import dataclass
 from parcelwire.ports import Carrier, Due, Told
 from parcelwire.wire.directory import STRANGER
 

@@ -1,12 +1,12 @@
 """Stop tracking, by request or by rule, and track again, once."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.push import NewPush, PushEvent
 from parcelwire.domain.shipment import Action, Phase, Shipment, StopReason, step
+from parcelwire.domain.values import replace
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import stopped_body
 from parcelwire.flows.items import change_each, for_each

@@ -1,8 +1,7 @@
 """Translations are paid when the first one is given, once for a shipment."""
 
-from dataclasses import replace
-
 from parcelwire.domain.report import Report
+from parcelwire.domain.values import replace
 from parcelwire.flows.context import Context
 from parcelwire.flows.routes import Said
 from parcelwire.ports import Due

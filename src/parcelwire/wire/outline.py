@@ -7,8 +7,15 @@ import msgspec
 from parcelwire.domain.report import Moment
 from parcelwire.domain.status import Stage, SubStatus
 from parcelwire.domain.timeline import Timeline
-from parcelwire.domain.times import iso
-from parcelwire.wire.trackinfo import EstimatedDelivery, TimeRaw, WireEvent, estimate_of, event_of, utc_text
+from parcelwire.wire.trackinfo import (
+    EstimatedDelivery,
+    TimeRaw,
+    WireEvent,
+    estimate_of,
+    event_of,
+    utc_text,
+    when,
+)
 
 
 class OutlineEvent(msgspec.Struct):
@@ -75,7 +82,10 @@ def _event(shown: WireEvent) -> OutlineEvent:
 
 
 def _reached(at: Moment | None) -> Reached:
-    return Reached() if at is None else Reached(_utc(at), iso(at), TimeRaw(at.date, at.time, at.zone))
+    if at is None:
+        return Reached()
+    time_iso, time_utc, time_raw = when(at)
+    return Reached(time_utc, time_iso, time_raw)
 
 
 def _utc(at: Moment | None) -> str | None:
