@@ -17,13 +17,14 @@ import asyncpg
 from bench._life import BEGIN, CALL, HOUR, Life
 from bench._machine import Meter
 
-from parcelwire.ports import Store
+from parcelwire.ports import Old, Store
 from parcelwire.store.rows import micros
 
 HOURS, CALLS = 5, 5  # the samples live for so long, and so many calls register some in each hour
 SAMPLES = HOURS * CALLS * CALL  # a size is a multiple of it
 LOG_IDS = SAMPLES * HOURS  # no sample has more changes than hours
 LOGGED = 4
+PRUNED_AT_ONCE = 500
 PLANNED_AT = BEGIN + 24 * HOUR
 PLANNED_FOR = timedelta(days=2)
 REGISTERED_FOR = timedelta(days=90)  # the first shipment is so much older than the last one
@@ -102,7 +103,10 @@ async def live(store: Store) -> None:
             await life.register(Meter(), CALLS)
             await life.refresh(Meter())
             await life.push(Meter())
-        await store.prune(life.now)
+        for old in (Old.REFRESH, Old.PUSH, Old.CHANGE):
+            upto = None
+            while (upto := (await store.prune(old, life.now, PRUNED_AT_ONCE, upto)).upto) is not None:
+                pass
     finally:
         await life.close()
 

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 from tests.cli.test_commands import run
 from tests.postgres import Cluster
-from tests.process.child import KEY, Child, environment, serve, sink_server
-from tests.process.test_roles import on_schema, worker
+from tests.process.child import KEY, Child, environment, serve, sink_server, worker
+from tests.process.test_roles import on_schema
 
 from parcelwire.carriers.dhl import PER_S
 from parcelwire.domain.exchange import Reply, Request

@@ -367,7 +367,7 @@ class PostgresStore:
     ) -> int | None:
         moved = await self._pool.transaction(lambda c, _: refreshes.reroute(c, routing, target, most, now))
         if moved:
-            self._hints.tell()
+            self._hints.tell(Work.REFRESH)
         return moved
 
     async def learned(self, account: int) -> dict[str, dict[str, int]]:

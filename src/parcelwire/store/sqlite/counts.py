@@ -1,6 +1,6 @@
 """The counts of the list, brought up to date at the end of each transaction.
 
-Triggers note each change of the list as steps (migrations/sqlite/0007_steps.sql). Here they are added up, for
+Triggers note each change of the list as steps (migrations/sqlite/0008_steps.sql). Here they are added up, for
 each kind and for all kinds together (the negative axis, kind 0), into their buckets of every level.
 """
 

@@ -355,7 +355,7 @@ class SqliteStore:
     async def reroute(
         self, routing: str, target: Callable[[str, str], str | None], most: int, now: datetime
     ) -> int | None:
-        return await self._write(lambda c: refreshes.reroute(c, routing, target, most, now), hint=True)
+        return await self._write(lambda c: refreshes.reroute(c, routing, target, most, now), Work.REFRESH)
 
     async def learned(self, account: int) -> dict[str, dict[str, int]]:
         return await self._read(lambda c: learned.learned(c, account))
