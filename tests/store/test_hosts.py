@@ -1,6 +1,7 @@
 """A DSN with several hosts: one of them is the primary, others may be standbys, dead or silent."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -94,3 +95,14 @@ async def test_the_error_of_the_last_host_is_told_when_none_will_do(cluster: Clu
         await Target.of(asks_for_a_standby).connect()
     with pytest.raises(ConfigError, match="cannot open the database: TargetServerAttributeNotMatched"):
         await PostgresStore.open(asks_for_a_standby, vault(), Random(2).random)
+
+
+async def test_a_host_without_power_is_noticed_by_its_silence(cluster: Cluster) -> None:
+    """Nothing closes its connections: our kernel must give them up."""
+    connection = await Target.of(cluster.dsn).connect()
+    opened = connection._transport.get_extra_info("socket")
+    assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    for name, value in pool.SILENCE.items():
+        if option := getattr(socket, name, None):
+            assert opened.getsockopt(socket.IPPROTO_TCP, option) == value
+    await connection.close()

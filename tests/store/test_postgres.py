@@ -125,6 +125,27 @@ async def test_calls_of_a_lane_are_exact_over_processes_and_none_is_for_nothing(
     assert (await stores[1].lane("ups")).used == 25
 
 
+async def test_a_call_counts_from_when_it_is_made(schema_place: PostgresPlace) -> None:
+    """Turns that waited for the lane go on together, not as of the different times at which they began."""
+    store = await schema_place.open()
+    account = await account_in(store)
+    await store.register(account.id, [wanted(), wanted(), wanted()], NOW)
+    limits = Limits(per_s=1000.0)
+    first = await store.take_turn("ups", 1, limits, NOW, NOW + LEASE, "first")
+    holder = await asyncpg.connect(schema_place.dsn)
+    held = holder.transaction()
+    await held.start()
+    await holder.execute("SELECT FROM lane FOR UPDATE")
+    second = asyncio.create_task(store.take_turn("ups", 1, limits, NOW + SECOND, NOW + LEASE, "second"))
+    await asyncio.sleep(0.5)
+    await held.rollback()
+    await holder.close()
+    grants = [first.grant, (await second).grant]
+    stamps = [grant.lane.stamp for grant in grants if grant is not None and grant.lane.stamp is not None]
+    assert stamps[0] - NOW < SECOND
+    assert stamps[1] - NOW > SECOND * 1.4
+
+
 async def test_a_process_that_starts_leaves_the_leases_of_others_alone(schema_place: PostgresPlace) -> None:
     store = await schema_place.open()
     account = await account_in(store)

@@ -5,6 +5,7 @@ Nothing here is kept in a session, so a PgBouncer in transaction mode may stand 
 """
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,6 +20,13 @@ CACHE = "statement_cache_size"
 CONNECT_S = 5.0
 ACQUIRE_S = 10.0  # to wait for a free connection: longer than any transaction takes
 COMMAND_S = 40.0  # the server ends a statement before that; this is for a server that is gone
+# How long the kernel of the server's host may be silent: 10 s, whether we wait for an answer or it for ours.
+SILENCE = {
+    "TCP_USER_TIMEOUT": 10_000,  # ms
+    "TCP_KEEPIDLE": 4,
+    "TCP_KEEPINTVL": 2,
+    "TCP_KEEPCNT": 3,
+}
 TIMEOUTS = {
     "statement_timeout": "30s",
     "lock_timeout": "15s",
@@ -27,7 +35,7 @@ TIMEOUTS = {
 }
 # Before each repetition: 3 s together at most. A crashed server is back after one or two.
 PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)
-REPEAT_S = 10.0  # no repetition begins later: each may wait for hosts that are silent
+REPEAT_S = 15.0  # none begins later: each may wait for a host that is silent
 
 T = TypeVar("T")
 Connection = Any  # asyncpg has no types
@@ -102,13 +110,27 @@ class Target:
         settings = {"application_name": "parcelwire"}
         if self.sessions:
             settings |= TIMEOUTS
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             dsn,
             timeout=CONNECT_S,
             command_timeout=COMMAND_S,
             statement_cache_size=100 if self.sessions else 0,
             server_settings=settings if self.sessions else None,
         )
+        _notice_silence(connection)
+        return connection
+
+
+def _notice_silence(connection: Connection) -> None:
+    """A host that lost its power closes nothing; its kernel does not answer ours any more."""
+    opened = connection._transport.get_extra_info("socket")  # noqa: SLF001  asyncpg shows it nowhere else
+    if opened.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in SILENCE.items():
+        option = getattr(socket, name, None)  # not every system has them all
+        if option is not None:
+            opened.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _places(netloc: str, query: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:

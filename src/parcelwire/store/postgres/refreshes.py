@@ -182,28 +182,31 @@ async def take_turn(
     queue: str,
     most: int,
     limits: Limits,
-    now: datetime,
+    now: Callable[[], datetime],
     until: datetime,
     lease: str,
     ahead: timedelta,
 ) -> tuple[Grant | None, list[Any]]:
     """A call and the rows of the shipments for it; nothing changes when one of them is not to be had.
 
-    The lane is held until the commit, so that its limits are exact whatever the processes.
+    The lane is held until the commit, so that its limits are exact whatever the processes. Those who waited
+    for it, or for the database, all go on at the same moment: counted at the times at which they began, their
+    calls would seem to be within the rate.
     """
-    at, name = micros(now), home(queue)
+    at, name = micros(now()), home(queue)
     row = await c.fetchrow(_LANE, name, queue, at)
     if row is None:
         await c.execute(_NEW_LANE, *lane_values(Lane(name)))
         row = await c.fetchrow(_LANE, name, queue, at)
     if not row[len(LANE)]:
         return None, []
-    grant = take(lane_of(row), limits, now)
+    got = now()
+    grant = take(lane_of(row), limits, got)
     if not grant.granted:
         return grant, []
     rows = await c.fetch(
         _TAKE_TURN,
-        lease, micros(until), queue, at, micros(now + ahead), most, *lane_values(grant.lane),
+        lease, micros(until), queue, at, micros(got + ahead), most, *lane_values(grant.lane),
     )  # fmt: skip
     return (grant, rows) if rows else (None, [])
 

@@ -1,5 +1,6 @@
 """The store on PostgreSQL: set-based statements, leases by SKIP LOCKED, nothing kept in a session."""
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -67,6 +68,7 @@ from parcelwire.store.rows import (
 )
 from parcelwire.store.vault import Vault, sign_key_place
 
+USUAL_S = 0.2  # what a statement may take before that matters
 _S_COLUMNS = ", ".join(f"s.{name}" for name in SHIPMENT)
 _FIND = f"""
 SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
@@ -86,6 +88,18 @@ INSERT INTO lane AS l ({", ".join(LANE)}) SELECT {_LANE_MARKS}
 WHERE ${len(LANE) + 1}::bigint = 0 OR EXISTS (SELECT FROM lane WHERE name = $1)
 ON CONFLICT (name) DO UPDATE SET {_LANE_SET} WHERE l.revision = ${len(LANE) + 1}
 """
+
+
+def _from(now: datetime) -> Callable[[], datetime]:
+    """What time it is after ``now``; as long as usual waits take, it does not go on."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    def then() -> datetime:
+        seconds = loop.time() - began
+        return now + timedelta(seconds=seconds) if seconds > USUAL_S else now
+
+    return then
 
 
 class PostgresStore:
@@ -336,8 +350,9 @@ class PostgresStore:
         lease: str,
         ahead: timedelta = timedelta(),
     ) -> Turn:
+        then = _from(now)
         grant, rows = await self._pool.transaction(
-            lambda c, _: refreshes.take_turn(c, queue, most, limits, now, until, lease, ahead)
+            lambda c, _: refreshes.take_turn(c, queue, most, limits, then, until, lease, ahead)
         )
         if not rows:
             return Turn(grant)
