@@ -796,7 +796,9 @@ async def test_a_refused_turn_claims_nothing(store: Store) -> None:
     assert (await turn(store, most=1)).due
     refused = await turn(store, most=1)
     assert refused.grant is not None
-    assert (refused.grant.granted, refused.grant.retry_at, refused.due) == (False, NOW + SECOND, ())
+    assert refused.grant.retry_at is not None
+    assert NOW + SECOND <= refused.grant.retry_at < NOW + 2 * SECOND  # a slow machine counts from later
+    assert (refused.grant.granted, refused.due) == (False, ())
     assert len(await claimed(store)) == 1
 
 
