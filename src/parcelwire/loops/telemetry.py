@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from parcelwire.domain.endpoint import EndpointTurn
+from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.domain.push import PushResult
 from parcelwire.flows.inbound import Done
 from parcelwire.flows.refresh import Round
@@ -96,7 +97,10 @@ class Telemetry:
         self._log.warning("clock_went_back", seconds=round(back.total_seconds()), rows_due_now=hastened)
 
     def turn_failed(self, what: str, error: Exception) -> None:
-        """``turn_failed``: an unexpected error; the loop goes on."""
+        """``turn_failed``: an unexpected error; the loop goes on. ``store_unavailable``: no database now."""
+        if isinstance(error, StoreUnavailable):
+            self._log.error("store_unavailable", what=what, error=str(error))
+            return
         self._log.error("turn_failed", what=what, error=f"{type(error).__name__}: {error}", exc_info=error)
 
     def _number(self, number: str) -> str:

@@ -166,12 +166,14 @@ class Pool:
         try:
             pool = await asyncpg.create_pool(
                 target.dsns[0],
-                min_size=1,
+                min_size=0,  # else the driver logs how it fails to connect, while we say so ourselves
                 max_size=CONNECTIONS,
                 connect=target.connect,
                 reset=_keep_as_it_is,
                 max_inactive_connection_lifetime=300,
             )
+            async with pool.acquire():
+                pass
         except ValueError:  # its text may hold a part of a password
             raise ConfigError(
                 "PARCELWIRE_DATABASE: postgresql://user:password@host:5432/database is expected, "
