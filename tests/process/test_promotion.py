@@ -13,10 +13,10 @@ from tests.process.child import environment, serve, sink_server, worker
 pytestmark = pytest.mark.process
 
 CALLERS = 3
-MORE = 8 * BATCH  # numbers of each caller: before the primary dies, and after
+MORE = 6 * BATCH  # numbers of each caller: before the primary dies, and after
 HELD_S = 1.0
 AGAIN_S = 30.0
-DRAIN_S = 45.0  # what a process was pushing is due again after its lease: 31 s
+BUSY_S = 90.0  # a busy machine may take as long
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def pair() -> Iterator[tuple[Cluster, Cluster]]:
     primary.remove()
 
 
-async def until_all_have(callers: list[Caller], numbers: int, seconds: float) -> None:
-    async with asyncio.timeout(seconds):
+async def until_all_have(callers: list[Caller], numbers: int) -> None:
+    async with asyncio.timeout(BUSY_S):
         while any(len(caller.acknowledged) < numbers for caller in callers):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
@@ -56,15 +56,15 @@ async def test_a_promoted_replica_has_everything_acknowledged_and_is_found(
         async with serve(environ, "--role", "api") as api, worker(environ):
             callers = [Caller([api.url], first=1_000_000 * (n + 1)) for n in range(CALLERS)]
             calling = [asyncio.create_task(caller.go_on()) for caller in callers]
-            await until_all_have(callers, MORE, 30)
+            await until_all_have(callers, MORE)
             await asyncio.to_thread(primary.die, HELD_S)
             await asyncio.to_thread(replica.promote)
-            await until_all_have(callers, 2 * MORE, AGAIN_S + 10)
+            await until_all_have(callers, 2 * MORE)
             for task in calling:
                 task.cancel()
             await asyncio.gather(*calling, return_exceptions=True)
             acknowledged = [number for caller in callers for number in caller.acknowledged]
-            for _ in range(int(DRAIN_S / 0.25)):
+            for _ in range(int(BUSY_S / 0.25)):
                 if all("Delivered_Other" in sink.told.get(number, ()) for number in acknowledged):
                     break
                 await asyncio.sleep(0.25)
