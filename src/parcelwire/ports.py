@@ -631,6 +631,11 @@ class Store(Protocol):
         """
         ...
 
+    async def sum_up(self, most: int) -> int:
+        """Put together at most so many parts of what is kept in parts, so that nobody waits; answers how many
+        parts less there are."""
+        ...
+
     async def take_duty(self, duty: str, every: timedelta, now: datetime) -> bool:
         """Whether this process shall do something now that one process does every so often."""
         ...

@@ -383,6 +383,9 @@ class PostgresStore:
     async def prune(self, old: Old, before: datetime, most: int, after: datetime | None = None) -> Pruned:
         return await retention.prune(self._pool, old, before, most, after)
 
+    async def sum_up(self, most: int) -> int:
+        return await self._pool.statement(lambda c, _: lists.sum_up(c, most))
+
     async def take_duty(self, duty: str, every: timedelta, now: datetime) -> bool:
         return await self._pool.statement(lambda c, _: retention.take_duty(c, duty, every, now))
 
