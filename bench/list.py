@@ -1,13 +1,13 @@
 """What a page of gettracklist costs at several sizes of an account, for each filter, order and depth.
 
-    python3 dev.py bench list [--json] [--store sqlite] [--sizes 1000,100000,1000000] [--rounds 5] [--calls 20]
+    python3 dev.py bench list [--json] [--store sqlite] [--sizes 1000,1000000] [--rounds 5] [--calls 20]
 
 CPU of this process (user and system, all threads; on PostgreSQL also of the server's for it) for one call of
-the flow on the real store, request bytes to answer bytes, median over the rounds of the mean of the calls; the
-sizes take turns. Stores are filled by SQL past the service, a file with its triggers off, and the list and its
-tallies are then made as the migration makes them (tests/store proves that they are the same). Deep is the page
-at nine tenths of all pages. With --store postgres those pages are measured that are flat there
-(docs/why/0012-list-counts-on-postgresql.md).
+the flow on the real store, request bytes to answer bytes, median over the rounds of the mean of the calls;
+the sizes take turns. Stores are filled by SQL past the service, files with no triggers, and the list and
+its tallies are then made as the migration makes them (tests/store proves that they are the same). Deep is the
+page at nine tenths of all pages. With --store postgres those pages are measured that are flat there
+(docs/why/0012-list-counts-on-postgresql.md); a server counts its CPU in steps of 10 ms, so take --calls 100.
 """
 
 import argparse

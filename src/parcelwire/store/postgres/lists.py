@@ -1,8 +1,8 @@
 """Pages of the list (docs/why/0012-list-counts-on-postgresql.md).
 
 In the order of registration, and filtered by carrier, status, phase and whether the last refresh said
-something, a page reads as many rows as it skips and shows, and its total is the sum of a few counts. What asks
-for pushes or times reads the registrations of the account, or those with the wanted numbers.
+something, a page reads as many rows as it skips and shows, and its total is the sum of a few counts. Whatever
+asks for pushes or times reads the registrations of the account, or those with the wanted numbers.
 """
 
 from datetime import datetime
