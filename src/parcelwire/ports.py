@@ -707,8 +707,8 @@ class Store(Protocol):
         """Put a verified push into the inbox; False when the same bytes are there already."""
         ...
 
-    async def inbox_waiting(self, after: int, most: int) -> list[Inbound]:
-        """The oldest waiting pushes with an id above ``after``."""
+    async def claim_inbound(self, most: int, now: datetime, until: datetime) -> list[Inbound]:
+        """The oldest waiting pushes; nobody else gets them until ``until``."""
         ...
 
     async def finish_inbound(self, inbound: int, state: InboxState, detail: str) -> None: ...

@@ -97,7 +97,7 @@ async def shown(store: Store, account: int) -> list[object]:
         await store.endpoints(account), await store.keys(account), await store.learned(account),
         await store.feed(account, 0, 999), await store.feed_ends(account), await store.push_counts(account),
         await store.push_log(account, Chosen(), 999), await store.sign_key(account),
-        await store.inbox_waiting(0, 9), await store.told("ups", NUMBERS, NOW - DAY),
+        await store.claim_inbound(9, NOW + HOUR, NOW + 2 * HOUR), await store.told("ups", NUMBERS, NOW - DAY),
     ]  # fmt: skip
 
 

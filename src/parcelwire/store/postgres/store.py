@@ -447,8 +447,8 @@ class PostgresStore:
         self._hints.tell(Work.INBOUND)
         return kept
 
-    async def inbox_waiting(self, after: int, most: int) -> list[Inbound]:
-        return await self._pool.statement(lambda c, _: upstream.waiting(c, after, most))
+    async def claim_inbound(self, most: int, now: datetime, until: datetime) -> list[Inbound]:
+        return await self._pool.statement(lambda c, _: upstream.claim_inbound(c, most, now, until))
 
     async def finish_inbound(self, inbound: int, state: InboxState, detail: str) -> None:
         await self._pool.statement(lambda c, _: upstream.finish(c, inbound, state, detail))
