@@ -631,6 +631,11 @@ class Store(Protocol):
         """
         ...
 
+    async def sum_up(self, most: int) -> int:
+        """Put together at most so many parts of what is kept in parts, so that nobody waits; answers how many
+        parts less there are."""
+        ...
+
     async def take_duty(self, duty: str, every: timedelta, now: datetime) -> bool:
         """Whether this process shall do something now that one process does every so often."""
         ...
@@ -702,8 +707,8 @@ class Store(Protocol):
         """Put a verified push into the inbox; False when the same bytes are there already."""
         ...
 
-    async def inbox_waiting(self, after: int, most: int) -> list[Inbound]:
-        """The oldest waiting pushes with an id above ``after``."""
+    async def claim_inbound(self, most: int, now: datetime, until: datetime) -> list[Inbound]:
+        """The oldest waiting pushes; nobody else gets them until ``until``."""
         ...
 
     async def finish_inbound(self, inbound: int, state: InboxState, detail: str) -> None: ...

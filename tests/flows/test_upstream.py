@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -472,7 +473,8 @@ async def test_without_the_setting_no_real_time_answer_is_bought(
 async def kept(world: World, body: bytes) -> InboxState:
     """What becomes of one verified push."""
     assert await world.store.keep_inbound(SLUG, body, world.clock.now())
-    (inbound,) = await world.store.inbox_waiting(0, 10)
+    now = world.clock.now()
+    (inbound,) = await world.store.claim_inbound(10, now, now + timedelta(minutes=1))
     return (await process(world.context, inbound)).state
 
 

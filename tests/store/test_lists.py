@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.store.conftest import Place, SqlitePlace, vault
+from tests.store.conftest import Place, PostgresPlace, SqlitePlace, vault
 from tests.store.samples import (
     DAY,
     HOUR,
@@ -365,6 +365,43 @@ async def test_the_tallies_hold_when_one_of_a_group_fails(file: SqlitePlace) -> 
     assert isinstance(results[-1], Exception)
     assert await file.rows("SELECT sum(n) FROM tally WHERE axis = 1 AND level = 45") == [(40,)]
     assert await file.rows(COUNTED) == await file.rows(REAL)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_the_counts_are_those_of_the_rows(schema_place: PostgresPlace, seed: int) -> None:
+    """On PostgreSQL: their parts sum up to what is there, put together or not, by several at a time."""
+    store, other = await schema_place.another(), await schema_place.another()
+    account = await account_in(store, quota=10_000)
+    await receiver(store, account)
+    model = Model(store, account, seed)
+
+    async def counted() -> list[Any]:
+        return await schema_place.rows(
+            """SELECT kind, sum(n)::bigint FROM listed_count GROUP BY kind HAVING sum(n) <> 0 ORDER BY kind"""
+        )
+
+    real = "SELECT kind, count(*) FROM shipment WHERE kind IS NOT NULL GROUP BY kind ORDER BY kind"
+    for _ in range(4):
+        await asyncio.gather(model.live(30), store.sum_up(10), other.sum_up(10))
+        assert await counted() == await schema_place.rows(real)
+    while await store.sum_up(50):
+        assert await counted() == await schema_place.rows(real)
+    ((parts, kinds),) = await schema_place.rows("SELECT count(*), count(DISTINCT kind) FROM listed_count")
+    assert parts == kinds
+    for row in list(model.rows.values()):
+        await store.delete(account.id, [row.shipment.id])
+    assert await counted() == []
+
+
+async def test_pages_are_the_same_when_counts_were_summed_up(store: Store) -> None:
+    account = await account_in(store)
+    await store.register(account.id, [wanted() for _ in range(5)], NOW)
+    tracking = Filter(phase=Phase.TRACKING)
+    before = await store.list_page(account.id, tracking, Order(), 1, 3)
+    while await store.sum_up(100):
+        pass
+    assert await store.list_page(account.id, tracking, Order(), 1, 3) == before
+    assert before.total == 5
 
 
 # --- deletion, replay, another carrier --------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from tests.store.conftest import Place
+from tests.store.conftest import Place, PostgresPlace
 from tests.store.samples import (
     DAY,
     HOUR,
@@ -147,20 +147,34 @@ async def test_waiting_pushes_come_in_order_and_go_when_they_are_finished(place:
     for body in (b"a", b"b", b"c"):
         await store.keep_inbound(SOURCE, body, NOW)
     store = await place.open()
-    first, second, third = await store.inbox_waiting(0, 10)
-    assert [first.body, second.body, third.body] == [b"a", b"b", b"c"]
+    first, second = await store.claim_inbound(2, NOW, NOW + LEASE)
+    assert [first.body, second.body] == [b"a", b"b"]
     assert (first.source, first.at) == (SOURCE, NOW)
     await store.finish_inbound(second.id, InboxState.PARKED, "unreadable")
-    assert [item.body for item in await store.inbox_waiting(0, 1)] == [b"a"]
-    assert [item.body for item in await store.inbox_waiting(first.id, 10)] == [b"c"]
+    assert [item.body for item in await store.claim_inbound(9, NOW, NOW + LEASE)] == [b"c"]
+    assert await store.claim_inbound(9, NOW + SECOND, NOW + LEASE + SECOND) == []
+    later = NOW + LEASE  # whoever claimed them has died
+    assert [item.body for item in await store.claim_inbound(9, later, later + LEASE)] == [b"a", b"c"]
+    back = NOW - DAY  # a clock that was ahead claimed them
+    assert [item.body for item in await store.claim_inbound(9, back, back + LEASE)] == [b"a", b"c"]
     assert await store.inbox() == {InboxState.WAITING: 2, InboxState.PARKED: 1}
+
+
+async def test_several_processes_share_the_inbox(schema_place: PostgresPlace) -> None:
+    """Each push is processed by one of them."""
+    stores = [await schema_place.another() for _ in range(4)]
+    for n in range(30):
+        await stores[0].keep_inbound(SOURCE, b"%d" % n, NOW)
+    claims = await asyncio.gather(*(store.claim_inbound(5, NOW, NOW + LEASE) for store in stores * 2))
+    ids = [item.id for items in claims for item in items]
+    assert len(ids) == len(set(ids)) == 30
 
 
 async def test_a_digest_is_kept_as_long_as_the_inbox_and_what_waits_for_ever(store: Store) -> None:
     """Only the digest tells that a push is sent again."""
     for body in (b"a", b"b"):
         await store.keep_inbound(SOURCE, body, NOW)
-    (first, _) = await store.inbox_waiting(0, 10)
+    (first, _) = await store.claim_inbound(10, NOW, NOW + LEASE)
     await store.finish_inbound(first.id, InboxState.DONE, "")
     assert await prune(store, NOW, Old.INBOX) == 0
     assert not await store.keep_inbound(SOURCE, b"a", NOW + 89 * DAY)

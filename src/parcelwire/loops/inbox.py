@@ -1,16 +1,18 @@
 """Processes verified pushes, oldest first. What waits in the inbox survives a crash."""
 
 import asyncio
+from datetime import timedelta
 
 from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import process
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.loops.wait import wait
-from parcelwire.ports import InboxState
+from parcelwire.ports import Inbound, InboxState
 
 IDLE_S = 30.0  # look again at the latest after this: the hint comes with every new push
-BATCH = 100
+BATCH = 20  # claimed at once: a few seconds of work
+LEASE = timedelta(seconds=60)  # what a process has claimed that dies waits for so long
 ERROR_PAUSE_S = 5.0
 
 
@@ -39,10 +41,9 @@ class Inbox:
 
     async def tick(self) -> int:
         """Process what waits; answers how many pushes it was. One that cannot be processed is parked."""
-        count, last = 0, 0
-        while waiting := await self._context.store.inbox_waiting(last, BATCH):
+        count = 0
+        while waiting := await self._claim():
             for inbound in waiting:
-                last = inbound.id
                 try:
                     self._telemetry.processed(await process(self._context, inbound))
                 except StoreUnavailable:  # it waits until the database works again
@@ -53,3 +54,7 @@ class Inbox:
                     await self._context.store.finish_inbound(inbound.id, InboxState.PARKED, detail)
                 count += 1
         return count
+
+    async def _claim(self) -> list[Inbound]:
+        now = self._context.clock.now()
+        return await self._context.store.claim_inbound(BATCH, now, now + LEASE)

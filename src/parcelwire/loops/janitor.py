@@ -30,6 +30,7 @@ KEPT: Mapping[Old, timedelta] = {
 AT_ONCE = 500
 RECORDS_AT_ONCE = 100  # registrations: a dozen rows go with each, and its account is held
 PRUNED_MAX = 300_000  # rows of a kind that are looked at in one round; the next one goes on there
+PARTS_AT_ONCE, SUMMED_MAX = 5_000, 100  # parts of counts in one transaction, and transactions in one round
 NOTHING = timedelta()
 CLOCK_BACK = timedelta(minutes=10)  # less only delays what is due by so much
 
@@ -68,8 +69,14 @@ class Janitor:
         if not await self._context.store.take_duty("tidy", DUTY, now):
             return
         released = await self._context.store.release_holds(now - HOLD_MAX, now)
+        await self._sum_up()
         pruned = {old: await self._prune(old, now - self._kept[old]) for old in KEPT}
         self._telemetry.tidied(released, {old: count for old, count in pruned.items() if count})
+
+    async def _sum_up(self) -> None:
+        for _ in range(SUMMED_MAX):
+            if not await self._context.store.sum_up(PARTS_AT_ONCE):
+                return
 
     async def _prune(self, old: Old, before: datetime) -> int:
         most = RECORDS_AT_ONCE if old in (Old.STOPPED, Old.LOOKED_UP) else AT_ONCE

@@ -146,7 +146,7 @@ TABLES = (
         ("source", "number", "carrier"),
     ),
     Table("upstream_entry", ("source", "kind", "reference", "period", "at", "amount"), ("id",)),
-    Table("inbox", ("id", "source", "digest", "at", "state", "detail", "body"), ("id",)),
+    Table("inbox", ("id", "source", "digest", "at", "state", "detail", "body", "claimed_until"), ("id",)),
 )  # fmt: skip
 # What the target makes by itself, or has no use for.
 NOT_COPIED = frozenset({"meta", "listing", "tally", "tally_level", "tally_step"})

@@ -1,5 +1,9 @@
-"""Pages of the list. The usual one (no filter, by time of registration) reads as many rows as it skips and
-shows; every other one reads the registrations of the account, or those with the wanted numbers."""
+"""Pages of the list (docs/why/0012-list-counts-on-postgresql.md).
+
+In the order of registration, and filtered by carrier, status, phase and whether the last refresh said
+something, a page reads as many rows as it skips and shows, and its total is the sum of a few counts. Whatever
+asks for pushes or times reads the registrations of the account, or those with the wanted numbers.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -8,6 +12,7 @@ from parcelwire.domain.listing import Axis, Filter, Order, PushStanding
 from parcelwire.domain.shipment import Phase
 from parcelwire.domain.status import Status
 from parcelwire.ports import Listed, ListPage
+from parcelwire.store.kinds import fitting, masks_of
 from parcelwire.store.postgres.pool import Connection
 from parcelwire.store.rows import SHIPMENT, document_of, micros, moment_or_none, shipment_of
 
@@ -31,8 +36,45 @@ WHERE s.account = $1 AND s.id = ANY($2)
 """
 
 
+_COUNTS = "SELECT kind, sum(n)::bigint FROM listed_count WHERE account = $1 GROUP BY kind HAVING sum(n) > 0"
+# Kind by kind from the index, as many of each as the page may need.
+_OF_KINDS = """
+SELECT one.id FROM unnest($2::bigint[]) AS wanted (kind)
+CROSS JOIN LATERAL (
+  SELECT s.id, s.registered_at FROM shipment AS s WHERE s.account = $1 AND s.kind = wanted.kind
+  ORDER BY s.registered_at {way}, s.id {way} LIMIT $3::bigint + $4::bigint
+) AS one
+ORDER BY one.registered_at {way}, one.id {way} LIMIT $3 OFFSET $4
+"""
+_OLDEST, _NEWEST = _OF_KINDS.format(way="ASC"), _OF_KINDS.format(way="DESC")
+_SUM_UP = """
+WITH many AS (
+  SELECT account, kind FROM listed_count GROUP BY account, kind HAVING count(*) > 1
+), part AS MATERIALIZED (
+  SELECT c.account, c.kind, c.id FROM listed_count AS c
+  JOIN many ON many.account = c.account AND many.kind = c.kind
+  ORDER BY c.account, c.kind LIMIT $1 FOR UPDATE OF c SKIP LOCKED
+), gone AS (
+  DELETE FROM listed_count AS c USING part
+  WHERE c.account = part.account AND c.kind = part.kind AND c.id = part.id RETURNING c.*
+), summed AS (
+  INSERT INTO listed_count (account, kind, n)
+  SELECT account, kind, sum(n) FROM gone GROUP BY account, kind HAVING sum(n) <> 0
+)
+SELECT count(*) - count(DISTINCT (account, kind)) FROM gone
+"""
+
+
+async def sum_up(c: Connection, most: int) -> int:
+    """Make one row of some parts of counts; answers how many rows less there are."""
+    fewer: int = await c.fetchval(_SUM_UP, most)
+    return fewer
+
+
 async def page(c: Connection, account: int, wanted: Filter, order: Order, skip: int, most: int) -> ListPage:
     """One page of an account's registrations, and how many there are in all."""
+    if _is_of_kinds(wanted, order):
+        return await _page_of_kinds(c, account, wanted, order, skip, most)
     asked = _conditions(wanted)
     values = [account, *asked.values()]
     conditions = "".join(f" AND {text.format(f'${number}')}" for number, text in enumerate(asked, 2))
@@ -48,6 +90,23 @@ async def page(c: Connection, account: int, wanted: Filter, order: Order, skip: 
         skip,
     )
     return ListPage(total or 0, await _listed(c, account, [row[0] for row in rows]))
+
+
+def _is_of_kinds(wanted: Filter, order: Order) -> bool:
+    """A filter, but of nothing that a kind does not tell; the page without any filter needs no kinds."""
+    beyond = wanted.numbers, wanted.push, wanted.push_code
+    filtered = bool(masks_of(wanted)) and order.axis is Axis.REGISTER
+    return filtered and not wanted.spans and all(value is None for value in beyond)
+
+
+async def _page_of_kinds(
+    c: Connection, account: int, wanted: Filter, order: Order, skip: int, most: int
+) -> ListPage:
+    counts = dict(await c.fetch(_COUNTS, account))
+    kinds = fitting(counts, masks_of(wanted))
+    statement = _NEWEST if order.newest_first else _OLDEST
+    rows = await c.fetch(statement, account, kinds, most, skip)
+    return ListPage(sum(counts[kind] for kind in kinds), await _listed(c, account, [row[0] for row in rows]))
 
 
 def _conditions(wanted: Filter) -> dict[str, Any]:

@@ -398,6 +398,9 @@ class PostgresStore:
     async def prune(self, old: Old, before: datetime, most: int, after: datetime | None = None) -> Pruned:
         return await retention.prune(self._pool, old, before, most, after)
 
+    async def sum_up(self, most: int) -> int:
+        return await self._pool.statement(lambda c, _: lists.sum_up(c, most))
+
     async def take_duty(self, duty: str, every: timedelta, now: datetime) -> bool:
         return await self._pool.statement(lambda c, _: retention.take_duty(c, duty, every, now))
 
@@ -459,8 +462,8 @@ class PostgresStore:
         self._hints.tell(Work.INBOUND)
         return kept
 
-    async def inbox_waiting(self, after: int, most: int) -> list[Inbound]:
-        return await self._pool.statement(lambda c, _: upstream.waiting(c, after, most))
+    async def claim_inbound(self, most: int, now: datetime, until: datetime) -> list[Inbound]:
+        return await self._pool.statement(lambda c, _: upstream.claim_inbound(c, most, now, until))
 
     async def finish_inbound(self, inbound: int, state: InboxState, detail: str) -> None:
         await self._pool.statement(lambda c, _: upstream.finish(c, inbound, state, detail))

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b
+from operator import itemgetter
 
 from parcelwire.domain.quota import period
 from parcelwire.ports import BoughtNumber, Inbound, InboxState, Pair, Spent, Told
@@ -207,14 +208,21 @@ async def keep(c: Connection, source: str, body: bytes, now: datetime) -> bool:
     return row is not None
 
 
-async def waiting(c: Connection, after: int, most: int) -> list[Inbound]:
-    """The oldest that wait, with an id above ``after``."""
+async def claim_inbound(c: Connection, most: int, now: datetime, until: datetime) -> list[Inbound]:
+    """The oldest that wait and that nobody has claimed (what is claimed for longer, a clock had set that was
+    ahead)."""
     rows = await c.fetch(
-        "SELECT id, source, at, body FROM inbox WHERE state = 'waiting' AND id > $1 ORDER BY id LIMIT $2",
-        after,
-        most,
-    )
-    return [Inbound(row[0], row[1], moment(row[2]), zlib.decompress(row[3])) for row in rows]
+        """UPDATE inbox AS i SET claimed_until = $1 FROM (
+          SELECT id FROM inbox WHERE state = 'waiting'
+            AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_until > $1)
+          ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
+        ) AS free WHERE i.id = free.id RETURNING i.id, i.source, i.at, i.body""",
+        micros(until), micros(now), most,
+    )  # fmt: skip
+    return [
+        Inbound(row[0], row[1], moment(row[2]), zlib.decompress(row[3]))
+        for row in sorted(rows, key=itemgetter(0))
+    ]
 
 
 async def finish(c: Connection, inbound: int, state: InboxState, detail: str) -> None:

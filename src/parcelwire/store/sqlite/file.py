@@ -132,6 +132,7 @@ def release_leases(connection: sqlite3.Connection) -> None:
         """UPDATE shipment SET lease = NULL, refresh_at = iif(refresh_at IS NULL, NULL, 0)
         WHERE lease IS NOT NULL"""
     )
+    connection.execute("UPDATE inbox SET claimed_until = NULL WHERE state = 'waiting'")
     connection.execute(
         "UPDATE endpoint SET due_at = 0 WHERE id IN (SELECT endpoint FROM push WHERE lease IS NOT NULL)"
     )  # not later than its next push; the next claim sets it right

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b
+from operator import itemgetter
 
 from parcelwire.domain.quota import period
 from parcelwire.ports import BoughtNumber, Inbound, InboxState, Pair, Spent, Told
@@ -180,12 +181,22 @@ def keep(c: Connection, source: str, body: bytes, now: datetime) -> bool:
     )
 
 
-def waiting(c: Connection, after: int, most: int) -> list[Inbound]:
+def inbox_waits(c: Connection) -> bool:
+    return c.execute("SELECT 1 FROM inbox WHERE state = 'waiting' LIMIT 1").fetchone() is not None
+
+
+def claim_inbound(c: Connection, most: int, now: datetime, until: datetime) -> list[Inbound]:
     rows = c.execute(
-        "SELECT id, source, at, body FROM inbox WHERE state = 'waiting' AND id > ? ORDER BY id LIMIT ?",
-        (after, most),
-    )
-    return [Inbound(row[0], row[1], moment(row[2]), zlib.decompress(row[3])) for row in rows]
+        """UPDATE inbox SET claimed_until = ?1 WHERE id IN (
+          SELECT id FROM inbox WHERE state = 'waiting'
+            AND (claimed_until IS NULL OR claimed_until <= ?2 OR claimed_until > ?1) ORDER BY id LIMIT ?3
+        ) RETURNING id, source, at, body""",
+        (micros(until), micros(now), most),
+    ).fetchall()
+    return [
+        Inbound(row[0], row[1], moment(row[2]), zlib.decompress(row[3]))
+        for row in sorted(rows, key=itemgetter(0))
+    ]
 
 
 def finish(c: Connection, inbound: int, state: InboxState, detail: str) -> None:
