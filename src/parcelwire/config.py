@@ -139,14 +139,14 @@ def _book(text: str) -> str:
     return text
 
 
-def _key(text: str) -> bytes:
+def _keys(text: str) -> tuple[bytes, ...]:
     try:
-        value = bytes.fromhex(text)
+        values = tuple(bytes.fromhex(part) for part in text.replace(",", " ").split())
     except ValueError:
-        value = b""
-    if len(value) != 32:
-        raise ValueError("64 hexadecimal digits (32 bytes) are expected")
-    return value
+        values = ()
+    if not values or any(len(value) != 32 for value in values):
+        raise ValueError("64 hexadecimal digits (32 bytes) are expected; of several keys the newest first")
+    return values
 
 
 def _login_key(text: str) -> str:
@@ -218,10 +218,11 @@ class Settings:
         "parcelwire.db in the data folder",
         in_repr=False,  # a DSN may hold a password: see shown_database
     )
-    secret_key: bytes | None = _setting(
-        _key,
+    secret_key: tuple[bytes, ...] | None = _setting(  # the newest first
+        _keys,
         None,
-        "Key that encrypts signing keys and secrets at rest: 64 hexadecimal digits.",
+        "Key that encrypts signing keys and secrets at rest: 64 hexadecimal digits. While it is being "
+        "replaced: the new one, a comma, the old one.",
         "made once, secret.key in the data folder",
         secret=True,
     )
