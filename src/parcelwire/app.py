@@ -10,20 +10,31 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
 import structlog
 from aiohttp import web
 
+from parcelwire.api.doors import showing, signed_with
 from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import InboundEntrance
 from parcelwire.api.owner import OwnerEntrance
 from parcelwire.api.server import Api
 from parcelwire.api.sockets import SocketLimits, SocketServer
-from parcelwire.carriers import carriers
-from parcelwire.config import CARRIER, PREFIX, CarrierSettings, Settings, load
-from parcelwire.domain.account import Account
+from parcelwire.carriers import alerting, carriers
+from parcelwire.config import (
+    ALERT_CREDENTIAL,
+    ALERT_HEADER,
+    BEFORE,
+    CARRIER,
+    PREFIX,
+    CarrierSettings,
+    Settings,
+    load,
+)
+from parcelwire.domain.account import Account, is_guessable
 from parcelwire.domain.audit import BY_SERVICE, Deed
 from parcelwire.domain.endpoint import SECRETS_OVERLAP
 from parcelwire.domain.errors import ConfigError, UrlRefused
@@ -54,7 +65,7 @@ from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import Vault
 from parcelwire.wire.carrierlist import ListError, read_stored
 from parcelwire.wire.directory import Directory, shipped
-from parcelwire.wire.signature import new_secret, verify
+from parcelwire.wire.signature import new_secret
 from parcelwire.zones import zone_of
 
 Role = Literal["all", "api", "worker"]
@@ -83,7 +94,17 @@ class FirstStart:
 
 def settings_from(environ: Mapping[str, str]) -> Settings:
     """Settings with all carriers that there are."""
-    return load(environ, carriers())
+    return load(environ, {slug: _keys_of(carrier) for slug, carrier in carriers().items()})
+
+
+def _keys_of(carrier: Carrier) -> tuple[str, ...]:
+    """What the operator may give for a carrier."""
+    keys = [*carrier.secrets]
+    if carrier.slug == SEVENTEENTRACK:
+        keys += (f"token{BEFORE}", "cap", "realtime")
+    if carrier.slug in alerting():
+        keys += (ALERT_CREDENTIAL, f"{ALERT_CREDENTIAL}{BEFORE}", ALERT_HEADER)
+    return tuple(keys)
 
 
 def lacking(settings: Settings, carrier: Carrier) -> tuple[str, ...]:
@@ -114,6 +135,7 @@ def routes_of(settings: Settings) -> Routes:
         {slug: names for slug, names in missing.items() if slug not in sources},
         _upstream_of(settings),
         f"{PREFIX}{CARRIER}{SEVENTEENTRACK}_token".upper(),
+        alerting(),
     )
 
 
@@ -132,11 +154,23 @@ def _upstream_of(settings: Settings) -> Upstream | None:
 
 
 def doors_of(settings: Settings) -> dict[str, Door]:
-    """How pushes of an upstream prove that they are genuine."""
-    token = settings.carriers.get(SEVENTEENTRACK, CarrierSettings()).secrets.get("token")
-    if not token:
-        return {}
-    return {SEVENTEENTRACK: lambda headers, body: verify(headers, body, key=token)}
+    """How pushes of an upstream and of carriers prove that they are genuine; who has no key has no door."""
+    given = {slug: one.secrets for slug, one in settings.carriers.items()}
+    doors: dict[str, Door] = {}
+    tokens = _live(given.get(SEVENTEENTRACK, {}), "token")
+    if tokens:
+        doors[SEVENTEENTRACK] = signed_with(tokens)
+    for slug, carrier in alerting().items():
+        own = given.get(slug, {})
+        credentials = _live(own, ALERT_CREDENTIAL)
+        if credentials:
+            doors[slug] = showing(credentials, own.get(ALERT_HEADER, carrier.alert_header))
+    return doors
+
+
+def _live(given: Mapping[str, str], name: str) -> list[str]:
+    """A key and the one that it replaces."""
+    return [given[one] for one in (name, f"{name}{BEFORE}") if given.get(one)]
 
 
 def asker_of(settings: Settings, clock: Clock) -> Asker:
@@ -369,10 +403,11 @@ class Service:
     async def _check(self) -> None:
         """What the operator may have got wrong comes first: the first start shows its key only once."""
         settings = self.settings
-        for name in settings.unknown:
-            self._log.warning("unknown_setting", name=name)
+        for name, nearest in settings.unknown.items():
+            self._log.warning("unknown_setting", name=name, nearest=nearest or None)
         if self.role != "all":
             check_shared(settings, f"--role {self.role}")
+        _check_secrets(settings)
         if settings.webhook_url:
             _check_webhook(settings.webhook_url, settings)
         if self.role != "worker" and self._door is None:
@@ -480,7 +515,7 @@ class Service:
 
     async def _listen(self, door: FrontDoor) -> None:
         owner = OwnerEntrance(self.context, door.token)
-        inbound = InboundEntrance(self.context, doors_of(self.settings))
+        inbound = InboundEntrance(self.context, doors_of(self.settings), self.settings.proxies)
         api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle, self.settings.proxies)
         self._feed = api.feed
         self._store.on_work(self._feed.wake, Work.PUSH)
@@ -527,6 +562,30 @@ def check_shared(settings: Settings, wish: str) -> None:
             f"{wish} needs a database that several processes can use: give a postgresql:// DSN in "
             "PARCELWIRE_DATABASE"
         )
+
+
+def _check_secrets(settings: Settings) -> None:
+    """Whoever can be reached from elsewhere has no secret that somebody else could think of."""
+    if _is_loopback(settings.listen[0]):
+        return
+    given = {
+        "PARCELWIRE_FIRST_KEY": settings.first_key,
+        "PARCELWIRE_WEBHOOK_SIGN_KEY": settings.webhook_sign_key,
+        "PARCELWIRE_SECRET_KEY": settings.secret_key and settings.secret_key[0].hex(),
+    }
+    for name, secret in given.items():
+        if secret and is_guessable(secret):
+            raise ConfigError(
+                f"{name}: a secret that others can guess, while PARCELWIRE_LISTEN lets them in from "
+                "elsewhere: give a random one, or none and one is made"
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_webhook(url: str, settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.audit import Chain, Deed
@@ -126,6 +126,26 @@ class Carrier(Protocol):
 
     def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
         """What one reply to ``track`` says. Raises CarrierError when the whole call failed."""
+        ...
+
+
+@runtime_checkable
+class Alerts(Protocol):
+    """A carrier file whose carrier pushes to us, too: what it says is taken as a reason to ask it now."""
+
+    @property
+    def slug(self) -> str: ...
+
+    @property
+    def serves(self) -> Sequence[str]: ...
+
+    @property
+    def alert_header(self) -> str:
+        """Where the carrier shows the credential that the operator gave it, unless a setting says other."""
+        ...
+
+    def alerted(self, body: bytes) -> Sequence[str]:
+        """The numbers that a push is about. MalformedReply when it cannot be read."""
         ...
 
 
