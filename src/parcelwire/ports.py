@@ -1,6 +1,7 @@
 """Every seam on one screen."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -351,7 +352,7 @@ class Inbound:
     id: int
     source: str
     at: datetime
-    body: bytes
+    body: bytes = field(repr=False)  # it tells of people
 
 
 class Work(StrEnum):
