@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
 
+from faults.canary import canary
 from faults.figure import Figure, Missing
 from faults.sick_carriers import sick_carriers
 from faults.sick_receivers import sick_receivers
@@ -32,6 +33,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "ha": ha.ha,
     "carriers": sick_carriers,
     "receivers": sick_receivers,
+    "canary": canary,
 }
 
 

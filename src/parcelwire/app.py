@@ -10,20 +10,32 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
 import structlog
 from aiohttp import web
 
+from parcelwire.api.doors import showing, signed_with
 from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import InboundEntrance
 from parcelwire.api.owner import OwnerEntrance
 from parcelwire.api.server import Api
 from parcelwire.api.sockets import SocketLimits, SocketServer
-from parcelwire.carriers import carriers
-from parcelwire.config import CARRIER, PREFIX, CarrierSettings, Settings, load
-from parcelwire.domain.account import Account
+from parcelwire.carriers import alerting, carriers
+from parcelwire.config import (
+    ALERT_CREDENTIAL,
+    ALERT_HEADER,
+    BEFORE,
+    CARRIER,
+    PREFIX,
+    CarrierSettings,
+    Settings,
+    load,
+)
+from parcelwire.domain.account import Account, is_guessable
+from parcelwire.domain.audit import BY_SERVICE, Deed
 from parcelwire.domain.endpoint import SECRETS_OVERLAP
 from parcelwire.domain.errors import ConfigError, UrlRefused
 from parcelwire.domain.limits import DELAY_MAX, Reach
@@ -32,7 +44,7 @@ from parcelwire.domain.quota import plan_size
 from parcelwire.domain.schedule import Pace
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
-from parcelwire.flows.manage import SANDBOX, open_first_account
+from parcelwire.flows.manage import SANDBOX, account_subject, open_first_account
 from parcelwire.flows.push import PushPolicy
 from parcelwire.flows.routes import Routes, Upstream
 from parcelwire.loops.inbox import Inbox
@@ -48,11 +60,12 @@ from parcelwire.net.flights import Flights, together
 from parcelwire.net.push import PushSender
 from parcelwire.ports import Carrier, Clock, Old, Sender, Store, Work
 from parcelwire.standins.sandbox import SandboxStandIn
+from parcelwire.store.keyfile import GivenKeys, KeyFile, write_private
 from parcelwire.store.sqlite import SqliteStore
-from parcelwire.store.vault import MASTER_BYTES, Vault
+from parcelwire.store.vault import Vault
 from parcelwire.wire.carrierlist import ListError, read_stored
 from parcelwire.wire.directory import Directory, shipped
-from parcelwire.wire.signature import new_secret, verify
+from parcelwire.wire.signature import new_secret
 from parcelwire.zones import zone_of
 
 Role = Literal["all", "api", "worker"]
@@ -81,7 +94,17 @@ class FirstStart:
 
 def settings_from(environ: Mapping[str, str]) -> Settings:
     """Settings with all carriers that there are."""
-    return load(environ, carriers())
+    return load(environ, {slug: _keys_of(carrier) for slug, carrier in carriers().items()})
+
+
+def _keys_of(carrier: Carrier) -> tuple[str, ...]:
+    """What the operator may give for a carrier."""
+    keys = [*carrier.secrets]
+    if carrier.slug == SEVENTEENTRACK:
+        keys += (f"token{BEFORE}", "cap", "realtime")
+    if carrier.slug in alerting():
+        keys += (ALERT_CREDENTIAL, f"{ALERT_CREDENTIAL}{BEFORE}", ALERT_HEADER)
+    return tuple(keys)
 
 
 def lacking(settings: Settings, carrier: Carrier) -> tuple[str, ...]:
@@ -112,6 +135,7 @@ def routes_of(settings: Settings) -> Routes:
         {slug: names for slug, names in missing.items() if slug not in sources},
         _upstream_of(settings),
         f"{PREFIX}{CARRIER}{SEVENTEENTRACK}_token".upper(),
+        alerting(),
     )
 
 
@@ -130,11 +154,23 @@ def _upstream_of(settings: Settings) -> Upstream | None:
 
 
 def doors_of(settings: Settings) -> dict[str, Door]:
-    """How pushes of an upstream prove that they are genuine."""
-    token = settings.carriers.get(SEVENTEENTRACK, CarrierSettings()).secrets.get("token")
-    if not token:
-        return {}
-    return {SEVENTEENTRACK: lambda headers, body: verify(headers, body, key=token)}
+    """How pushes of an upstream and of carriers prove that they are genuine; who has no key has no door."""
+    given = {slug: one.secrets for slug, one in settings.carriers.items()}
+    doors: dict[str, Door] = {}
+    tokens = _live(given.get(SEVENTEENTRACK, {}), "token")
+    if tokens:
+        doors[SEVENTEENTRACK] = signed_with(tokens)
+    for slug, carrier in alerting().items():
+        own = given.get(slug, {})
+        credentials = _live(own, ALERT_CREDENTIAL)
+        if credentials:
+            doors[slug] = showing(credentials, own.get(ALERT_HEADER, carrier.alert_header))
+    return doors
+
+
+def _live(given: Mapping[str, str], name: str) -> list[str]:
+    """A key and the one that it replaces."""
+    return [given[one] for one in (name, f"{name}{BEFORE}") if given.get(one)]
 
 
 def asker_of(settings: Settings, clock: Clock) -> Asker:
@@ -180,6 +216,7 @@ def context_of(
         pace=Pace(every=every),
         paces={SANDBOX: Pace(day=step, every=every or step)},
         lease=timedelta(seconds=settings.lease_seconds),
+        keyring=keys_of(settings),
     )
 
 
@@ -209,8 +246,8 @@ async def open_store(settings: Settings) -> Store:
     """The store that the settings name, with its secret key."""
     if settings.on_postgres:
         return await _open_postgres(settings)
-    path, master = await asyncio.to_thread(_prepare_files, settings)
-    return await SqliteStore.open(path, Vault(master, secrets.token_bytes))
+    path, keys = await asyncio.to_thread(_prepare_files, settings)
+    return await SqliteStore.open(path, Vault(keys.read, secrets.token_bytes))
 
 
 async def _open_postgres(settings: Settings) -> Store:
@@ -222,13 +259,14 @@ async def _open_postgres(settings: Settings) -> Store:
             "PARCELWIRE_DATABASE: PostgreSQL needs one more package: pip install 'parcelwire[postgres]'"
         ) from None
     await asyncio.to_thread(_make_folder, settings.data)
-    file = settings.data / KEY_FILE
-    key, made = await asyncio.to_thread(_any_key, settings, file)
+    keys = keys_of(settings)
+    made = isinstance(keys, KeyFile) and await asyncio.to_thread(keys.make_first)
     try:
-        store = await PostgresStore.open(settings.database, Vault(key, secrets.token_bytes), random.random)
+        vault = Vault(keys.read, secrets.token_bytes)
+        store = await PostgresStore.open(settings.database, vault, random.random)
     except ConfigError:
-        if made:
-            await asyncio.to_thread(file.unlink)
+        if isinstance(keys, KeyFile) and made:
+            await asyncio.to_thread(keys.path.unlink)
         raise
     for warning in store.warnings:
         structlog.get_logger("parcelwire").warning("database_unsafe", detail=warning)
@@ -242,10 +280,7 @@ async def move_store(
     from parcelwire.store.moving import SqliteSource, move
     from parcelwire.store.postgres import PostgresStore
 
-    key = settings.secret_key
-    if key is None:
-        key = await asyncio.to_thread(_kept_key, settings.data / KEY_FILE)
-    vault = Vault(key, secrets.token_bytes)
+    vault = Vault(keys_of(settings).read, secrets.token_bytes)
     source = await asyncio.to_thread(SqliteSource, path)
     try:
         await asyncio.to_thread(source.check_key, vault)
@@ -258,18 +293,21 @@ async def move_store(
         await asyncio.to_thread(source.close)
 
 
-def _any_key(settings: Settings, file: Path) -> tuple[bytes, bool]:
-    """The secret key, and whether it was made now."""
+def keys_of(settings: Settings) -> KeyFile | GivenKeys:
+    """Where the secret keys are: in the settings, else in the data folder."""
     if settings.secret_key is not None:
-        return settings.secret_key, False
-    return (_kept_key(file), False) if file.exists() else (_made_key(file), True)
+        return GivenKeys(settings.secret_key)
+    return KeyFile(settings.data / KEY_FILE, secrets.token_bytes)
 
 
-def _prepare_files(settings: Settings) -> tuple[Path, bytes]:
-    path = Path(settings.database).expanduser()
+def _prepare_files(settings: Settings) -> tuple[Path, KeyFile | GivenKeys]:
+    """The key is made at the first start, never for a database that has one already."""
+    path, keys = Path(settings.database).expanduser(), keys_of(settings)
     for folder in (settings.data, path.parent):
         _make_folder(folder)
-    return path, settings.secret_key or _secret_key(settings.data / KEY_FILE, path)
+    if isinstance(keys, KeyFile) and not path.exists():
+        keys.make_first()
+    return path, keys
 
 
 def _make_folder(folder: Path) -> None:
@@ -277,51 +315,6 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from None
-
-
-def _secret_key(file: Path, database: Path) -> bytes:
-    """The key in the data folder; made at the first start, never for a database that has one already."""
-    if file.exists():
-        return _kept_key(file)
-    if database.exists():
-        raise ConfigError(
-            f"{database} exists but its secret key {file} is gone: restore the file, or give the key in "
-            "PARCELWIRE_SECRET_KEY"
-        )
-    return _made_key(file)
-
-
-def _kept_key(file: Path) -> bytes:
-    try:
-        return bytes.fromhex(file.read_text(encoding="ascii").strip())
-    except FileNotFoundError:
-        raise ConfigError(f"there is no {file}: give the key in PARCELWIRE_SECRET_KEY") from None
-    except ValueError:
-        raise ConfigError(f"{file} is not a secret key: restore it from your backup") from None
-
-
-def _made_key(file: Path) -> bytes:
-    key = secrets.token_bytes(MASTER_BYTES)
-    write_private(file, key.hex() + "\n")
-    return key
-
-
-def secret_key_of(settings: Settings) -> bytes:
-    """The key that exists: from the settings or the data folder. ConfigError when there is none."""
-    file = settings.data / KEY_FILE
-    if settings.secret_key is None and not file.exists():
-        raise ConfigError(
-            f"the secret key {file} is missing, which the stored secrets need: put it there, or give it in "
-            "PARCELWIRE_SECRET_KEY"
-        )
-    return settings.secret_key or _secret_key(file, file)
-
-
-def write_private(file: Path, text: str) -> None:
-    """A file that only its owner can read."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,10 +403,11 @@ class Service:
     async def _check(self) -> None:
         """What the operator may have got wrong comes first: the first start shows its key only once."""
         settings = self.settings
-        for name in settings.unknown:
-            self._log.warning("unknown_setting", name=name)
+        for name, nearest in settings.unknown.items():
+            self._log.warning("unknown_setting", name=name, nearest=nearest or None)
         if self.role != "all":
             check_shared(settings, f"--role {self.role}")
+        _check_secrets(settings)
         if settings.webhook_url:
             _check_webhook(settings.webhook_url, settings)
         if self.role != "worker" and self._door is None:
@@ -461,8 +455,11 @@ class Service:
         known = await store.accounts()
         if known:
             account = known[0]
-            if settings.webhook_sign_key:
-                await store.set_sign_key(account.id, settings.webhook_sign_key)
+            given = settings.webhook_sign_key
+            if given and given != await store.sign_key(account.id):
+                await store.set_sign_key(
+                    account.id, given, self._deed("account.sign", account_subject(account.name), "sign_key")
+                )
             await self._tell_without_effect(account)
         else:
             login_key = settings.first_key or secrets.token_hex(16).upper()
@@ -485,15 +482,23 @@ class Service:
             secret = given or self.context.new_secret()
             if given is None and self.first_start is not None:
                 self.first_start = replace(self.first_start, webhook_secret=secret)
-            await store.set_endpoint(account.id, url, secret, stopped_by_request=True)
+            done = self._deed("webhook.set", "webhook of the settings", "url", "secret")
+            await store.set_endpoint(account.id, url, secret, stopped_by_request=True, deed=done)
             return
+        name = f"webhook {endpoint.id}"
         if endpoint.url != url:
+            by_request, done = endpoint.stopped_by_request, self._deed("webhook.set", name, "url")
             await store.set_endpoint(
-                account.id, url, endpoint.secret, stopped_by_request=endpoint.stopped_by_request
+                account.id, url, endpoint.secret, stopped_by_request=by_request, deed=done
             )
         if given and given != endpoint.secret:
             both_until = self._clock.now() + SECRETS_OVERLAP
-            await store.rotate_secret(account.id, endpoint.id, given, both_until)
+            done = self._deed("webhook.rotate", name, "secret")
+            await store.rotate_secret(account.id, endpoint.id, given, both_until, done)
+
+    def _deed(self, action: str, subject: str, *fields: str) -> Deed:
+        """What the settings make the service do, for the audit."""
+        return Deed(BY_SERVICE, self._clock.now(), action, subject, fields)
 
     async def _tell_without_effect(self, account: Account) -> None:
         """FIRST_KEY and FIRST_PLAN make the first account; later they change nothing: say so."""
@@ -510,7 +515,7 @@ class Service:
 
     async def _listen(self, door: FrontDoor) -> None:
         owner = OwnerEntrance(self.context, door.token)
-        inbound = InboundEntrance(self.context, doors_of(self.settings))
+        inbound = InboundEntrance(self.context, doors_of(self.settings), self.settings.proxies)
         api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle, self.settings.proxies)
         self._feed = api.feed
         self._store.on_work(self._feed.wake, Work.PUSH)
@@ -557,6 +562,30 @@ def check_shared(settings: Settings, wish: str) -> None:
             f"{wish} needs a database that several processes can use: give a postgresql:// DSN in "
             "PARCELWIRE_DATABASE"
         )
+
+
+def _check_secrets(settings: Settings) -> None:
+    """Whoever can be reached from elsewhere has no secret that somebody else could think of."""
+    if _is_loopback(settings.listen[0]):
+        return
+    given = {
+        "PARCELWIRE_FIRST_KEY": settings.first_key,
+        "PARCELWIRE_WEBHOOK_SIGN_KEY": settings.webhook_sign_key,
+        "PARCELWIRE_SECRET_KEY": settings.secret_key and settings.secret_key[0].hex(),
+    }
+    for name, secret in given.items():
+        if secret and is_guessable(secret):
+            raise ConfigError(
+                f"{name}: a secret that others can guess, while PARCELWIRE_LISTEN lets them in from "
+                "elsewhere: give a random one, or none and one is made"
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_webhook(url: str, settings: Settings) -> None:

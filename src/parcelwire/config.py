@@ -9,8 +9,9 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from parcelwire.wire.signature import secret_bytes
 PREFIX = "PARCELWIRE_"
 CARRIER = "CARRIER_"
 FILE = "_FILE"
+BEFORE = "_before"  # ends the name of a key that is being replaced
+ALERT_CREDENTIAL, ALERT_HEADER = "alert_credential", "alert_header"
+ENVIRONMENT = "environment"  # an origin; others are a variable (_FILE) or the path of the TOML file
 _PASSWORD = re.compile(r"((?<=://)[^:@/?#]*:).*@|([?&]password=)[^&]*")
 
 
@@ -139,14 +143,14 @@ def _book(text: str) -> str:
     return text
 
 
-def _key(text: str) -> bytes:
+def _keys(text: str) -> tuple[bytes, ...]:
     try:
-        value = bytes.fromhex(text)
+        values = tuple(bytes.fromhex(part) for part in text.replace(",", " ").split())
     except ValueError:
-        value = b""
-    if len(value) != 32:
-        raise ValueError("64 hexadecimal digits (32 bytes) are expected")
-    return value
+        values = ()
+    if not values or any(len(value) != 32 for value in values):
+        raise ValueError("64 hexadecimal digits (32 bytes) are expected; of several keys the newest first")
+    return values
 
 
 def _login_key(text: str) -> str:
@@ -218,10 +222,11 @@ class Settings:
         "parcelwire.db in the data folder",
         in_repr=False,  # a DSN may hold a password: see shown_database
     )
-    secret_key: bytes | None = _setting(
-        _key,
+    secret_key: tuple[bytes, ...] | None = _setting(  # the newest first
+        _keys,
         None,
-        "Key that encrypts signing keys and secrets at rest: 64 hexadecimal digits.",
+        "Key that encrypts signing keys and secrets at rest: 64 hexadecimal digits. While it is being "
+        "replaced: the new one, a comma, the old one.",
         "made once, secret.key in the data folder",
         secret=True,
     )
@@ -341,7 +346,9 @@ class Settings:
         "0",
     )
     carriers: Mapping[str, CarrierSettings]
-    unknown: tuple[str, ...] = ()  # variables with our prefix that are no setting: probably typing errors
+    unknown: Mapping[str, str] = field(
+        default_factory=dict
+    )  # names that are no setting -> the nearest, or ""
     origins: Mapping[str, str] = field(default_factory=dict)  # setting name -> where its value came from
 
     @property
@@ -383,48 +390,73 @@ CARRIER_PATTERNS: tuple[tuple[str, str], ...] = (
         "PARCELWIRE_CARRIER_SEVENTEENTRACK_REALTIME",
         "1 buys real-time answers there (10 units each) where account and carrier allow it.",
     ),
+    (
+        "PARCELWIRE_CARRIER_SEVENTEENTRACK_TOKEN_BEFORE",
+        "The token before, while it is being replaced: its pushes are still believed.",
+    ),
+    (
+        "PARCELWIRE_CARRIER_UPS_ALERT_CREDENTIAL",
+        "Track Alert's credential: its pushes are let in at /inbound/ups. Replaced: ..._CREDENTIAL_BEFORE.",
+    ),
+    (
+        "PARCELWIRE_CARRIER_UPS_ALERT_HEADER",
+        "Where Track Alert shows it: credential, which is a guess; UPS does not say.",
+    ),
 )
 
 
-def load(environ: Mapping[str, str], carriers: Iterable[str]) -> Settings:
-    """Settings from the environment and the TOML file that it names. ``carriers``: the known slugs.
+def load(environ: Mapping[str, str], carriers: Mapping[str, Collection[str]]) -> Settings:
+    """Settings from the environment and the TOML file that it names. ``carriers``: by slug, what each may be
+    given, in lower case.
 
-    ConfigError names the setting and what is expected.
+    ConfigError names the setting, where it came from, and what is expected.
     """
-    given, origins = _given(environ)
+    given = _given(environ)
+    origins = {name: one.origin for name, one in given.items()}
     values: dict[str, Any] = {}
     for setting in SETTINGS:
-        text = given.pop(setting.name, None)
-        values[setting.key] = setting.default if text is None else _parsed(setting, text)
+        one = given.pop(setting.name, None)
+        values[setting.key] = setting.default if one is None else _parsed(setting, one)
     data: Path = values["data"] or _data_folder()
     values["data"] = data
     values["database"] = values["database"] or str(data / "parcelwire.db")
-    return Settings(
-        **values,
-        carriers=_carriers(given, sorted(carriers, key=len, reverse=True)),
-        unknown=tuple(sorted(set(given) - {setting.name for setting in TEST_ONLY})),
-        origins=origins,
-    )
+    known = _carrier_names(carriers)
+    values["carriers"] = _carriers(given, known)
+    names = [*known, *(setting.name for setting in SETTINGS)]
+    unknown = sorted(set(given) - {setting.name for setting in TEST_ONLY})
+    return Settings(**values, unknown={name: _nearest(name, names) for name in unknown}, origins=origins)
 
 
-def _parsed(setting: Setting, text: str) -> Any:
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """The setting that was probably meant; empty when none is near."""
+    return next(iter(get_close_matches(name, names, 1, cutoff=0.8)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A raw text. ``shown``: its setting as its author knows it."""
+
+    text: str = field(repr=False)
+    origin: str
+    shown: str
+
+
+def _parsed(setting: Setting, given: _Given) -> Any:
     try:
-        return setting.parse(text.strip())
+        return setting.parse(given.text.strip())
     except ValueError as error:
-        shown = "the given value" if setting.secret else repr(text)
-        raise ConfigError(f"{setting.name}: {shown} is not valid: {error}") from None
+        value = "the given value" if setting.secret else repr(given.text)
+        raise ConfigError(f"{given.shown}: {value} is not valid: {error}") from None
 
 
-def _given(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Raw texts by setting name, and where each came from."""
-    texts: dict[str, str] = {}
-    origins: dict[str, str] = {}
+def _given(environ: Mapping[str, str]) -> dict[str, _Given]:
+    """What was given, by setting name."""
+    found: dict[str, _Given] = {}
     config = environ.get(CONFIG_FILE.name)
     if config is None and CONFIG_FILE.name + FILE in environ:
         config = _file(CONFIG_FILE.name + FILE, environ[CONFIG_FILE.name + FILE])
     if config:
-        for name, text in _toml(_path(config)).items():
-            texts[name], origins[name] = text, config
+        found |= _toml(_path(config), config)
     for name, text in environ.items():
         if not name.startswith(PREFIX) or name.removesuffix(FILE) == CONFIG_FILE.name:
             continue
@@ -432,10 +464,10 @@ def _given(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
             target = name.removesuffix(FILE)
             if target in environ:
                 raise ConfigError(f"{target} and {name} are both set: keep one")
-            texts[target], origins[target] = _file(name, text), name
+            found[target] = _Given(_file(name, text), name, f"{target} (from {name})")
         else:
-            texts[name], origins[name] = text, "environment"
-    return texts, origins
+            found[name] = _Given(text, ENVIRONMENT, name)
+    return found
 
 
 def _file(name: str, path: str) -> str:
@@ -445,37 +477,52 @@ def _file(name: str, path: str) -> str:
         raise ConfigError(f"{name}: cannot read {path}: {error}") from None
 
 
-def _toml(path: Path) -> dict[str, str]:
+def _toml(path: Path, origin: str) -> dict[str, _Given]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{CONFIG_FILE.name}: cannot read {path}: {error}") from None
-    texts: dict[str, str] = {}
+    found: dict[str, _Given] = {}
+
+    def put(key: str, value: object, shown: str) -> None:
+        name = f"{PREFIX}{key}".upper()
+        text = ",".join(str(part) for part in value) if isinstance(value, list) else str(value)
+        found[name] = _Given(text, origin, f"{shown} in {path} ({name})")
+
     carriers = tables.pop("carrier", {})
     if not isinstance(carriers, dict) or not all(isinstance(values, dict) for values in carriers.values()):
         raise ConfigError(f"{path}: a carrier is a table of its own, for example [carrier.dhl]")
     for slug, values in carriers.items():
         for key, value in values.items():
-            texts[f"{PREFIX}{CARRIER}{slug}_{key}".upper()] = str(value)
+            put(f"{CARRIER}{slug}_{key}", value, f"{key} of [carrier.{slug}]")
     for key, value in tables.items():
-        text = ",".join(str(part) for part in value) if isinstance(value, list) else str(value)
-        texts[f"{PREFIX}{key}".upper()] = text
-    return texts
-
-
-def _carriers(given: dict[str, str], slugs: Iterable[str]) -> dict[str, CarrierSettings]:
-    """Takes the settings of carriers out of ``given``."""
-    found: dict[str, CarrierSettings] = {}
-    for slug in slugs:
-        prefix = f"{PREFIX}{CARRIER}{slug}_".upper()
-        own = {name: given.pop(name) for name in list(given) if name.startswith(prefix)}
-        if own:
-            url = own.pop(f"{prefix}URL", None)
-            if url is not None:
-                try:
-                    _url(url)
-                except ValueError as error:
-                    raise ConfigError(f"{prefix}URL: {url!r} is not valid: {error}") from None
-            secrets = {name.removeprefix(prefix).lower(): value for name, value in own.items() if value}
-            found[slug] = CarrierSettings(url.rstrip("/") if url else None, secrets)
+        put(key, value, key)
     return found
+
+
+def _carrier_names(carriers: Mapping[str, Collection[str]]) -> dict[str, tuple[str, str]]:
+    """Slug and key of every setting that a carrier may have, by its name."""
+    return {
+        f"{PREFIX}{CARRIER}{slug}_{key}".upper(): (slug, key)
+        for slug, keys in carriers.items()
+        for key in ("url", *keys)
+    }
+
+
+def _carriers(given: dict[str, _Given], known: Mapping[str, tuple[str, str]]) -> dict[str, CarrierSettings]:
+    """Takes the settings of carriers out of ``given``."""
+    urls: dict[str, str] = {}
+    secrets: dict[str, dict[str, str]] = {}
+    for name, (slug, key) in known.items():
+        one = given.pop(name, None)
+        if one is None:
+            continue
+        secrets.setdefault(slug, {})
+        if key == "url":
+            try:
+                urls[slug] = _url(one.text).rstrip("/")
+            except ValueError as error:
+                raise ConfigError(f"{one.shown}: {one.text!r} is not valid: {error}") from None
+        elif one.text:
+            secrets[slug][key] = one.text
+    return {slug: CarrierSettings(urls.get(slug), found) for slug, found in secrets.items()}

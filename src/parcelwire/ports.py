@@ -1,11 +1,13 @@
 """Every seam on one screen."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
+from parcelwire.domain.audit import Chain, Deed
 from parcelwire.domain.detect import LearnedKey
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError
@@ -125,6 +127,26 @@ class Carrier(Protocol):
 
     def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
         """What one reply to ``track`` says. Raises CarrierError when the whole call failed."""
+        ...
+
+
+@runtime_checkable
+class Alerts(Protocol):
+    """A carrier file whose carrier pushes to us, too: what it says is taken as a reason to ask it now."""
+
+    @property
+    def slug(self) -> str: ...
+
+    @property
+    def serves(self) -> Sequence[str]: ...
+
+    @property
+    def alert_header(self) -> str:
+        """Where the carrier shows the credential that the operator gave it, unless a setting says other."""
+        ...
+
+    def alerted(self, body: bytes) -> Sequence[str]:
+        """The numbers that a push is about. MalformedReply when it cannot be read."""
         ...
 
 
@@ -330,7 +352,7 @@ class Inbound:
     id: int
     source: str
     at: datetime
-    body: bytes
+    body: bytes = field(repr=False)  # it tells of people
 
 
 class Work(StrEnum):
@@ -344,6 +366,9 @@ class Work(StrEnum):
 class Store(Protocol):
     """State on disk. Every method that writes is one transaction: it happened whole or not at all, and it is
     durable when it is answered.
+
+    ``deed``: what the owner does with it, entered into the account's chain of the audit in the same
+    transaction when it is done; None enters nothing.
 
     Any method raises StoreUnavailable when the database does not work now. Methods may run at the same time,
     in many processes. Time comes as an argument; the store never looks at a clock. tests/store/
@@ -367,12 +392,12 @@ class Store(Protocol):
         """Finish what is under way; later calls raise StoreUnavailable."""
         ...
 
-    # accounts and quota
+    # accounts and receivers
     async def accounts(self) -> list[Account]:
         """In the order in which they were opened."""
         ...
 
-    async def open_account(self, new: NewAccount, now: datetime) -> Account:
+    async def open_account(self, new: NewAccount, now: datetime, deed: Deed | None = None) -> Account:
         """A new account with its login key. Names and login keys must be new."""
         ...
 
@@ -380,7 +405,7 @@ class Store(Protocol):
         """Whose live key it is, enabled or not; None for nobody's."""
         ...
 
-    async def save_account(self, account: Account) -> None:
+    async def save_account(self, account: Account, deed: Deed | None = None) -> None:
         """Daily limit, allow-list and whether it is enabled, as they are in ``account``."""
         ...
 
@@ -388,15 +413,17 @@ class Store(Protocol):
         """Its login keys, revoked ones too, oldest first."""
         ...
 
-    async def add_key(self, account: int, login_key: str, now: datetime, *, signs: bool) -> bool:
+    async def add_key(
+        self, account: int, login_key: str, now: datetime, *, signs: bool, deed: Deed | None = None
+    ) -> bool:
         """One more login key; False when LIVE_KEYS_MAX are live. ``signs``: it signs pushes too."""
         ...
 
-    async def revoke_key(self, account: int, prefix: str, now: datetime) -> bool:
+    async def revoke_key(self, account: int, prefix: str, now: datetime, deed: Deed | None = None) -> bool:
         """End a login key for ever; False when no live key has this prefix."""
         ...
 
-    async def set_plan(self, account: int, plan: str, quota_total: int) -> None:
+    async def set_plan(self, account: int, plan: str, quota_total: int, deed: Deed | None = None) -> None:
         """Another plan, at once; what is used stays used."""
         ...
 
@@ -404,7 +431,9 @@ class Store(Protocol):
         """The webhook receiver that ``set_endpoint`` made; an account has at most one of these."""
         ...
 
-    async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
+    async def set_endpoint(
+        self, account: int, url: str, secret: str, *, stopped_by_request: bool, deed: Deed | None = None
+    ) -> None:
         """Make it (``by_setting``), or replace its URL and secret at once."""
         ...
 
@@ -412,29 +441,34 @@ class Store(Protocol):
         """All webhook receivers of the account, in the order in which they were added."""
         ...
 
-    async def add_endpoint(self, account: int, new: NewEndpoint) -> Endpoint:
-        """One more receiver. It hears of changes that are made from now on."""
+    async def add_endpoint(self, account: int, new: NewEndpoint, deed: Deed | None = None) -> Endpoint:
+        """One more receiver. It hears of changes that are made from now on. Its id ends the deed's
+        subject."""
         ...
 
-    async def remove_endpoint(self, account: int, endpoint: int) -> bool:
+    async def remove_endpoint(self, account: int, endpoint: int, deed: Deed | None = None) -> bool:
         """Remove a receiver with its pushes and their log; False when the account has none of this id.
 
         The result of an attempt that is under way will be dropped.
         """
         ...
 
-    async def steer_endpoint(self, account: int, endpoint: int, signal: Signal, now: datetime) -> bool:
+    async def steer_endpoint(
+        self, account: int, endpoint: int, signal: Signal, now: datetime, deed: Deed | None = None
+    ) -> bool:
         """Pause or resume (domain.endpoint.steered); False when the account has none of this id.
 
         Resumed: everything that waits is due, oldest first, with no attempt used up.
         """
         ...
 
-    async def rotate_secret(self, account: int, endpoint: int, secret: str, both_until: datetime) -> bool:
+    async def rotate_secret(
+        self, account: int, endpoint: int, secret: str, both_until: datetime, deed: Deed | None = None
+    ) -> bool:
         """A new secret; the one before signs too until ``both_until``. False: no endpoint of this id."""
         ...
 
-    async def set_sign_key(self, account: int, sign_key: str) -> None:
+    async def set_sign_key(self, account: int, sign_key: str, deed: Deed | None = None) -> None:
         """Another signing key, for waiting pushes too."""
         ...
 
@@ -442,6 +476,25 @@ class Store(Protocol):
         """The key of the ``sign`` header."""
         ...
 
+    # the audit (domain/audit.py), and the secret key
+    async def enter(self, account: int, deed: Deed) -> None:
+        """A deed that changes nothing here, into the chain of an account or of the operator."""
+        ...
+
+    async def chains(self) -> list[int]:
+        """Whose chains there are, ascending; 0 is the operator's."""
+        ...
+
+    async def chain(self, account: int) -> Chain:
+        """All that was entered into a chain."""
+        ...
+
+    async def reseal(self, most: int) -> int:
+        """Encrypt at most so many values again that the newest secret key has not encrypted; answers how many
+        it was, 0: there are none."""
+        ...
+
+    # quota
     async def usage(self, account: int, now: datetime) -> Usage:
         """Quota of the period (month, UTC) and registrations of the day (UTC) that ``now`` belongs to.
 
@@ -789,6 +842,22 @@ class Store(Protocol):
 
     async def feed_ends(self, account: int) -> tuple[int, int]:
         """The newest cursor that was forgotten (``prune``), and the newest that there is; 0 without one."""
+        ...
+
+
+class Keyring(Protocol):
+    """Where the secret keys are kept that encrypt what is stored (store/keyfile.py)."""
+
+    def count(self) -> int:
+        """How many there are: one, or during a rotation the newest and older ones."""
+        ...
+
+    def add(self) -> bool:
+        """A new one, the newest; False when only the operator can do that."""
+        ...
+
+    def forget_older(self) -> bool:
+        """Keep only the newest; False when only the operator can do that."""
         ...
 
 

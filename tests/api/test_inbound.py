@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from tests.api.conftest import Client
 
 from parcelwire.ports import InboxState
@@ -87,6 +88,30 @@ async def test_a_forged_push_leaves_nothing(client: Client, headers: dict[str, s
     """And learns nothing: 401 and no body, whatever was wrong."""
     assert await post(client, push(), **headers) == (401, b"")
     assert await inbox(client) == {}
+
+
+async def test_while_the_token_is_replaced_both_are_believed_and_no_third(start: Starter) -> None:
+    client = await start(
+        PARCELWIRE_CARRIER_SEVENTEENTRACK_TOKEN=TOKEN,
+        PARCELWIRE_CARRIER_SEVENTEENTRACK_TOKEN_BEFORE="TOKEN-OF-YESTERDAY",
+        PARCELWIRE_CARRIER_SEVENTEENTRACK_URL="inprocess:nobody",
+    )
+    body = push()
+    for key, status in ((TOKEN, 200), ("TOKEN-OF-YESTERDAY", 200), ("TOKEN-OF-TOMORROW", 401)):
+        assert (await post(client, body, sign=sign(body, key)))[0] == status
+
+
+async def test_forged_pushes_are_counted_for_the_address_that_a_proxy_names(start: Starter) -> None:
+    client = await start(
+        PARCELWIRE_CARRIER_SEVENTEENTRACK_TOKEN=TOKEN,
+        PARCELWIRE_CARRIER_SEVENTEENTRACK_URL="inprocess:nobody",
+        PARCELWIRE_PROXIES="127.0.0.1/32",
+    )
+    with structlog.testing.capture_logs() as lines:
+        for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
+            await post(client, push(), **{"X-Forwarded-For": address})
+    refused = [(line["address"], line["count"]) for line in lines if line["event"] == "inbound_refused"]
+    assert refused == [("192.0.2.1", 1), ("192.0.2.2", 1), ("192.0.2.1", 2)]
 
 
 async def test_one_changed_byte_breaks_the_signature(client: Client) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import aiohttp
 from aiohttp import web
@@ -105,9 +105,12 @@ class Child:
 
 
 @asynccontextmanager
-async def serve(environ: dict[str, str], *arguments: str) -> AsyncIterator[Child]:
-    """Start the service and wait until it listens; it is killed at the end if it still runs."""
-    async with started(environ, *arguments) as (process, line):
+async def serve(
+    environ: dict[str, str], *arguments: str, log: int | IO[bytes] = asyncio.subprocess.DEVNULL
+) -> AsyncIterator[Child]:
+    """Start the service and wait until it listens; it is killed at the end if it still runs. ``log``: where
+    its log goes."""
+    async with started(environ, *arguments, log=log) as (process, line):
         assert line.startswith("parcelwire listens on "), line
         async with aiohttp.ClientSession(headers={"17token": KEY}) as session:
             yield Child(process, line.split()[-1], session)
@@ -123,12 +126,12 @@ async def worker(environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Pr
 
 @asynccontextmanager
 async def started(
-    environ: dict[str, str], *arguments: str
+    environ: dict[str, str], *arguments: str, log: int | IO[bytes] = asyncio.subprocess.DEVNULL
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """``parcelwire serve`` and its first line."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "parcelwire", "serve", *arguments, env=environ,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=log,
     )  # fmt: skip
     try:
         assert process.stdout is not None

@@ -16,7 +16,7 @@ from tests.postgres import Cluster, make_schema
 from parcelwire.ports import Store
 from parcelwire.store.postgres import PostgresStore
 from parcelwire.store.sqlite import SqliteStore
-from parcelwire.store.vault import Vault
+from parcelwire.store.vault import Ring, Vault
 
 MASTER = bytes(range(32))
 
@@ -24,12 +24,14 @@ PLACES = ("postgres", "sqlite")
 _schemas = count(1)
 
 
-def vault() -> Vault:
-    return Vault(MASTER, Random(1).randbytes)
+def vault(keys: bytes | Ring = MASTER) -> Vault:
+    return Vault(keys, Random(1).randbytes)
 
 
 class Place(Protocol):
-    """A database, and what the port does not show of it."""
+    """A database, and what the port does not show of it. ``keys``: the secret keys that it is opened with."""
+
+    keys: bytes | Ring
 
     async def open(self) -> Store:
         """The store, after closing the one that was open."""
@@ -45,6 +47,10 @@ class Place(Protocol):
         """Endpoints take many pushes at a time, as if many had been taken."""
         ...
 
+    async def tamper(self, *statements: str) -> None:
+        """Change the audit past the store: what keeps it append-only is taken away first."""
+        ...
+
     async def rows(self, sql: str, *values: object) -> list[Any]:
         """Past the store, straight from the database."""
         ...
@@ -55,11 +61,12 @@ class SqlitePlace:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "parcelwire.db"
+        self.keys: bytes | Ring = MASTER
         self._store: SqliteStore | None = None
 
     async def open(self) -> SqliteStore:
         await self.close()
-        self._store = await SqliteStore.open(self.path, vault())
+        self._store = await SqliteStore.open(self.path, vault(self.keys))
         return self._store
 
     async def close(self) -> None:
@@ -80,6 +87,10 @@ class SqlitePlace:
     async def widen(self) -> None:
         await self.rows("UPDATE endpoint SET width = 20")
 
+    async def tamper(self, *statements: str) -> None:
+        for sql in ("DROP TRIGGER audit_unchanged", "DROP TRIGGER audit_kept", *statements):
+            await self.rows(sql)
+
     async def rows(self, sql: str, *values: object) -> list[Any]:
         """Past the store, straight from the file."""
         return await asyncio.to_thread(self._rows, sql, values)
@@ -95,6 +106,7 @@ class PostgresPlace:
     def __init__(self, cluster: Cluster, dsn: str) -> None:
         self.cluster = cluster
         self.dsn = dsn
+        self.keys: bytes | Ring = MASTER
         self._stores: list[PostgresStore] = []
 
     @classmethod
@@ -107,7 +119,7 @@ class PostgresPlace:
 
     async def another(self) -> PostgresStore:
         """One more store on the same schema, as another process has it."""
-        store = await PostgresStore.open(self.dsn, vault(), Random(2).random)
+        store = await PostgresStore.open(self.dsn, vault(self.keys), Random(2).random)
         self._stores.append(store)
         return store
 
@@ -124,6 +136,11 @@ class PostgresPlace:
 
     async def widen(self) -> None:
         await self.rows("UPDATE endpoint SET width = 20")
+
+    async def tamper(self, *statements: str) -> None:
+        drop = "DROP TRIGGER audit_unchanged ON audit", "DROP TRIGGER audit_kept ON audit"
+        for sql in (*drop, *statements):
+            await self.rows(sql)
 
     async def rows(self, sql: str, *values: object) -> list[Any]:
         """Past the store, straight from the server."""

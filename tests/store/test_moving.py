@@ -27,6 +27,7 @@ from tests.store.samples import (
     wanted,
 )
 
+from parcelwire.domain.audit import Deed, first_break
 from parcelwire.domain.detect import LearnedKey
 from parcelwire.domain.endpoint import NewEndpoint, Wants
 from parcelwire.domain.errors import ConfigError
@@ -72,7 +73,8 @@ async def filled(file: SqlitePlace) -> int:
     await store.add_endpoint(account.id, NewEndpoint(URL, SECRET, WANTS, compat=True, timeout_s=2.5))
     await store.rotate_secret(account.id, 1, "whsec_new", NOW + DAY)
     await store.begin_call(account.id, KeyedCall("register", "order-1", b"hash"), NOW)
-    await store.add_key(account.id, "second-key-0002", NOW, signs=False)
+    done = Deed("cli", NOW, "key.add", "key second-k")
+    await store.add_key(account.id, "second-key-0002", NOW, signs=False, deed=done)
     held = await store.claim_one(shipment.id, NOW + LEASE, "learning")
     assert held is not None
     learned = ((LearnedKey("d11", "gls"), 1),)
@@ -122,6 +124,8 @@ async def test_everything_arrives(file: SqlitePlace, schema_place: PostgresPlace
     after = await schema_place.open()
     assert await shown(after, account) == here
     assert {table: count for table, count in counts.items() if not count} == {}
+    chain = await after.chain(account)
+    assert (len(chain.records), first_break(chain)) == (1, None)
     assert await schema_place.ledger(account) == {"2026-05": 53}
 
 

@@ -1,16 +1,18 @@
-"""The entrance for pushes of an upstream: POST /inbound/<slug>.
+"""The entrance for pushes of an upstream or a carrier: POST /inbound/<slug>.
 
-Order: size and time, signature over the raw bytes, inbox (committed), 200. Nothing is parsed before the
-signature holds, and a forged push learns nothing from the answer.
+Order: size and time, the door (a signature over the raw bytes, or a credential), inbox (committed), 200.
+Nothing is parsed before the door opens, and a forged push learns nothing from the answer.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 from aiohttp import web
 
+from parcelwire.api.callers import caller_of
+from parcelwire.domain.account import Network
 from parcelwire.domain.errors import CallerError
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
@@ -22,11 +24,12 @@ ADDRESSES_MAX = 1_000  # that forged pushes are counted for
 
 
 class InboundEntrance:
-    """``doors``: slug -> whether a push is genuine."""
+    """``doors``: slug -> whether a push is genuine. ``proxies``: whose word about its sender is believed."""
 
-    def __init__(self, context: Context, doors: Mapping[str, Door]) -> None:
+    def __init__(self, context: Context, doors: Mapping[str, Door], proxies: Sequence[Network] = ()) -> None:
         self._context = context
         self._doors = doors
+        self._proxies = proxies
         self._log = structlog.get_logger("parcelwire")
         self.refused: Counter[str] = Counter()
 
@@ -39,7 +42,7 @@ class InboundEntrance:
         body = await read_raw(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
         if not door(headers, body):
-            self._refuse(source, request.remote or "")
+            self._refuse(source, caller_of(request, self._proxies))
             return web.Response(status=401)
         new = await self._context.store.keep_inbound(source, body, self._context.clock.now())
         self._log.info("inbound_received", source=source, size=len(body), new=new)

@@ -4,7 +4,7 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from parcelwire.ports import Carrier
+from parcelwire.ports import Alerts, Carrier
 
 
 @cache
@@ -16,3 +16,9 @@ def carriers() -> dict[str, Carrier]:
             carrier: Carrier = import_module(f"{__name__}.{module.name}").CARRIER
             found[carrier.slug] = carrier
     return found
+
+
+@cache
+def alerting() -> dict[str, Alerts]:
+    """Those of them that understand pushes of their carrier."""
+    return {slug: carrier for slug, carrier in carriers().items() if isinstance(carrier, Alerts)}

@@ -82,6 +82,9 @@ class Ups:
     # UPS publishes no figures (429 with code 10429 is all); these are careful defaults of our own.
     limits = Limits(per_s=5, burst=5, per_day=250_000)
     reach = Reach.ANY
+    # A guess: UPS documents the credential of a subscription, not where Track Alert shows it. Public
+    # receivers look here; PARCELWIRE_CARRIER_UPS_ALERT_HEADER names another one.
+    alert_header = "credential"
 
     def lane(self, number: str) -> str:  # noqa: ARG002
         """One lane: the limit is the credential's."""
@@ -123,6 +126,10 @@ class Ups:
             query={"locale": "en_US", "returnSignature": "false", "returnMilestones": "false"},
         )
         return self.parse(reply, queries)
+
+    def alerted(self, body: bytes) -> Sequence[str]:
+        """Track Alert tells of one number at a time."""
+        return (parse_alert(body).number,)
 
     def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
         (query,) = queries

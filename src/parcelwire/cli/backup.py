@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from parcelwire.cli.output import WRONG_USE, fail
+from parcelwire.cli.output import WRONG_USE, fail, run
 
 if TYPE_CHECKING:
     from parcelwire.config import Settings
+    from parcelwire.store.vault import Vault
 
 
 def backup(file: Annotated[Path, typer.Argument(help="A new file.", metavar="FILE")]) -> None:
@@ -34,10 +35,12 @@ def backup(file: Annotated[Path, typer.Argument(help="A new file.", metavar="FIL
 def restore(file: Annotated[Path, typer.Argument(help="What backup has made.", metavar="FILE")]) -> None:
     """Put the database back as FILE holds it.
 
-    The service must not run. FILE may come from an older version. The database that is there now is kept
-    beside it under another name.
+    The service must not run. FILE may come from an older version; it is brought up to date. The database
+    that is there now is kept beside it under another name.
     """
-    from parcelwire.app import secret_key_of
+    import secrets
+
+    from parcelwire.app import keys_of
     from parcelwire.domain.errors import ConfigError
     from parcelwire.store.sqlite.backup import put_back
     from parcelwire.store.vault import Vault
@@ -45,12 +48,27 @@ def restore(file: Annotated[Path, typer.Argument(help="What backup has made.", m
     try:
         settings, database = _settings()
         database.parent.mkdir(parents=True, exist_ok=True)
-        aside = put_back(file, database, Vault(secret_key_of(settings), bytes))
+        vault = Vault(keys_of(settings).read, secrets.token_bytes)
+        aside = put_back(file, database, vault)
+        run(_enter(database, vault))
     except (ConfigError, OSError) as error:
         fail(str(error), WRONG_USE)
     typer.echo(f"restored {database} from {file}")
     if aside:
         typer.echo(f"what was there before: {aside}")
+
+
+async def _enter(database: Path, vault: "Vault") -> None:
+    """The restore into the audit, which goes on from where the backup was made."""
+    from parcelwire.domain.audit import BY_OWNER, OPERATOR, Deed
+    from parcelwire.net.clock import SystemClock
+    from parcelwire.store.sqlite import SqliteStore
+
+    store = await SqliteStore.open(database, vault)
+    try:
+        await store.enter(OPERATOR, Deed(BY_OWNER, SystemClock().now(), "restore", "database"))
+    finally:
+        await store.close()
 
 
 def _settings() -> "tuple[Settings, Path]":

@@ -29,8 +29,9 @@ def import_list(
     They are kept in carriers.json in the data folder; a running service knows them at once. Its address is
     https://res.17track.net/asset/carrier/info/apicarrier.all.json.
     """
-    from parcelwire.app import CARRIERS_FILE, directory_of, settings_from, write_private
+    from parcelwire.app import CARRIERS_FILE, directory_of, settings_from
     from parcelwire.domain.errors import ConfigError
+    from parcelwire.store.keyfile import write_private
     from parcelwire.wire.carrierlist import ListError, imported, stored
 
     try:
@@ -46,9 +47,7 @@ def import_list(
     file = settings.data / CARRIERS_FILE
     if new:
         settings.data.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_suffix(".new")
-        write_private(fresh, kept.decode())
-        fresh.replace(file)
+        write_private(file, kept.decode())
     tells = bool(new) and _tell(settings, kept.decode())
     _report(lines, file, told=tells, as_json=as_json)
 
@@ -101,12 +100,15 @@ async def _download(url: str) -> bytes:
 
 
 def _tell(settings: Settings, kept: str) -> bool:
-    """Whether a service runs and knows the carriers now; else it reads the file when it starts."""
+    """Whether a service runs and knows the carriers now; else it reads the file when it starts. The audit
+    gets its record in either case, as soon as there is a database."""
     from parcelwire.app import SERVICE_FILE
-    from parcelwire.cli.owner import through_service
+    from parcelwire.cli.owner import here, through_service
 
     running = settings.data / SERVICE_FILE
-    if not running.exists():
-        return False
-    text = running.read_text(encoding="utf-8")
-    return run(through_service(text, "carriers", {"list": kept})) is not None
+    values = {"list": kept}
+    if running.exists() and run(through_service(running.read_text(encoding="utf-8"), "carriers", values)):
+        return True
+    if settings.on_postgres or Path(settings.database).exists():
+        run(here(settings, "carriers", values))
+    return False

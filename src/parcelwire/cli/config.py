@@ -49,7 +49,9 @@ def _rows(settings: Any) -> list[dict[str, str]]:
         for name in sorted(given.secrets):
             full = f"{prefix}{name.upper()}"
             rows.append({"name": full, "value": HIDDEN, "from": _origin(settings, full)})
-    rows.extend({"name": name, "value": "", "from": "not a setting: ignored"} for name in settings.unknown)
+    for name, nearest in settings.unknown.items():
+        meant = f"; did you mean {nearest}?" if nearest else ""
+        rows.append({"name": name, "value": "", "from": f"not a setting: ignored{meant}"})
     return rows
 
 

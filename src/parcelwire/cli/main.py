@@ -14,6 +14,7 @@ from parcelwire.cli.demo import demo
 from parcelwire.cli.detect import detect
 from parcelwire.cli.migrate import migrate_store
 from parcelwire.cli.openapi import openapi
+from parcelwire.cli.secure import audit_app, secrets_app
 from parcelwire.cli.serve import serve
 from parcelwire.cli.track import track
 from parcelwire.cli.webhooks import webhooks_app
@@ -60,6 +61,8 @@ app.add_typer(owner.upstream_app, name="upstream")
 carriers_app.command("import")(import_list)
 app.add_typer(carriers_app, name="carriers")
 app.add_typer(config_app, name="config")
+app.add_typer(audit_app, name="audit")
+app.add_typer(secrets_app, name="secrets")
 
 
 def main() -> None:

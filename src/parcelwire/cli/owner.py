@@ -32,7 +32,7 @@ def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
             return answer
     if not settings.on_postgres and not Path(settings.database).exists():
         fail(f"there is no database {settings.database} yet: start with 'parcelwire serve'")
-    return run(_here(settings, verb, values))
+    return run(here(settings, verb, values))
 
 
 async def through_service(text: str, verb: str, values: dict[str, str]) -> dict[str, Any] | None:
@@ -58,7 +58,7 @@ async def through_service(text: str, verb: str, values: dict[str, str]) -> dict[
     return answer if response.status == 200 else None
 
 
-async def _here(settings: Any, verb: str, values: dict[str, str]) -> dict[str, Any]:
+async def here(settings: Any, verb: str, values: dict[str, str]) -> dict[str, Any]:
     """On the database; a process that holds a file is named in the error."""
     from parcelwire.app import asker_of, context_of, open_store
     from parcelwire.flows.manage import OwnerError

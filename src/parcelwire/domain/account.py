@@ -1,9 +1,14 @@
 """Accounts and what they may use."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
+GUESSABLE = re.compile(
+    r"change.?me|default|example|parcelwire|passwor[dt]|secret|sandbox|test", re.IGNORECASE
+)
+CHARACTERS_MIN = 6  # different ones in a secret
 LIVE_KEYS_MAX = 2  # so that a key can be replaced while the old one still works
 
 Network = IPv4Network | IPv6Network
@@ -64,3 +69,8 @@ class Usage:
     used: int
     today: int
     max_daily: int
+
+
+def is_guessable(secret: str) -> bool:
+    """Whether a secret looks as if it came out of a manual, or out of a sleeve."""
+    return bool(GUESSABLE.search(secret)) or len(set(secret)) < CHARACTERS_MIN

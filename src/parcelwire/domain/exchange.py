@@ -47,11 +47,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. Header names are lower case; the body is at most the limit of net/ask.py."""
+    """What came back. Header names are lower case; the body is at most the limit of net/ask.py.
+
+    Its repr shows only the status: the rest may hold a token, or what the carrier knows of people.
+    """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

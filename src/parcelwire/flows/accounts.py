@@ -7,9 +7,10 @@ from ipaddress import ip_network
 from parcelwire.domain.account import LIVE_KEYS_MAX, Account, Network, NewAccount
 from parcelwire.domain.quota import plan_size
 from parcelwire.flows.context import Context
-from parcelwire.flows.manage import Answer, OwnerError, Verb, account_named, time_text
+from parcelwire.flows.manage import Answer, OwnerError, Verb, account_named, account_subject, deed, time_text
 
 NAME_MAX = 50
+KEY_SHOWN = 8  # characters that tell the keys of an account apart
 
 
 async def accounts(context: Context, _values: Mapping[str, str]) -> Answer:
@@ -31,30 +32,34 @@ async def add_account(context: Context, values: Mapping[str, str]) -> Answer:
     new = NewAccount(
         name, plan, size, login_key, login_key, _daily(values.get("daily", "0")), _networks(values)
     )
-    account = await context.store.open_account(new, context.clock.now())
+    done = deed(context, "account.add", account_subject(name))
+    account = await context.store.open_account(new, context.clock.now(), done)
     return await _shown(context, account) | {"login_key": login_key}
 
 
 async def suspend(context: Context, values: Mapping[str, str]) -> Answer:
     """Refuse the calls of an account (``account``); what it registered is refreshed and pushed as before."""
-    return await _save(context, replace(await account_named(context, values["account"]), enabled=False))
+    account = replace(await account_named(context, values["account"]), enabled=False)
+    return await _save(context, account, "account.suspend", "enabled")
 
 
 async def resume(context: Context, values: Mapping[str, str]) -> Answer:
     """Let a suspended account (``account``) call again."""
-    return await _save(context, replace(await account_named(context, values["account"]), enabled=True))
+    account = replace(await account_named(context, values["account"]), enabled=True)
+    return await _save(context, account, "account.resume", "enabled")
 
 
 async def limit(context: Context, values: Mapping[str, str]) -> Answer:
     """At most ``daily`` registrations a day (UTC) for an account (``account``, default the first); 0: any."""
     account = await account_named(context, values.get("account"))
-    return await _save(context, replace(account, max_daily=_daily(values["daily"])))
+    account = replace(account, max_daily=_daily(values["daily"]))
+    return await _save(context, account, "account.limit", "max_daily")
 
 
 async def allow(context: Context, values: Mapping[str, str]) -> Answer:
     """Calls of an account (``account``, default the first) may come from ``networks`` only; none: all."""
     account = await account_named(context, values.get("account"))
-    return await _save(context, replace(account, networks=_networks(values)))
+    return await _save(context, replace(account, networks=_networks(values)), "account.allow", "networks")
 
 
 async def keys(context: Context, values: Mapping[str, str]) -> Answer:
@@ -81,7 +86,8 @@ async def add_key(context: Context, values: Mapping[str, str]) -> Answer:
     account = await account_named(context, values.get("account"))
     login_key = context.new_id().upper()
     signs = values.get("sign") == "1"
-    if not await context.store.add_key(account.id, login_key, context.clock.now(), signs=signs):
+    done = deed(context, "key.add", _key_subject(login_key), *(("sign_key",) if signs else ()))
+    if not await context.store.add_key(account.id, login_key, context.clock.now(), signs=signs, deed=done):
         raise OwnerError(
             f"{account.name} has {LIVE_KEYS_MAX} live keys: revoke one first (parcelwire keys list, "
             "parcelwire keys revoke)"
@@ -93,7 +99,8 @@ async def revoke_key(context: Context, values: Mapping[str, str]) -> Answer:
     """End the login key of an account (``account``, default the first) that begins with ``prefix``."""
     account = await account_named(context, values.get("account"))
     prefix = values["prefix"]
-    if not await context.store.revoke_key(account.id, prefix, context.clock.now()):
+    done = deed(context, "key.revoke", _key_subject(prefix))
+    if not await context.store.revoke_key(account.id, prefix, context.clock.now(), done):
         raise OwnerError(f"{account.name} has no live key {prefix!r}: see 'parcelwire keys list'")
     return {"account": account.name, "prefix": prefix}
 
@@ -111,9 +118,14 @@ VERBS: dict[str, Verb] = {
 }
 
 
-async def _save(context: Context, account: Account) -> Answer:
-    await context.store.save_account(account)
+async def _save(context: Context, account: Account, action: str, field: str) -> Answer:
+    await context.store.save_account(account, deed(context, action, account_subject(account.name), field))
     return await _shown(context, account)
+
+
+def _key_subject(login_key: str) -> str:
+    """As much of a key as is shown anywhere."""
+    return f"key {login_key[:KEY_SHOWN]}"
 
 
 async def _shown(context: Context, account: Account) -> Answer:

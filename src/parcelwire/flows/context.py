@@ -10,7 +10,7 @@ from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.load import Loads
 from parcelwire.flows.memory import Memory
 from parcelwire.flows.routes import Routes
-from parcelwire.ports import Clock, Failpoint, Fetcher, Sender, Store, Zones, no_failpoint
+from parcelwire.ports import Clock, Failpoint, Fetcher, Keyring, Sender, Store, Zones, no_failpoint
 from parcelwire.wire.directory import Directory, Entry
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ class Context:
     loads: Loads = field(default_factory=Loads)
     memory: Memory = field(default_factory=Memory)
     failpoint: Failpoint = no_failpoint
+    keyring: Keyring | None = None  # None: the secret key stays as it is
 
     def pace_of(self, carrier: str) -> Pace:
         """How time runs for a carrier."""

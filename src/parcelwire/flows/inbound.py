@@ -1,10 +1,11 @@
-"""Pushes that an upstream sends to us: kept first, then processed like an answer to a question.
+"""Pushes that an upstream or a carrier sends to us: kept first, then processed.
 
-What is in the inbox was verified over its raw bytes (api/inbound.py). Polling goes on beside it: a push that
-never came is made up for by the next refresh.
+An upstream's push is an answer to a question that nobody asked. A carrier's says less than its answers do, so
+it is only a reason to ask now. What is in the inbox was let in by its door (api/doors.py). Polling goes on
+beside it: a push that never came is made up for by the next refresh.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from parcelwire.domain.errors import CarrierError, InvalidNumber, MalformedReply, UnknownNumber
@@ -15,7 +16,7 @@ from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.refresh import result_of, save
 from parcelwire.flows.routes import Said, Upstream
-from parcelwire.ports import Attempt, Inbound, InboxState
+from parcelwire.ports import Alerts, Attempt, Changed, Inbound, InboxState
 from parcelwire.wire.upstream import STOPPED, Item, pushed, report_of
 
 LANE = "push"  # what the log of a shipment shows as the lane
@@ -45,9 +46,31 @@ async def process(context: Context, inbound: Inbound) -> Done:
 
 
 async def _applied(context: Context, inbound: Inbound) -> Done:
-    upstream = context.routes.upstream
+    upstream, alerts = context.routes.upstream, context.routes.alerts.get(inbound.source)
+    if alerts is not None:
+        return await _alerted(context, inbound, alerts)
     if upstream is None or upstream.source.slug != inbound.source:
         return Done(inbound, InboxState.PARKED, f"{inbound.source} is no source any more")
+    return await _told(context, inbound, upstream)
+
+
+async def _alerted(context: Context, inbound: Inbound, alerts: Alerts) -> Done:
+    """What a carrier tells of is due now, whatever it says."""
+    try:
+        numbers = alerts.alerted(inbound.body)
+    except MalformedReply as error:
+        return Done(inbound, InboxState.PARKED, str(error))
+    found = [s for number in numbers for s in await _tracked(context, number) if s.carrier in alerts.serves]
+    if not found:
+        return Done(inbound, InboxState.UNKNOWN, "no shipment with this number and carrier")
+    now = context.clock.now()
+    late = [s for s in found if s.refresh_at is None or s.refresh_at > now]
+    # Who was refreshed at this moment is another by now, and has just been asked.
+    due = await context.store.change([Changed(s, replace(s, refresh_at=now)) for s in late], now)
+    return Done(inbound, InboxState.DONE, f"{sum(due)} of {len(found)} shipments are due now")
+
+
+async def _told(context: Context, inbound: Inbound, upstream: Upstream) -> Done:
     try:
         push = pushed(inbound.body)
         answer = None if push.event == STOPPED else _answer(push.item)
@@ -77,8 +100,7 @@ def _answer(item: Item) -> Report | CarrierError:
 
 async def _meant(context: Context, item: Item) -> list[Shipment]:
     """The shipments that are tracked with this number, of the pushed carrier when one of them is."""
-    number = identity(normalise(item.number) or item.number)
-    found = [s for s in await context.store.shipments_of(number) if s.phase is Phase.TRACKING]
+    found = await _tracked(context, item.number)
     entries = {shipment.id: context.directory.entry(shipment.carrier) for shipment in found}
     exact = [s for s in found if (entry := entries[s.id]) is not None and entry.code == item.carrier]
     upstream = context.routes.upstream
@@ -86,6 +108,11 @@ async def _meant(context: Context, item: Item) -> list[Shipment]:
     return exact or [
         s for s in found if home(s.lane).partition(":")[0] == slug
     ]  # 17TRACK may correct a carrier
+
+
+async def _tracked(context: Context, number: str) -> list[Shipment]:
+    found = await context.store.shipments_of(identity(normalise(number) or number))
+    return [shipment for shipment in found if shipment.phase is Phase.TRACKING]
 
 
 async def _refreshed(

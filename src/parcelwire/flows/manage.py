@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from parcelwire.domain.account import Account, NewAccount
+from parcelwire.domain.audit import BY_OWNER, BY_SERVICE, OPERATOR, Deed
 from parcelwire.domain.errors import ParcelwireError
 from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.quota import plan_size
@@ -34,7 +35,9 @@ async def open_first_account(context: Context, plan: str, login_key: str, sign_k
     if size is None:
         raise OwnerError(f"there is no plan {plan!r}")
     new = NewAccount("main", plan, size, login_key, sign_key)
-    return await context.store.open_account(new, context.clock.now())
+    now = context.clock.now()
+    deed = Deed(BY_SERVICE, now, "account.add", account_subject(new.name))
+    return await context.store.open_account(new, now, deed)
 
 
 async def plan(context: Context, values: Mapping[str, str]) -> Answer:
@@ -43,7 +46,8 @@ async def plan(context: Context, values: Mapping[str, str]) -> Answer:
     if size is None:
         raise OwnerError("a plan is free, unlimited or a number of quota units a month")
     account = await account_named(context, values.get("account"))
-    await context.store.set_plan(account.id, values["plan"], size)
+    done = deed(context, "account.plan", account_subject(account.name), "plan", "quota_total")
+    await context.store.set_plan(account.id, values["plan"], size, done)
     return {"name": account.name, "plan": values["plan"], "quota_total": size}
 
 
@@ -109,6 +113,7 @@ async def learn_carriers(context: Context, values: Mapping[str, str]) -> Answer:
         context.directory.learn(read_stored(values["list"].encode()))
     except ListError as error:
         raise OwnerError(f"the list of carriers cannot be read: {error}") from None
+    await context.store.enter(OPERATOR, deed(context, "carriers.import", "carriers"))
     return {"carriers": sum(1 for _ in context.directory)}
 
 
@@ -119,6 +124,16 @@ VERBS: dict[str, Verb] = {
     "upstream": upstream,
     "carriers": learn_carriers,
 }
+
+
+def deed(context: Context, action: str, subject: str, *fields: str) -> Deed:
+    """What the owner does now, for the audit."""
+    return Deed(BY_OWNER, context.clock.now(), action, subject, fields)
+
+
+def account_subject(name: str) -> str:
+    """How the audit names an account."""
+    return f"account {name}"
 
 
 async def account_named(context: Context, name: str | None) -> Account:

@@ -22,7 +22,7 @@ from parcelwire.domain.posts import posts_of
 from parcelwire.domain.queue import home
 from parcelwire.domain.report import Report
 from parcelwire.domain.values import dataclass
-from parcelwire.ports import Carrier, Due, Told
+from parcelwire.ports import Alerts, Carrier, Due, Told
 from parcelwire.wire.directory import STRANGER
 
 NO_SOURCE = "none"  # the lane of shipments that nobody can be asked about
@@ -72,6 +72,7 @@ class Routes:
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     upstream: Upstream | None = None
     upstream_setting: str = ""  # what would give us an upstream
+    alerts: Mapping[str, Alerts] = field(default_factory=dict)  # who may push to us: source slug -> its file
 
     def route(
         self, carrier: str, number: str, param: str | None = None, given_up: str | None = None

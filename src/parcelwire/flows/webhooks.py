@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from parcelwire.domain.account import Account
+from parcelwire.domain.audit import Deed
 from parcelwire.domain.endpoint import (
     SECRETS_OVERLAP,
     TIMEOUT_S,
@@ -19,7 +20,7 @@ from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.push import Chosen, PushEvent, PushJob, PushRecord, PushState, Try
 from parcelwire.domain.status import Status
 from parcelwire.flows.context import Context
-from parcelwire.flows.manage import Answer, OwnerError, Verb, account_named, time_text
+from parcelwire.flows.manage import Answer, OwnerError, Verb, account_named, deed, time_text
 from parcelwire.flows.push import headers
 from parcelwire.wire.signature import secret_bytes
 from parcelwire.wire.v22 import Push, Stopped, encode
@@ -65,14 +66,14 @@ async def add(context: Context, values: Values) -> Answer:
         compat=values.get("compat", "0") == "1",
         timeout_s=timeout_s,
     )
-    endpoint = await context.store.add_endpoint(account.id, new)
+    endpoint = await context.store.add_endpoint(account.id, new, deed(context, "webhook.add", "webhook"))
     return _shown(account, endpoint) | {"secret": secret}
 
 
 async def remove(context: Context, values: Values) -> Answer:
     """Remove a receiver (``id``) with everything that waits for it."""
     account, endpoint = await _endpoint(context, values["id"])
-    await context.store.remove_endpoint(account.id, endpoint.id)
+    await context.store.remove_endpoint(account.id, endpoint.id, _deed(context, "remove", endpoint))
     return {"id": endpoint.id, "url": endpoint.url, "removed": True}
 
 
@@ -95,7 +96,8 @@ async def rotate(context: Context, values: Values) -> Answer:
     except ValueError as error:
         raise OwnerError(str(error)) from None
     both_until = context.clock.now() + SECRETS_OVERLAP
-    await context.store.rotate_secret(account.id, endpoint.id, secret, both_until)
+    done = _deed(context, "rotate", endpoint, "secret")
+    await context.store.rotate_secret(account.id, endpoint.id, secret, both_until, done)
     return {"id": endpoint.id, "secret": secret, "both_until": time_text(both_until)}
 
 
@@ -164,8 +166,13 @@ async def _accounts(context: Context, values: Values) -> list[Account]:
 
 async def _steer(context: Context, values: Values, signal: Signal) -> Answer:
     account, endpoint = await _endpoint(context, values["id"])
-    await context.store.steer_endpoint(account.id, endpoint.id, signal, context.clock.now())
+    done = _deed(context, signal.value, endpoint, "state")
+    await context.store.steer_endpoint(account.id, endpoint.id, signal, context.clock.now(), done)
     return _shown(*await _endpoint(context, values["id"]))
+
+
+def _deed(context: Context, what: str, endpoint: Endpoint, *fields: str) -> Deed:
+    return deed(context, f"webhook.{what}", f"webhook {endpoint.id}", *fields)
 
 
 async def _endpoint(context: Context, text: str) -> tuple[Account, Endpoint]:

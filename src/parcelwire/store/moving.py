@@ -19,7 +19,7 @@ from parcelwire.store.postgres import PostgresStore
 from parcelwire.store.postgres.endpoints import ENDPOINT
 from parcelwire.store.postgres.pool import Connection, Pool
 from parcelwire.store.rows import SHIPMENT
-from parcelwire.store.sqlite import file
+from parcelwire.store.sqlite import file, keys
 from parcelwire.store.vault import Vault
 
 BATCH = 2_000  # rows in one transaction
@@ -146,6 +146,12 @@ TABLES = (
         ("source", "number", "carrier"),
     ),
     Table("upstream_entry", ("source", "kind", "reference", "period", "at", "amount"), ("id",)),
+    Table(
+        "audit",
+        ("account", "seq", "at", "actor", "action", "subject", "fields", "before", "mark"),
+        ("account", "seq"),
+    ),
+    Table("audit_head", ("account", "seq", "mark", "seal"), ("account",)),
     Table("inbox", ("id", "source", "digest", "at", "state", "detail", "body", "claimed_until"), ("id",)),
 )  # fmt: skip
 # What the target makes by itself, or has no use for.
@@ -216,7 +222,7 @@ class SqliteSource:
 
     def check_key(self, vault: Vault) -> None:
         """ConfigError when the secrets in it belong to another secret key."""
-        file.check_key(self._connection, vault)
+        keys.adopt(self._connection, vault)
 
     def last_ids(self) -> dict[str, int]:
         """The highest id that each table has ever given."""

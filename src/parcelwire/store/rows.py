@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from parcelwire.domain.account import Account, NewAccount
+from parcelwire.domain.audit import Chain, Deed, Head, Record, content, head_content
 from parcelwire.domain.doubt import Doubt
 from parcelwire.domain.endpoint import EndpointState, Health, Wants
 from parcelwire.domain.exchange import Reply
@@ -22,6 +23,7 @@ from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
 from parcelwire.domain.status import Status, SubStatus
 from parcelwire.domain.timeline import Marks
 from parcelwire.ports import Document
+from parcelwire.store.vault import Vault
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -44,6 +46,8 @@ HEALTH = (
     "state", "since", "why", "fails", "first_failed", "first_failed_at", "several", "probes", "probe_at",
     "width", "taken",
 )  # fmt: skip
+
+AUDIT = ("account", "seq", "at", "actor", "action", "subject", "fields", "before", "mark")
 
 # A look-up in a dictionary costs a tenth of calling the enumeration.
 _PHASES: dict[str, Phase] = {phase.value: phase for phase in Phase}
@@ -223,3 +227,32 @@ def routing_state(text: str | None) -> Routing:
 def routing_text(state: Routing) -> str:
     """To be kept."""
     return f"{state.routing} {'' if state.seen is None else state.seen}"
+
+
+CHAIN = f"""
+SELECT {", ".join(f"a.{name}" for name in AUDIT)}, h.seq, h.mark, h.seal
+FROM (SELECT {{}} AS account) AS one LEFT JOIN audit_head AS h ON h.account = one.account
+LEFT JOIN audit AS a ON a.account = one.account ORDER BY a.seq
+"""  # one statement: a record that is added meanwhile is in both or in none
+
+
+def chain_of(vault: Vault, account: int, rows: Sequence[Sequence[Any]]) -> Chain:
+    """A chain from the rows of CHAIN: its records, each with the head beside it."""
+    seq, mark, seal = rows[0][len(AUDIT) :]
+    genuine = seq is not None and seal == vault.mark(head_content(account, seq, mark))
+    records = [_record(vault, row[: len(AUDIT)]) for row in rows if row[0] is not None]
+    return Chain(records, None if seq is None else Head(seq, mark, genuine))
+
+
+def _record(vault: Vault, row: Sequence[Any]) -> Record:
+    account, seq, at, actor, action, subject, fields, before, mark = row
+    deed = Deed(actor, moment(at), action, subject, tuple(fields.split(",")) if fields else ())
+    return Record(seq, deed, before, mark, mark == vault.mark(content(account, seq, deed, before)))
+
+
+def audit_values(account: int, seq: int, deed: Deed, before: bytes, mark: bytes) -> tuple[Any, ...]:
+    """The values of the columns AUDIT."""
+    return (
+        account, seq, micros(deed.at), deed.actor, deed.action, deed.subject, ",".join(deed.fields), before,
+        mark,
+    )  # fmt: skip

@@ -6,13 +6,11 @@ import asyncpg
 
 from parcelwire.domain.errors import ConfigError
 from parcelwire.store.postgres.pool import Connection, Pool, TryAgain
-from parcelwire.store.vault import Vault
 
 VERSION_MIN = 15
 # What a crash must not take away: a server that is set otherwise may lose what was acknowledged.
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 MIGRATION_S = 6 * 3600.0  # a step may rewrite a big table
-_KEY_CHECK = "the secret key of this database"
 
 
 async def warnings(connection: Connection, _again: bool = False) -> list[str]:
@@ -88,21 +86,6 @@ async def instance(pool: Pool) -> str:
         return name
 
     return await pool.transaction(work)
-
-
-async def check_key(pool: Pool, vault: Vault) -> None:
-    """All processes must have the secret key of the first one. ConfigError when this one's is another."""
-    mark = vault.digest(_KEY_CHECK).hex()
-
-    async def work(c: Connection, _again: bool) -> bool:
-        await c.execute("INSERT INTO meta VALUES ('key_check', $1) ON CONFLICT DO NOTHING", mark)
-        return bool(await c.fetchval("SELECT value = $1 FROM meta WHERE key = 'key_check'", mark))
-
-    if not await pool.transaction(work):
-        raise ConfigError(
-            "this database belongs to another secret key: give PARCELWIRE_SECRET_KEY (or secret.key in the "
-            "data folder) the key of the process that made it"
-        )
 
 
 async def check_move(pool: Pool, moving_from: str | None) -> None:

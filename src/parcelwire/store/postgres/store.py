@@ -5,8 +5,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
+from typing import TypeVar
 
 from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
+from parcelwire.domain.audit import Chain, Deed
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
 from parcelwire.domain.lane import Lane
@@ -39,9 +41,11 @@ from parcelwire.ports import (
 from parcelwire.store.hearers import pushing
 from parcelwire.store.postgres import (
     accounts,
+    audit,
     deliveries,
     endpoints,
     feed,
+    keys,
     learned,
     lists,
     pushes,
@@ -56,6 +60,7 @@ from parcelwire.store.postgres import (
 from parcelwire.store.postgres.group import Group
 from parcelwire.store.postgres.hints import Hints
 from parcelwire.store.postgres.pool import Connection, Pool, Target
+from parcelwire.store.postgres.pool import Work as Transaction
 from parcelwire.store.rows import (
     LANE,
     SHIPMENT,
@@ -67,6 +72,8 @@ from parcelwire.store.rows import (
     shipment_of,
 )
 from parcelwire.store.vault import Vault, sign_key_place
+
+T = TypeVar("T")
 
 USUAL_S = 0.2  # what a statement may take before that matters
 _S_COLUMNS = ", ".join(f"s.{name}" for name in SHIPMENT)
@@ -131,7 +138,7 @@ class PostgresStore:
         try:
             warnings = await pool.statement(schema.warnings)
             await schema.migrate(pool)
-            await schema.check_key(pool, vault)
+            await keys.keep_root(pool, vault)
             await schema.check_move(pool, moving_from)
             instance = await schema.instance(pool)
         except StoreUnavailable as error:
@@ -152,84 +159,136 @@ class PostgresStore:
         await self._hints.close()
         await self._pool.close()
 
-    # --- accounts and quota ---
+    # --- accounts, receivers, the audit, quota ---
 
     async def accounts(self) -> list[Account]:
         return await self._pool.statement(lambda c, _: accounts.all_of(c))
 
-    async def open_account(self, new: NewAccount, now: datetime) -> Account:
-        return await self._pool.transaction(lambda c, _: accounts.open_account(c, self._vault, new, now))
+    async def open_account(self, new: NewAccount, now: datetime, deed: Deed | None = None) -> Account:
+        async def work(c: Connection, _again: bool) -> Account:
+            account = await accounts.open_account(c, self._vault, new, now)
+            await audit.enter(c, self._vault, account.id, deed, again=False)
+            return account
+
+        return await self._pool.transaction(work)
 
     async def account_of_key(self, login_key: str) -> Account | None:
         digest = self._vault.digest(login_key)
         return await self._pool.statement(lambda c, _: accounts.of_key(c, digest))
 
-    async def save_account(self, account: Account) -> None:
-        await self._pool.statement(lambda c, _: accounts.save(c, account))
+    async def save_account(self, account: Account, deed: Deed | None = None) -> None:
+        await self._entered(account.id, deed, lambda c, _: accounts.save(c, account))
 
     async def keys(self, account: int) -> list[LoginKey]:
         return await self._pool.statement(lambda c, _: accounts.keys(c, account))
 
-    async def add_key(self, account: int, login_key: str, now: datetime, *, signs: bool) -> bool:
-        return await self._pool.transaction(
+    async def add_key(
+        self, account: int, login_key: str, now: datetime, *, signs: bool, deed: Deed | None = None
+    ) -> bool:
+        return await self._entered(
+            account,
+            deed,
             lambda c, again: accounts.add_key(
                 c, self._vault, account, login_key, now, signs=signs, again=again
-            )
+            ),
         )
 
-    async def revoke_key(self, account: int, prefix: str, now: datetime) -> bool:
-        return await self._pool.statement(
-            lambda c, again: accounts.revoke_key(c, account, prefix, now, again=again)
+    async def revoke_key(self, account: int, prefix: str, now: datetime, deed: Deed | None = None) -> bool:
+        return await self._entered(
+            account, deed, lambda c, again: accounts.revoke_key(c, account, prefix, now, again=again)
         )
 
-    async def set_plan(self, account: int, plan: str, quota_total: int) -> None:
+    async def set_plan(self, account: int, plan: str, quota_total: int, deed: Deed | None = None) -> None:
         statement = "UPDATE account SET plan = $1, quota_total = $2 WHERE id = $3"
-        await self._pool.statement(lambda c, _: c.execute(statement, plan, quota_total, account))
+        await self._entered(account, deed, lambda c, _: c.execute(statement, plan, quota_total, account))
 
     async def endpoint(self, account: int) -> Endpoint | None:
         return await self._pool.statement(lambda c, _: endpoints.by_setting(c, self._vault, account))
 
-    async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
+    async def set_endpoint(
+        self, account: int, url: str, secret: str, *, stopped_by_request: bool, deed: Deed | None = None
+    ) -> None:
         new = NewEndpoint(url, secret, stopped_by_request=stopped_by_request)
-        await self._pool.transaction(lambda c, _: endpoints.set_by_setting(c, self._vault, account, new))
+        await self._entered(
+            account, deed, lambda c, _: endpoints.set_by_setting(c, self._vault, account, new)
+        )
 
     async def endpoints(self, account: int) -> list[Endpoint]:
         return await self._pool.statement(lambda c, _: endpoints.all_of(c, self._vault, account))
 
-    async def add_endpoint(self, account: int, new: NewEndpoint) -> Endpoint:
+    async def add_endpoint(self, account: int, new: NewEndpoint, deed: Deed | None = None) -> Endpoint:
         """Not repeated when nobody knows whether it was done: a second one would get every push too."""
-        return await self._pool.transaction(
-            lambda c, _: endpoints.add(c, self._vault, account, new), once=True
-        )
 
-    async def remove_endpoint(self, account: int, endpoint: int) -> bool:
-        return await self._pool.transaction(lambda c, _: endpoints.remove(c, account, endpoint))
+        async def work(c: Connection, _again: bool) -> Endpoint:
+            made = await endpoints.add(c, self._vault, account, new)
+            await audit.enter(c, self._vault, account, deed and deed.about(made.id), again=False)
+            return made
 
-    async def steer_endpoint(self, account: int, endpoint: int, signal: Signal, now: datetime) -> bool:
-        there, turns = await self._pool.transaction(
-            lambda c, _: endpoints.steer(c, account, endpoint, signal, now)
-        )
+        return await self._pool.transaction(work, once=True)
+
+    async def remove_endpoint(self, account: int, endpoint: int, deed: Deed | None = None) -> bool:
+        return await self._entered(account, deed, lambda c, _: endpoints.remove(c, account, endpoint))
+
+    async def steer_endpoint(
+        self, account: int, endpoint: int, signal: Signal, now: datetime, deed: Deed | None = None
+    ) -> bool:
+        async def work(c: Connection, again: bool) -> tuple[bool, list[EndpointTurn]]:
+            there, turns = await endpoints.steer(c, account, endpoint, signal, now)
+            if turns:
+                await audit.enter(c, self._vault, account, deed, again=again)
+            return there, turns
+
+        there, turns = await self._pool.transaction(work)
         self._hints.tell(Work.PUSH)
         self._tell(turns)
         return there
 
-    async def rotate_secret(self, account: int, endpoint: int, secret: str, both_until: datetime) -> bool:
-        return await self._pool.transaction(
-            lambda c, _: endpoints.rotate(c, self._vault, account, endpoint, secret, both_until)
+    async def rotate_secret(
+        self, account: int, endpoint: int, secret: str, both_until: datetime, deed: Deed | None = None
+    ) -> bool:
+        return await self._entered(
+            account,
+            deed,
+            lambda c, _: endpoints.rotate(c, self._vault, account, endpoint, secret, both_until),
         )
+
+    async def _entered(self, account: int, deed: Deed | None, work: Transaction[T]) -> T:
+        """The answer of ``work``; unless it is False the deed is entered in the same transaction."""
+
+        async def both(c: Connection, again: bool) -> T:
+            answer = await work(c, again)
+            if answer is not False:
+                await audit.enter(c, self._vault, account, deed, again=again)
+            return answer
+
+        return await self._pool.transaction(both)
 
     def _tell(self, turns: Sequence[EndpointTurn]) -> None:
         for turn in turns:
             for call in self._turned:
                 call(turn)
 
-    async def set_sign_key(self, account: int, sign_key: str) -> None:
-        await self._pool.statement(lambda c, _: accounts.set_sign_key(c, self._vault, account, sign_key))
+    async def set_sign_key(self, account: int, sign_key: str, deed: Deed | None = None) -> None:
+        await self._entered(
+            account, deed, lambda c, _: accounts.set_sign_key(c, self._vault, account, sign_key)
+        )
 
     async def sign_key(self, account: int) -> str:
         statement = "SELECT sign_key FROM account WHERE id = $1"
         sealed = await self._pool.statement(lambda c, _: c.fetchval(statement, account))
         return self._vault.open(sealed, sign_key_place(account))
+
+    async def enter(self, account: int, deed: Deed) -> None:
+        await self._pool.transaction(lambda c, again: audit.enter(c, self._vault, account, deed, again=again))
+
+    async def chains(self) -> list[int]:
+        return await self._pool.statement(lambda c, _: audit.chains(c))
+
+    async def chain(self, account: int) -> Chain:
+        return await self._pool.statement(lambda c, _: audit.chain(c, self._vault, account))
+
+    async def reseal(self, most: int) -> int:
+        return await keys.reseal(self._pool, self._vault, most)
 
     async def usage(self, account: int, now: datetime) -> Usage:
         return await self._pool.statement(lambda c, _: quota.usage(c, account, now))

@@ -6,7 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from parcelwire.domain.errors import ConfigError
-from parcelwire.store.sqlite.file import FileLock, check_key, connect, steps
+from parcelwire.store.sqlite.file import FileLock, connect, steps
+from parcelwire.store.sqlite.keys import adopt
 from parcelwire.store.vault import Vault
 
 
@@ -47,7 +48,7 @@ def put_back(backup: Path, database: Path, vault: Vault) -> Path | None:
         examine(backup)
         unfinished.unlink(missing_ok=True)
         with closing(_read_only(backup)) as source:
-            check_key(source, vault)
+            adopt(source, vault)
             _copy(source, unfinished)
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
             copy.execute("UPDATE meta SET value = lower(hex(randomblob(8))) WHERE key = 'instance'")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from parcelwire.domain.errors import ConfigError
-from parcelwire.store.vault import Vault, sign_key_place
 
 STATEMENTS = 256  # prepared statements kept by a connection
 
@@ -116,13 +115,6 @@ def instance(connection: sqlite3.Connection) -> str:
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('instance', lower(hex(randomblob(8))))")
     row: tuple[str] = connection.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()
     return row[0]
-
-
-def check_key(connection: sqlite3.Connection, vault: Vault) -> None:
-    """ConfigError when what is encrypted here was encrypted with another secret key."""
-    row = connection.execute("SELECT id, sign_key FROM account ORDER BY id LIMIT 1").fetchone()
-    if row is not None:
-        vault.open(row[1], sign_key_place(row[0]))
 
 
 def release_leases(connection: sqlite3.Connection) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
+from parcelwire.domain.audit import Chain, Deed
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.lane import Lane
@@ -52,10 +53,12 @@ from parcelwire.store.rows import (
 )
 from parcelwire.store.sqlite import (
     accounts,
+    audit,
     counts,
     endpoints,
     feed,
     file,
+    keys,
     learned,
     lists,
     pushes,
@@ -105,7 +108,7 @@ class SqliteStore:
             connection = opened.enter_context(closing(file.connect(path)))
             try:
                 file.migrate(connection, path)
-                file.check_key(connection, vault)
+                keys.keep_root(connection, vault)
                 self._instance = file.instance(connection)
                 file.release_leases(connection)
             except sqlite3.Error as error:
@@ -145,43 +148,53 @@ class SqliteStore:
         if self._closed:
             raise StoreUnavailable("the store is closed")
 
-    # --- accounts and quota ---
+    # --- accounts, receivers, the audit, quota ---
 
     async def accounts(self) -> list[Account]:
         return await self._read(accounts.all_of)
 
-    async def open_account(self, new: NewAccount, now: datetime) -> Account:
-        return await self._write(lambda c: accounts.open_account(c, self._vault, new, now))
+    async def open_account(self, new: NewAccount, now: datetime, deed: Deed | None = None) -> Account:
+        def work(c: _Connection) -> Account:
+            account = accounts.open_account(c, self._vault, new, now)
+            audit.enter(c, self._vault, account.id, deed)
+            return account
+
+        return await self._write(work)
 
     async def account_of_key(self, login_key: str) -> Account | None:
         digest = self._vault.digest(login_key)
         return await self._read(lambda c: accounts.of_key(c, digest))
 
-    async def save_account(self, account: Account) -> None:
-        await self._write(lambda c: accounts.save(c, account))
+    async def save_account(self, account: Account, deed: Deed | None = None) -> None:
+        await self._write_entered(account.id, deed, lambda c: accounts.save(c, account))
 
     async def keys(self, account: int) -> list[LoginKey]:
         return await self._read(lambda c: accounts.keys(c, account))
 
-    async def add_key(self, account: int, login_key: str, now: datetime, *, signs: bool) -> bool:
+    async def add_key(
+        self, account: int, login_key: str, now: datetime, *, signs: bool, deed: Deed | None = None
+    ) -> bool:
         def work(c: _Connection) -> bool:
             added = accounts.add_key(c, self._vault, account, login_key, now)
             if added and signs:
                 accounts.set_sign_key(c, self._vault, account, login_key)
             return added
 
-        return await self._write(work)
+        return await self._write_entered(account, deed, work)
 
-    async def revoke_key(self, account: int, prefix: str, now: datetime) -> bool:
-        return await self._write(lambda c: accounts.revoke_key(c, account, prefix, now))
+    async def revoke_key(self, account: int, prefix: str, now: datetime, deed: Deed | None = None) -> bool:
+        return await self._write_entered(
+            account, deed, lambda c: accounts.revoke_key(c, account, prefix, now)
+        )
 
-    async def set_plan(self, account: int, plan: str, quota_total: int) -> None:
-        await self._write(
-            lambda c: (
-                c.execute(
-                    "UPDATE account SET plan = ?, quota_total = ? WHERE id = ?", (plan, quota_total, account)
-                ).rowcount
-            )
+    async def set_plan(self, account: int, plan: str, quota_total: int, deed: Deed | None = None) -> None:
+        values = (plan, quota_total, account)
+        await self._write_entered(
+            account,
+            deed,
+            lambda c: bool(
+                c.execute("UPDATE account SET plan = ?, quota_total = ? WHERE id = ?", values).rowcount
+            ),
         )
 
     async def endpoint(self, account: int) -> Endpoint | None:
@@ -197,45 +210,89 @@ class SqliteStore:
         )
         return [endpoints.endpoint_of(self._vault, row) for row in rows]
 
-    async def set_endpoint(self, account: int, url: str, secret: str, *, stopped_by_request: bool) -> None:
+    async def set_endpoint(
+        self, account: int, url: str, secret: str, *, stopped_by_request: bool, deed: Deed | None = None
+    ) -> None:
         new = NewEndpoint(url, secret, stopped_by_request=stopped_by_request)
-        await self._write(lambda c: endpoints.set_by_setting(c, self._vault, account, new))
+        await self._write_entered(
+            account, deed, lambda c: endpoints.set_by_setting(c, self._vault, account, new)
+        )
 
-    async def add_endpoint(self, account: int, new: NewEndpoint) -> Endpoint:
-        return await self._write(lambda c: endpoints.add(c, self._vault, account, new))
+    async def add_endpoint(self, account: int, new: NewEndpoint, deed: Deed | None = None) -> Endpoint:
+        def work(c: _Connection) -> Endpoint:
+            made = endpoints.add(c, self._vault, account, new)
+            audit.enter(c, self._vault, account, deed and deed.about(made.id))
+            return made
 
-    async def remove_endpoint(self, account: int, endpoint: int) -> bool:
+        return await self._write(work)
+
+    async def remove_endpoint(self, account: int, endpoint: int, deed: Deed | None = None) -> bool:
         def work(c: _Connection) -> bool:
             deleted = c.execute("DELETE FROM endpoint WHERE id = ? AND account = ?", (endpoint, account))
             return bool(deleted.rowcount)
 
-        return await self._write(work)
+        return await self._write_entered(account, deed, work)
 
-    async def steer_endpoint(self, account: int, endpoint: int, signal: Signal, now: datetime) -> bool:
-        there, turns = await self._write(
-            lambda c: endpoints.steer(c, account, endpoint, signal, now), Work.PUSH
-        )
+    async def steer_endpoint(
+        self, account: int, endpoint: int, signal: Signal, now: datetime, deed: Deed | None = None
+    ) -> bool:
+        def work(c: _Connection) -> tuple[bool, list[EndpointTurn]]:
+            there, turns = endpoints.steer(c, account, endpoint, signal, now)
+            if turns:
+                audit.enter(c, self._vault, account, deed)
+            return there, turns
+
+        there, turns = await self._write(work, Work.PUSH)
         self._tell(turns)
         return there
 
-    async def rotate_secret(self, account: int, endpoint: int, secret: str, both_until: datetime) -> bool:
-        return await self._write(
-            lambda c: endpoints.rotate(c, self._vault, account, endpoint, secret, both_until)
+    async def rotate_secret(
+        self, account: int, endpoint: int, secret: str, both_until: datetime, deed: Deed | None = None
+    ) -> bool:
+        return await self._write_entered(
+            account,
+            deed,
+            lambda c: endpoints.rotate(c, self._vault, account, endpoint, secret, both_until),
         )
+
+    async def _write_entered(self, account: int, deed: Deed | None, work: Callable[[_Connection], T]) -> T:
+        """The answer of ``work``; unless it is False the deed is entered in the same transaction."""
+
+        def entered(c: _Connection) -> T:
+            answer = work(c)
+            if answer is not False:
+                audit.enter(c, self._vault, account, deed)
+            return answer
+
+        return await self._write(entered)
 
     def _tell(self, turns: Sequence[EndpointTurn]) -> None:
         for turn in turns:
             for call in self._turned:
                 call(turn)
 
-    async def set_sign_key(self, account: int, sign_key: str) -> None:
-        await self._write(lambda c: accounts.set_sign_key(c, self._vault, account, sign_key))
+    async def set_sign_key(self, account: int, sign_key: str, deed: Deed | None = None) -> None:
+        await self._write_entered(
+            account, deed, lambda c: accounts.set_sign_key(c, self._vault, account, sign_key)
+        )
 
     async def sign_key(self, account: int) -> str:
         (sealed,) = await self._read(
             lambda c: c.execute("SELECT sign_key FROM account WHERE id = ?", (account,)).fetchone()
         )
         return self._vault.open(sealed, sign_key_place(account))
+
+    async def enter(self, account: int, deed: Deed) -> None:
+        await self._write(lambda c: audit.enter(c, self._vault, account, deed))
+
+    async def chains(self) -> list[int]:
+        return await self._read(audit.chains)
+
+    async def chain(self, account: int) -> Chain:
+        return await self._read(lambda c: audit.chain(c, self._vault, account))
+
+    async def reseal(self, most: int) -> int:
+        return await self._write(lambda c: keys.reseal(c, self._vault, most))
 
     async def usage(self, account: int, now: datetime) -> Usage:
         return await self._read(lambda c: quota.usage(c, account, now))
