@@ -352,13 +352,14 @@ async def refusing(folder: Path, shipments: int) -> Refusing:
                     await clock.sleep(0.05)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        told = {url: [at for place, _, _, at in here.receivers.got if place == url] for url in (sick, well)}
+        last = {url: at for url, _, _, at in here.receivers.got}  # in their order
         return Refusing(
-            shipments,
-            2 * shipments - len(here.receivers.got),
-            round(here.receivers.requests[sick] / shipments, 2),
-            *(round((max(ats, default=began) - began).total_seconds(), 1) for ats in told.values()),
-            len(turns),
+            events=shipments,
+            lost=2 * shipments - len(here.receivers.got),
+            requests_per_event=round(here.receivers.requests[sick] / shipments, 2),
+            all_told_after_s=round((last[sick] - began).total_seconds(), 1),
+            other_all_told_after_s=round((last[well] - began).total_seconds(), 1),
+            turned=len(turns),
         )
 
 

@@ -9,9 +9,9 @@ waits without using up attempts. *paused*: nothing is sent, events queue. Pure: 
 answers the next one; the store keeps it and applies what the state means for rows.
 (Reference: reliability, section 4.)
 
-An endpoint that refuses a share of what it is sent, for whatever reason, is served: going slower would not make
-it take more. So ``width`` follows rounds, not single failures: one more after a round that was mostly taken, half
-as many after one that was refused. And five failures within seconds of an endpoint with many pushes under way are
+An endpoint that refuses a share of what it is sent is served: going slower would not make it take more. So
+``width`` follows rounds, not single failures: one more after a round that was mostly taken, half as many
+after one that was refused. And five failures within seconds of an endpoint with many pushes under way are
 chance (with a third refused they come every 360 pushes): there it takes a whole round.
 """
 
@@ -32,7 +32,7 @@ PROBES_S: tuple[float, ...] = (*QUICK_S, 5, 15, 60, 300, 870)
 BURST = timedelta(seconds=5)
 PAUSED_AFTER = timedelta(days=5)  # of failing
 WIDTH_MAX = 20  # pushes under way to one endpoint
-# What an outcome adds to the balance of a round. An endpoint that takes more than a third gets wider in the end.
+# What an outcome adds to the balance of a round: an endpoint that takes more than a third gets wider.
 TAKEN, REFUSED = 2, -1
 SECRETS_OVERLAP = timedelta(hours=24)  # after a rotation both secrets sign
 TIMEOUT_S = (1.0, 30.0)  # what an endpoint may ask for
