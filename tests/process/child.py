@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,9 +105,11 @@ class Child:
 
 
 @asynccontextmanager
-async def serve(environ: dict[str, str], *arguments: str) -> AsyncIterator[Child]:
+async def serve(
+    environ: dict[str, str], *arguments: str, program: Sequence[str] = ("-m", "parcelwire", "serve")
+) -> AsyncIterator[Child]:
     """Start the service and wait until it listens; it is killed at the end if it still runs."""
-    async with started(environ, *arguments) as (process, line):
+    async with started(environ, *arguments, program=program) as (process, line):
         assert line.startswith("parcelwire listens on "), line
         async with aiohttp.ClientSession(headers={"17token": KEY}) as session:
             yield Child(process, line.split()[-1], session)
@@ -123,11 +125,11 @@ async def worker(environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Pr
 
 @asynccontextmanager
 async def started(
-    environ: dict[str, str], *arguments: str
+    environ: dict[str, str], *arguments: str, program: Sequence[str] = ("-m", "parcelwire", "serve")
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """``parcelwire serve`` and its first line."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "parcelwire", "serve", *arguments, env=environ,
+        sys.executable, *program, *arguments, env=environ,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -146,6 +146,11 @@ TABLES = (
         ("source", "number", "carrier"),
     ),
     Table("upstream_entry", ("source", "kind", "reference", "period", "at", "amount"), ("id",)),
+    Table(
+        "strike",
+        ("shipment", "endpoint", "version", "weight", "at", "why"),
+        ("shipment", "endpoint", "version"),
+    ),
     Table("inbox", ("id", "source", "digest", "at", "state", "detail", "body"), ("id",)),
 )  # fmt: skip
 # What the target makes by itself, or has no use for.

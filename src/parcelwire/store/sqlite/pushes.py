@@ -274,7 +274,7 @@ def _write(c: sqlite3.Connection, kept: Sequence[tuple[int, PushResult, Settled]
         old = settled.state is PushState.PENDING and job.attempts + 1 >= SUPERSEDE_AFTER
         if old and job.event is PushEvent.UPDATED and _supersede(c, job, result.ended_at):
             done.append((job.endpoint, job.shipment))
-    c.execute(_ACTIVATE_NEXT, (json.dumps(done),))
+    let_next_go(c, done)
     last = {result.job.shipment: result for _, result, _ in kept}
     told = [
         (
@@ -284,6 +284,11 @@ def _write(c: sqlite3.Connection, kept: Sequence[tuple[int, PushResult, Settled]
         for shipment, result in last.items()
     ]  # fmt: skip
     c.execute(_LIST, (json.dumps(told),))
+
+
+def let_next_go(c: sqlite3.Connection, chains: Sequence[tuple[int, int]]) -> None:
+    """The oldest pending push of each endpoint and shipment, unless one has a send time."""
+    c.execute(_ACTIVATE_NEXT, (json.dumps(chains),))
 
 
 def _supersede(c: sqlite3.Connection, job: PushJob, now: datetime) -> bool:
@@ -324,7 +329,7 @@ def replay(c: sqlite3.Connection, account: int, chosen: Chosen, now: datetime) -
                 "UPDATE push SET send_at = NULL WHERE endpoint = ? AND shipment = ? AND send_at IS NOT NULL",
                 (endpoint, shipment),
             )
-            c.execute(_ACTIVATE_NEXT, (json.dumps([(endpoint, shipment)]),))
+            let_next_go(c, [(endpoint, shipment)])
     endpoints.plan(c, {endpoint for endpoint, _ in again}, now)
     return len(again)
 
