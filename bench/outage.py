@@ -1,12 +1,15 @@
-"""What sick webhook receivers cost: one that is down for three days, and a third that never answer.
+"""What sick webhook receivers cost: one that is down for three days, a third that never answer, and one that
+refuses a third of its messages.
 
     python3 dev.py bench outage [--json] [--shipments 200] [--endpoints 60]
 
-Both run the real pusher, flows and store on a file; the receivers are in this process.
+All run the real pusher, flows and store on a file; the receivers are in this process.
 
 * down: simulated time. Every shipment changes four times while its receiver is down; a second receiver of the
   same account is well. The receiver answers in 50 ms once it is back.
 * hanging: real time. Every third receiver swallows what it is sent until the attempt's time is over.
+* refusing: real time. Many messages wait for two receivers that answer in 5 ms; one of them refuses the first
+  attempt of every third message, so that it has everything 5 s (the first delay) after the other at best.
 """
 
 import argparse
@@ -25,7 +28,7 @@ from pathlib import Path
 
 from parcelwire.cli.output import set_up_logs
 from parcelwire.domain.account import NewAccount
-from parcelwire.domain.endpoint import EndpointState, NewEndpoint
+from parcelwire.domain.endpoint import EndpointState, EndpointTurn, NewEndpoint
 from parcelwire.domain.errors import PushError
 from parcelwire.domain.push import SCHEDULE, NewPush, PushEvent
 from parcelwire.domain.shipment import Shipment, Wish
@@ -48,6 +51,8 @@ START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OUTAGE = timedelta(days=3)
 CHANGES = 4  # of every shipment while its receiver is down
 ANSWER_S = 0.05
+QUICK_ANSWER_S = 0.005
+BEHIND_S = 10.0  # a receiver that refuses a third has everything so soon after one that takes all
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="  # noqa: S105 - of receivers that do not exist
 LEASE = timedelta(minutes=1)
 LEAD_S = 900.0  # promised: everything is told so soon after the receiver is back
@@ -69,6 +74,8 @@ class Receivers:
     clock: Clock
     down: set[str] = field(default_factory=set)
     hanging: set[str] = field(default_factory=set)
+    refusing: set[str] = field(default_factory=set)  # the first attempt of every third message
+    refused: set[tuple[str, str]] = field(default_factory=set)  # URL, id
     requests: Counter[str] = field(default_factory=Counter)
     got: list[tuple[str, str, bytes, datetime]] = field(default_factory=list)  # URL, id, body, when
 
@@ -84,6 +91,12 @@ class Receivers:
             raise PushError("no answer in time")
         if isinstance(self.clock, ManualClock):
             await self.clock.advance(ANSWER_S)
+        elif self.refusing:
+            await self.clock.sleep(QUICK_ANSWER_S)
+        push = url, headers["webhook-id"]
+        if url in self.refusing and int(push[1][-2:], 16) % 3 == 0 and push not in self.refused:
+            self.refused.add(push)
+            raise PushError("HTTP 500", http_status=500)
         self.got.append((url, headers["webhook-id"], body, self.clock.now()))
         return Taken()
 
@@ -305,12 +318,64 @@ async def hanging(folder: Path, endpoints: int, shipments: int, timeout_s: float
         )
 
 
+# --- a third is refused -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Refusing:
+    """Figures of a receiver that refuses a third beside one that takes everything."""
+
+    events: int
+    lost: int
+    requests_per_event: float
+    all_told_after_s: float
+    other_all_told_after_s: float
+    turned: int  # how often it was taken for failing, or was healthy again
+
+
+async def refusing(folder: Path, shipments: int) -> Refusing:
+    """How much later has it got everything?"""
+    clock = SystemClock()
+    async with stage(folder, clock) as here:
+        sick, well = "https://sick.example/hook", "https://well.example/hook"
+        account = await here.open_account(sick, well)
+        here.receivers.refusing.add(sick)
+        await asyncio.gather(*(here.change(one) for one in await here.register(account, shipments)))
+        turns: list[EndpointTurn] = []
+        here.store.on_turn(turns.append)
+        here.store.on_work(here.pusher.wake)
+        began = clock.now()
+        running = asyncio.create_task(here.pusher.run())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(120):
+                while len(here.receivers.got) < 2 * shipments:
+                    await clock.sleep(0.05)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        last = {url: at for url, _, _, at in here.receivers.got}  # in their order
+        return Refusing(
+            events=shipments,
+            lost=2 * shipments - len(here.receivers.got),
+            requests_per_event=round(here.receivers.requests[sick] / shipments, 2),
+            all_told_after_s=round((last[sick] - began).total_seconds(), 1),
+            other_all_told_after_s=round((last[well] - began).total_seconds(), 1),
+            turned=len(turns),
+        )
+
+
 # --- the command ------------------------------------------------------------------------------------------
 
 
-async def _both(shipments: int, endpoints: int) -> tuple[Down, Hanging]:
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-        return await down(Path(one), shipments), await hanging(Path(two), endpoints, 5, 10.0)
+async def _all(shipments: int, endpoints: int) -> tuple[Down, Hanging, Refusing]:
+    with tempfile.TemporaryDirectory() as place:
+        folders = [Path(place, name) for name in ("down", "hanging", "refusing")]
+        for folder in folders:
+            folder.mkdir()
+        return (
+            await down(folders[0], shipments),
+            await hanging(folders[1], endpoints, 5, 10.0),
+            await refusing(folders[2], shipments * 10),
+        )
 
 
 def main() -> None:
@@ -321,19 +386,21 @@ def main() -> None:
     parser.add_argument("--endpoints", type=int, default=60)
     given = parser.parse_args()
     set_up_logs(quiet=True)
-    first, second = asyncio.run(_both(given.shipments, given.endpoints))
+    first, second, third = asyncio.run(_all(given.shipments, given.endpoints))
     if given.json:
-        print(json.dumps({"down": asdict(first), "hanging": asdict(second)}))
+        print(json.dumps({"down": asdict(first), "hanging": asdict(second), "refusing": asdict(third)}))
     else:
-        for title, figures in (("down for 3 days", first), ("a third hangs", second)):
+        titled = ("down for 3 days", first), ("a third hangs", second), ("a third is refused", third)
+        for title, figures in titled:
             print(title)
             for name, value in asdict(figures).items():
                 print(f"  {name:22} {value}")
     kept = (
-        not (first.lost or first.two_bodies or first.out_of_order or second.lost)
+        not (first.lost or first.two_bodies or first.out_of_order or second.lost or third.lost)
         and first.requests_per_event <= 5
         and first.all_told_after_s <= LEAD_S
         and second.p99_s <= 5
+        and third.all_told_after_s <= third.other_all_told_after_s + BEHIND_S
     )
     raise SystemExit(0 if kept else 1)
 

@@ -37,6 +37,7 @@ from parcelwire.domain.push import SCHEDULE, NewPush, PushEvent, push_id
 from parcelwire.domain.shipment import Shipment, Wish
 from parcelwire.domain.status import SubStatus
 from parcelwire.flows.push import PushPolicy
+from parcelwire.loops.blackbox import BlackBox
 from parcelwire.loops.pusher import Pusher
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.net.ask import Asker
@@ -119,13 +120,14 @@ def _spent(cpu: float, began: float, count: int) -> Spent:
 class Service:
     """The store and the pusher of the service, with an account and its receivers."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqliteStore, box: BlackBox) -> None:
         clock = SystemClock()
         settings = settings_from({"PARCELWIRE_DATA": tempfile.gettempdir()})
         self.store = store
         self.sender = PushSender(clock, (ip_network("127.0.0.1/32"),))
         asker = Asker(clock, {}, {}, {})
-        self.context = context_of(settings, store, asker, self.sender, Flights(), clock)
+        context = context_of(settings, store, asker, self.sender, Flights(), clock)
+        self.context = replace(context, watch=box.watch)
         policy = PushPolicy(SCHEDULE, 10.0)
         self.pusher = Pusher(self.context, policy, lambda: 0.5, Telemetry())
         store.on_work(self.pusher.wake)
@@ -189,7 +191,8 @@ async def measure(url: str, pushes: int, rounds: int, endpoints: int) -> dict[st
         store = await SqliteStore.open(
             Path(folder) / "push.db", Vault(bytes(MASTER_BYTES), secrets.token_bytes)
         )
-        service = Service(store)
+        box = BlackBox(Path(folder))
+        service = Service(store, box)
         gc.freeze()  # as "parcelwire serve" does; for both
         await service.prepare(url, endpoints)
         for turn in range(rounds + 1):
@@ -201,6 +204,7 @@ async def measure(url: str, pushes: int, rounds: int, endpoints: int) -> dict[st
                 spent["floor"].append(bare)
         await service.sender.close()
         await store.close()
+        box.close()
     return spent
 
 

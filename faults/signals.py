@@ -73,10 +73,9 @@ async def kill(quick: bool) -> Figure:
 
     On a machine that is busy with other things the time until ready is judged by the CPU that it takes.
     """
-    load = os.getloadavg()[0]
     times = 10 if quick else 200
     chance = random.Random(20261124)
-    client, ready_s, cpu_s = Client(), [], []
+    client, ready_s, cpu_s, loads = Client(), [], [], []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         async with receiver(fails=True) as sink:
@@ -87,6 +86,7 @@ async def kill(quick: bool) -> Figure:
                     await child.call("getquota")
                     ready_s.append(clock.monotonic() - began)
                     cpu_s.append(cpu_of(child))
+                    loads.append(os.getloadavg()[0])
                     registering = asyncio.create_task(client.for_ever(child))
                     await asyncio.sleep(chance.uniform(0.1, 0.8))
                     await child.end(signal.SIGKILL)
@@ -98,7 +98,7 @@ async def kill(quick: bool) -> Figure:
                 await child.end(signal.SIGTERM)
         quota = ledger_errors(folder)
     untold = sum(not sink.delivered(number) for number in client.accepted)
-    p99, cpu_p99 = percentile(ready_s, 0.99), percentile(cpu_s, 0.99)
+    p99, cpu_p99, load = percentile(ready_s, 0.99), percentile(cpu_s, 0.99), max(loads)
     in_time = (p99 if load <= (os.cpu_count() or 1) else cpu_p99) < READY_MAX_S
     good = in_time and not (lost or untold or sink.two_bodies or quota or sink.went_back or sink.forged)
     return Figure(
@@ -107,7 +107,7 @@ async def kill(quick: bool) -> Figure:
         f"kill -9 x {times}: {len(client.accepted)} accepted, lost {lost}, not told to the end {untold}, "
         f"{len(sink.bodies)} pushes, ids with two bodies {sink.two_bodies}, quota errors {quota}, "
         f"state errors {sink.went_back}, ready again p50 {percentile(ready_s, 0.5):.2f} s, p99 {p99:.2f} s "
-        f"at load {load:.1f}, CPU of its own p99 {cpu_p99:.2f} s",
+        f"at load up to {load:.1f}, CPU of its own p99 {cpu_p99:.2f} s",
         {"times": times, "accepted": len(client.accepted), "lost": lost, "untold": untold,
          "pushes": len(sink.bodies), "two_bodies": sink.two_bodies, "quota_errors": quota,
          "state_errors": sink.went_back, "ready_p50_s": percentile(ready_s, 0.5),

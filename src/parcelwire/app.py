@@ -47,6 +47,8 @@ from parcelwire.flows.inbound import Door
 from parcelwire.flows.manage import SANDBOX, account_subject, open_first_account
 from parcelwire.flows.push import PushPolicy
 from parcelwire.flows.routes import Routes, Upstream
+from parcelwire.flows.strikes import begin
+from parcelwire.loops.blackbox import BlackBox
 from parcelwire.loops.inbox import Inbox
 from parcelwire.loops.janitor import KEPT, Janitor
 from parcelwire.loops.pusher import Pusher
@@ -372,6 +374,8 @@ class Service:
         self._site: web.SockSite | None = None
         self._runner: web.ServerRunner | None = None
         self._feed: Feed | None = None
+        self._box: BlackBox | None = None
+        self._telemetry = Telemetry(masked=not settings.log_numbers)
 
     async def start(self) -> None:
         """Open the store, listen, and start the loops. ConfigError says what stands in the way."""
@@ -389,6 +393,8 @@ class Service:
             self.context = context_of(
                 settings, self._store, self._asker, self._sender, self._flights, self._clock
             )
+            if self.role != "api":
+                await self._look_back()
             if self._door is not None:
                 await self._prepare_account()
                 await self._listen(self._door)
@@ -449,6 +455,8 @@ class Service:
         await self._sender.close()
         await self._asker.close()
         await self._store.close()
+        if self._box is not None:
+            self._box.close()
 
     async def _prepare_account(self) -> None:
         settings, store = self.settings, self._store
@@ -513,6 +521,13 @@ class Service:
                 "setting_without_effect", name="PARCELWIRE_FIRST_PLAN", instead="parcelwire accounts plan"
             )
 
+    async def _look_back(self) -> None:
+        """What the process before was doing when it died is suspected of it; some of it may be parked."""
+        self._box = BlackBox(self.settings.data)
+        self.context = replace(self.context, watch=self._box.watch)
+        parked = await begin(self.context, [self._box.left] if self._box.left else [])
+        self._telemetry.parked(parked, "the process died twice while it was at work on this")
+
     async def _listen(self, door: FrontDoor) -> None:
         owner = OwnerEntrance(self.context, door.token)
         inbound = InboundEntrance(self.context, doors_of(self.settings), self.settings.proxies)
@@ -532,7 +547,7 @@ class Service:
             door.tell(self.settings)
 
     def _start_loops(self) -> None:
-        telemetry = Telemetry(masked=not self.settings.log_numbers)
+        telemetry = self._telemetry
         policy = PushPolicy(self.settings.push_schedule, self.settings.push_timeout)
         refresher = Refresher(self.context, telemetry)
         pusher = Pusher(self.context, policy, random.random, telemetry)

@@ -1,10 +1,10 @@
 """Every seam on one screen."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.audit import Chain, Deed
@@ -25,11 +25,14 @@ from parcelwire.domain.lane import Grant, Lane
 from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.listing import Filter, Order, PushStanding
 from parcelwire.domain.merge import History
+from parcelwire.domain.poison import Piece, Strike
 from parcelwire.domain.push import Chosen, FeedItem, NewPush, PushJob, PushRecord, PushResult, PushState
 from parcelwire.domain.report import Address
 from parcelwire.domain.shipment import Shipment, Wish
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.values import dataclass
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -71,6 +74,17 @@ FAILPOINTS = (
 
 def no_failpoint(_name: str, /) -> None:
     """Nothing ever happens."""
+
+
+class Watch(Protocol):
+    """Does something, so that it is known afterwards if the process dies while this work is being done."""
+
+    def __call__(self, work: Sequence[Piece], doing: Coroutine[Any, Any, T], /) -> Awaitable[T]: ...
+
+
+def unwatched(_work: Sequence[Piece], doing: Coroutine[Any, Any, T], /) -> Awaitable[T]:
+    """Nobody will know."""
+    return doing
 
 
 class Zones(Protocol):
@@ -244,6 +258,7 @@ class Refreshed:
     given_up: str | None = None  # why another source is asked from now on; ``shipment.lane`` is its lane
     corrects: bool = False  # the carrier, too: dropped when the account has registered it with that one
     counts: tuple[Count, ...] = ()
+    error: str | None = None  # an unexpected one, of ours: not what the carrier did
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +349,17 @@ class Pruned:
 
     count: int
     upto: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A shipment that is not refreshed any more, because its refreshes harm the process."""
+
+    shipment: int
+    number: str
+    carrier: str
+    at: datetime
+    why: str
 
 
 class InboxState(StrEnum):
@@ -753,6 +779,32 @@ class Store(Protocol):
 
     async def shipments_of(self, number: str) -> list[Shipment]:
         """The shipments with a number, of all accounts."""
+        ...
+
+    # work that harms the process (domain/poison.py)
+    async def strike(self, work: Sequence[Piece], strike: Strike, why: str, now: datetime) -> list[Piece]:
+        """Note a strike against each; answers those that it parks.
+
+        A parked shipment has no schedule, no lease, and domain.poison.TROUBLE; stopped and looked up
+        ones are left as they are. A parked push is dead, with an attempt that says so, and lets the next
+        version go. Several at once are suspects of one call: those that are not parked are asked about alone.
+        """
+        ...
+
+    async def absolve(self, work: Sequence[Piece]) -> None:
+        """Nothing is noted against these any more."""
+        ...
+
+    async def suspects(self) -> set[Piece]:
+        """What has strikes and is not parked."""
+        ...
+
+    async def parked(self, account: int | None = None) -> list[Parked]:
+        """Parked shipments, of all accounts without one."""
+        ...
+
+    async def release_parked(self, account: int, shipments: Sequence[int], now: datetime) -> int:
+        """Those of these that are parked are due now, without strikes; answers how many."""
         ...
 
     # pushes to us

@@ -1,7 +1,10 @@
 """How an endpoint is treated: the table of states, and what holds for any row of attempts."""
 
+import heapq
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -156,7 +159,7 @@ def test_one_success_ends_a_failure_and_begins_slowly(*, probe: bool) -> None:
     assert health.width == 1
 
 
-def test_the_width_grows_by_one_a_round_and_is_halved_by_a_failure() -> None:
+def test_the_width_grows_by_one_a_round_and_is_halved_by_a_round_of_failures() -> None:
     health, widths = Health(), []
     for _ in range(sum(range(1, WIDTH_MAX)) + 50):
         widths.append(health.width)
@@ -165,7 +168,79 @@ def test_the_width_grows_by_one_a_round_and_is_halved_by_a_failure() -> None:
         assert widths.count(width) == width
     assert health.width == WIDTH_MAX
     assert after(health, taken(), NOW) is health  # nothing to save
+    for _ in range(WIDTH_MAX - 1):
+        health = after(health, failed(), NOW)
+        assert health.width == WIDTH_MAX
     assert after(health, failed(), NOW).width == WIDTH_MAX // 2
+
+
+def wide() -> Health:
+    """An endpoint that has taken everything for long."""
+    health = Health()
+    for _ in range(WIDTH_MAX**2):
+        health = after(health, taken(), NOW)
+    assert health.width == WIDTH_MAX
+    return health
+
+
+def test_a_wide_endpoint_fails_after_a_whole_round_within_seconds() -> None:
+    """As many as were under way when it died anyway: five in a row among twenty may be chance."""
+    health = wide()
+    for number in range(WIDTH_MAX - 1):
+        health = after(health, failed(f"{number}"), NOW)
+    assert health.state is HEALTHY
+    assert after(health, failed("last"), NOW).state is FAILING
+
+
+def test_a_wide_endpoint_with_little_to_send_fails_after_five_as_any_other() -> None:
+    health = wide()
+    for number in range(BREAKS_AFTER):
+        assert health.state is HEALTHY
+        health = after(health, failed(f"{number}"), NOW + BURST / (BREAKS_AFTER - 1) * number)
+    assert health.state is FAILING
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 1 / 3])
+@pytest.mark.parametrize(("answers_in_s", "seconds"), [(0.005, 30), (0.2, 600)])
+def test_an_endpoint_that_refuses_a_share_by_chance_is_sent_to_at_its_full_width(
+    share: float, answers_in_s: float, seconds: float
+) -> None:
+    """A seeded run: nearly as many are taken as if it were always twenty wide, and it never stands still."""
+    told = play(share, answers_in_s, seconds, random.Random(6))
+    fastest = WIDTH_MAX / answers_in_s * (1 - share) * seconds
+    assert len(told) >= 0.9 * fastest
+    assert max(later - at for at, later in pairwise(told)) <= 5
+
+
+def test_a_dead_endpoint_costs_a_handful_of_requests_however_wide_it_was() -> None:
+    """Until it is taken for failing: at most twice what was under way."""
+    health, count = wide(), 0
+    while health.state is HEALTHY:
+        count += 1
+        health = after(health, failed(f"{count}"), NOW)
+    assert count + WIDTH_MAX <= 2 * WIDTH_MAX
+
+
+def play(share: float, answers_in_s: float, seconds: float, chance: random.Random) -> list[float]:
+    """When pushes were taken by a new endpoint for which more waits than it can take; seconds."""
+    health, at = Health(), 0.0
+    under_way: list[float] = []  # when their answers come
+    told: list[float] = []
+    number = 0
+    while at < seconds:
+        failing = health.state is FAILING
+        for _ in range((1 if failing else health.width) - len(under_way)):
+            begins = at
+            if failing and health.probe_at:
+                begins = max(at, (health.probe_at - NOW).total_seconds())
+            heapq.heappush(under_way, begins + answers_in_s * chance.uniform(0.8, 1.2))
+        at, number = heapq.heappop(under_way), number + 1
+        refused = chance.random() < share
+        if not refused:
+            told.append(at)
+        signal = Signal.FAILED if refused else Signal.TAKEN
+        health = after(health, Outcome(signal, f"{number}", "x", failing), NOW + timedelta(seconds=at))
+    return told
 
 
 def test_410_pauses_at_once_and_five_days_of_failing_do() -> None:

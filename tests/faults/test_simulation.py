@@ -89,9 +89,10 @@ def change_bodies(patch: pytest.MonkeyPatch) -> None:
 
 def send_all_at_once(patch: pytest.MonkeyPatch) -> None:
     """A push does not wait for the one before it."""
-    at_once = pushes._TAKE.replace("send_at IS NOT NULL AND send_at <=", "coalesce(send_at, 0) <=")
-    assert at_once != pushes._TAKE
-    newest_first = at_once.replace("ORDER BY send_at {direction}", "ORDER BY version DESC")
+    at_once = pushes._OLDEST.replace("p.send_at IS NOT NULL AND p.send_at <=", "coalesce(p.send_at, 0) <=")
+    assert at_once != pushes._OLDEST
+    newest_first = at_once.replace("ORDER BY p.send_at ASC", "ORDER BY p.version DESC")
+    assert newest_first != at_once
     patch.setattr(pushes, "_OLDEST", newest_first)
     patch.setattr(pushes, "_NEWEST", newest_first)
 

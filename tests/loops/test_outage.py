@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from bench.outage import LEAD_S, down, hanging
+from bench.outage import BEHIND_S, LEAD_S, down, hanging, refusing
 
 
 @pytest.mark.parametrize("shipments", [20, 80])
@@ -27,3 +27,12 @@ async def test_a_third_of_the_receivers_hanging_delays_nobody(tmp_path: Path) ->
     assert figures.lost == 0
     assert figures.p99_s <= 5
     assert figures.slowest_s <= 5
+
+
+async def test_a_receiver_that_refuses_a_third_is_not_far_behind_one_that_takes_all(tmp_path: Path) -> None:
+    """It is never taken for one that is down for long; the refused third comes after its first delay."""
+    figures = await refusing(tmp_path, 300)
+    print(f"\n  a third is refused: {asdict(figures)}")
+    assert figures.lost == 0
+    assert figures.requests_per_event < 1.5
+    assert figures.all_told_after_s <= figures.other_all_told_after_s + BEHIND_S

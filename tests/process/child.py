@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,11 +106,14 @@ class Child:
 
 @asynccontextmanager
 async def serve(
-    environ: dict[str, str], *arguments: str, log: int | IO[bytes] = asyncio.subprocess.DEVNULL
+    environ: dict[str, str],
+    *arguments: str,
+    program: Sequence[str] = ("-m", "parcelwire", "serve"),
+    log: int | IO[bytes] = asyncio.subprocess.DEVNULL,
 ) -> AsyncIterator[Child]:
     """Start the service and wait until it listens; it is killed at the end if it still runs. ``log``: where
     its log goes."""
-    async with started(environ, *arguments, log=log) as (process, line):
+    async with started(environ, *arguments, program=program, log=log) as (process, line):
         assert line.startswith("parcelwire listens on "), line
         async with aiohttp.ClientSession(headers={"17token": KEY}) as session:
             yield Child(process, line.split()[-1], session)
@@ -126,11 +129,14 @@ async def worker(environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Pr
 
 @asynccontextmanager
 async def started(
-    environ: dict[str, str], *arguments: str, log: int | IO[bytes] = asyncio.subprocess.DEVNULL
+    environ: dict[str, str],
+    *arguments: str,
+    program: Sequence[str] = ("-m", "parcelwire", "serve"),
+    log: int | IO[bytes] = asyncio.subprocess.DEVNULL,
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """``parcelwire serve`` and its first line."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "parcelwire", "serve", *arguments, env=environ,
+        sys.executable, *program, *arguments, env=environ,
         stdout=asyncio.subprocess.PIPE, stderr=log,
     )  # fmt: skip
     try:

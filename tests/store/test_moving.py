@@ -34,6 +34,7 @@ from parcelwire.domain.errors import ConfigError
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.listing import Filter, Order
+from parcelwire.domain.poison import Piece, Strike
 from parcelwire.domain.push import Chosen, PushEvent
 from parcelwire.domain.shipment import Shipment
 from parcelwire.ports import Charge, Document, KeyedCall, Store
@@ -83,6 +84,7 @@ async def filled(file: SqlitePlace) -> int:
     await store.reserve(SOURCE, [((NUMBERS[0], "ups"), 1)], None, NOW)
     await store.saved(SOURCE, "shared", [(1, "a")], NOW)
     await store.keep_inbound(SOURCE, b"pushed", NOW)
+    await store.strike([Piece(shipment.id)], Strike.ERROR, "KeyError", NOW)
     await file.close()
     return account.id
 
@@ -100,6 +102,7 @@ async def shown(store: Store, account: int) -> list[object]:
         await store.feed(account, 0, 999), await store.feed_ends(account), await store.push_counts(account),
         await store.push_log(account, Chosen(), 999), await store.sign_key(account),
         await store.claim_inbound(9, NOW + HOUR, NOW + 2 * HOUR), await store.told("ups", NUMBERS, NOW - DAY),
+        await store.suspects(),
     ]  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from tests.store.samples import (
 from parcelwire.domain.account import Account
 from parcelwire.domain.endpoint import (
     BREAKS_AFTER,
+    BURST,
     WIDTH_MAX,
     Endpoint,
     EndpointState,
@@ -231,7 +232,8 @@ async def test_what_was_under_way_when_the_endpoint_came_to_fail_waits_too(
     await place.widen()
     await shipments_with(store, account, BREAKS_AFTER + 3)
     jobs = await jobs_due(store)
-    await store.finish_pushes([failed(job, NOW, NOW + DAY) for job in jobs])
+    step = BURST / (BREAKS_AFTER - 1)
+    await store.finish_pushes([failed(job, NOW + step * n, NOW + DAY) for n, job in enumerate(jobs)])
     assert await state(store, account) is FAILING
     log = await store.push_log(account.id, Chosen(), 100)
     assert {record.state for record in log} == {PushState.PENDING}

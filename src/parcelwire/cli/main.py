@@ -14,6 +14,7 @@ from parcelwire.cli.demo import demo
 from parcelwire.cli.detect import detect
 from parcelwire.cli.migrate import migrate_store
 from parcelwire.cli.openapi import openapi
+from parcelwire.cli.parked import parked_app
 from parcelwire.cli.secure import audit_app, secrets_app
 from parcelwire.cli.serve import serve
 from parcelwire.cli.track import track
@@ -57,6 +58,7 @@ app.add_typer(accounts_app, name="accounts")
 app.add_typer(keys_app, name="keys")
 app.add_typer(owner.sandbox_app, name="sandbox")
 app.add_typer(webhooks_app, name="webhooks")
+app.add_typer(parked_app, name="parked")
 app.add_typer(owner.upstream_app, name="upstream")
 carriers_app.command("import")(import_list)
 app.add_typer(carriers_app, name="carriers")

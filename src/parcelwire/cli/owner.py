@@ -128,6 +128,8 @@ def explain(
         typer.echo(f"  its carrier is {row['carrier_is']}{doubt}")
         if row["trouble"]:
             typer.echo(f"  trouble: {row['trouble']}")
+        if row["parked_why"]:
+            typer.echo(f"  parked: {row['parked_why']}; take it up again with parcelwire parked resume")
         typer.echo(f"  asks {row['source'] or 'nobody'}: {row['source_why']}")
         if row["upstream_registered"]:
             stopped = f", stopped there {row['upstream_stopped']}" if row["upstream_stopped"] else ""

@@ -8,6 +8,11 @@
 waits without using up attempts. *paused*: nothing is sent, events queue. Pure: a Health is a value, ``after``
 answers the next one; the store keeps it and applies what the state means for rows.
 (Reference: reliability, section 4.)
+
+An endpoint that refuses a share of what it is sent is served: going slower would not make it take more. So
+``width`` follows rounds, not single failures: one more after a round that was mostly taken, half as many
+after one that was refused. And five failures within seconds of an endpoint with many pushes under way are
+chance (with a third refused they come every 360 pushes): there it takes a whole round.
 """
 
 from dataclasses import dataclass, field, replace
@@ -20,13 +25,15 @@ from parcelwire.domain.status import Status
 BREAKS_AFTER = 5  # failures in a row, over at least two events
 # Seconds from one probe to the next; the last repeats. Half a minute less than the promised 15, so that
 # everything that waited is told within 15 minutes after the endpoint is back.
-# The quick ones are only for failures that all came within BURST: a busy endpoint that refuses every third
-# push has five in a row every few seconds, and must not stand still for 5 s each time.
+# The quick ones are only for failures that all came within BURST: an endpoint that has just begun and refuses
+# every third push soon has five in a row, and must not stand still for 5 s each time.
 QUICK_S: tuple[float, ...] = (0.25, 1)
 PROBES_S: tuple[float, ...] = (*QUICK_S, 5, 15, 60, 300, 870)
 BURST = timedelta(seconds=5)
 PAUSED_AFTER = timedelta(days=5)  # of failing
 WIDTH_MAX = 20  # pushes under way to one endpoint
+# What an outcome adds to the balance of a round: an endpoint that takes more than a third gets wider.
+TAKEN, REFUSED = 2, -1
 SECRETS_OVERLAP = timedelta(hours=24)  # after a rotation both secrets sign
 TIMEOUT_S = (1.0, 30.0)  # what an endpoint may ask for
 
@@ -87,7 +94,7 @@ class Health:
     probes: int = 0  # place in PROBES_S, which goes on counting
     probe_at: datetime | None = None  # failing: no probe before
     width: int = 1  # pushes that may be under way
-    taken: int = 0  # successes of this round; ``width`` of them make it one wider
+    taken: int = 0  # balance of this round: TAKEN and REFUSED; ``width`` of one of them more end it
 
     @property
     def newest_first(self) -> bool:
@@ -200,18 +207,25 @@ def _read(health: Health, outcome: Outcome, now: datetime) -> Signal:
     if outcome.signal is not Signal.FAILED:
         return outcome.signal
     if health.state is EndpointState.HEALTHY:
-        worse = _worse(health, outcome, now)
-        return Signal.BROKE if worse.fails >= BREAKS_AFTER and worse.several else Signal.FAILED
+        return Signal.BROKE if _breaks(_worse(health, outcome, now), health.width, now) else Signal.FAILED
     if health.state is EndpointState.FAILING and health.since and now - health.since >= PAUSED_AFTER:
         return Signal.LASTED
     return Signal.FAILED
 
 
+def _breaks(worse: Health, width: int, now: datetime) -> bool:
+    """Whether the failures in a row are an outage."""
+    return worse.fails >= BREAKS_AFTER and worse.several and (worse.fails >= width or not _burst(worse, now))
+
+
+def _burst(health: Health, now: datetime) -> bool:
+    return health.first_failed_at is not None and now - health.first_failed_at < BURST
+
+
 def _entered(health: Health, state: EndpointState, outcome: Outcome, now: datetime) -> Health:
     if state is EndpointState.FAILING:
         why = f"{health.fails + 1} failures in a row, the last: {outcome.detail}"
-        burst = health.first_failed_at is not None and now - health.first_failed_at < BURST
-        probes = 0 if burst else len(QUICK_S)
+        probes = 0 if _burst(health, now) else len(QUICK_S)
         probe_at = _probe_at(outcome, now, PROBES_S[probes])
         return Health(state, now, why, fails=health.fails + 1, probes=probes, probe_at=probe_at)
     if state is EndpointState.PAUSED:
@@ -223,11 +237,9 @@ def _entered(health: Health, state: EndpointState, outcome: Outcome, now: dateti
 
 
 def _better(health: Health) -> Health:
-    if health.width == WIDTH_MAX and not health.fails:
+    if health.width == WIDTH_MAX and health.taken >= 0 and not health.fails:
         return health
-    taken, width = health.taken + 1, health.width
-    if taken >= width and width < WIDTH_MAX:
-        taken, width = 0, width + 1
+    width, taken = _round(health.width, health.taken + TAKEN)
     return replace(
         health, fails=0, first_failed=None, first_failed_at=None, several=False, width=width, taken=taken
     )
@@ -235,15 +247,25 @@ def _better(health: Health) -> Health:
 
 def _worse(health: Health, outcome: Outcome, now: datetime) -> Health:
     first = health.first_failed or outcome.push
+    width, taken = _round(health.width, health.taken + REFUSED)
     return replace(
         health,
         fails=health.fails + 1,
         first_failed=first,
         first_failed_at=health.first_failed_at or now,
         several=health.several or outcome.push != first,
-        width=max(1, health.width // 2),
-        taken=0,
+        width=width,
+        taken=taken,
     )
+
+
+def _round(width: int, taken: int) -> tuple[int, int]:
+    """Width and balance after one more outcome."""
+    if taken >= width * TAKEN:
+        return min(WIDTH_MAX, width + 1), 0
+    if taken <= width * REFUSED:
+        return max(1, width // 2), 0
+    return width, taken
 
 
 def _probe_at(outcome: Outcome, now: datetime, wait_s: float) -> datetime:

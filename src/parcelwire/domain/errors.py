@@ -9,6 +9,7 @@ ParcelwireError
 |  |- Unavailable       timeout, 5xx, broken connection: back off, counts for the breaker
 |  |- Refused           401/403: the credential is not accepted; pause it, tell the operator
 |  |- MalformedReply    we cannot read the answer: kept, counted, never NotFound
+|  |  `- Mistaken           our code failed on it: five times in a row park the shipment
 |  |- NotYet            an upstream has the number and nothing to tell yet: ask again soon
 |  |- QuotaSpent        what may be spent at an upstream is spent: nothing was bought
 |  |- NotTaken          an upstream does not take the number as it is: nothing was bought
@@ -93,6 +94,10 @@ class MalformedReply(CarrierError):
     """The answer cannot be read. It is kept and counted, and it is never NotFound."""
 
     outcome = "malformed"
+
+
+class Mistaken(MalformedReply):
+    """Our code failed on the answer, which is a bug. Five times in a row park the shipment."""
 
 
 class NotYet(CarrierError):

@@ -18,6 +18,11 @@ def home(queue: str) -> str:
     return queue.partition(SIDE)[0]
 
 
+def alone(queue: str) -> str:
+    """The side queue of the same lane whose calls are for one number."""
+    return f"{home(queue)}{SIDE}1"
+
+
 def batch_of(queue: str, batch: int) -> int:
     """Numbers a call from this queue, where the carrier takes ``batch``."""
     side = queue.partition(SIDE)[2]

@@ -5,12 +5,24 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
+from parcelwire.domain.poison import Piece
 from parcelwire.domain.schedule import NORMAL_PACE, Pace
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.load import Loads
 from parcelwire.flows.memory import Memory
 from parcelwire.flows.routes import Routes
-from parcelwire.ports import Clock, Failpoint, Fetcher, Keyring, Sender, Store, Zones, no_failpoint
+from parcelwire.ports import (
+    Clock,
+    Failpoint,
+    Fetcher,
+    Keyring,
+    Sender,
+    Store,
+    Watch,
+    Zones,
+    no_failpoint,
+    unwatched,
+)
 from parcelwire.wire.directory import Directory, Entry
 
 T = TypeVar("T")
@@ -45,6 +57,8 @@ class Context:
     memory: Memory = field(default_factory=Memory)
     failpoint: Failpoint = no_failpoint
     keyring: Keyring | None = None  # None: the secret key stays as it is
+    watch: Watch = unwatched
+    suspects: set[Piece] = field(default_factory=set)  # what has strikes, as far as this process knows
 
     def pace_of(self, carrier: str) -> Pace:
         """How time runs for a carrier."""

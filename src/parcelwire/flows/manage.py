@@ -61,6 +61,7 @@ async def explain(context: Context, values: Mapping[str, str]) -> Answer:
                 _explained(account, shipment)
                 | await _route(context, shipment)
                 | await _lane(context, shipment)
+                | await _parked(context, shipment)
                 | {"refreshes": [_attempt(item) for item in attempts]}
             )
     if not rows:
@@ -191,6 +192,12 @@ async def _lane(context: Context, shipment: Shipment) -> Answer:
         "lane_waits_until": time_text(lane.blocked_until) if waits else None,
         "lane_waits_why": lane.blocked_why if waits else None,
     }
+
+
+async def _parked(context: Context, shipment: Shipment) -> Answer:
+    """Why nobody refreshes it any more."""
+    why = [one.why for one in await context.store.parked(shipment.account) if one.shipment == shipment.id]
+    return {"parked_why": why[0] if why else None}
 
 
 async def _route(context: Context, shipment: Shipment) -> Answer:

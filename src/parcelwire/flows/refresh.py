@@ -7,7 +7,7 @@ from parcelwire.domain.doubt import found
 from parcelwire.domain.errors import (
     CarrierError,
     InvalidNumber,
-    MalformedReply,
+    Mistaken,
     StoreUnavailable,
     Throttled,
     Unavailable,
@@ -16,6 +16,7 @@ from parcelwire.domain.errors import (
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.merge import History, extend, merge, unchanged
+from parcelwire.domain.poison import Piece
 from parcelwire.domain.push import NewPush, PushEvent
 from parcelwire.domain.queue import batch_of, home, queue_after
 from parcelwire.domain.report import Report
@@ -60,6 +61,7 @@ class Round:
     why: str | None = None
     ms: int | None = None  # how long the conversation took; None: there was none
     overloaded: bool = False  # the carrier did not keep up
+    errors: tuple[tuple[Shipment, str], ...] = ()  # unexpected ones, of ours
 
 
 async def refresh_lane(context: Context, name: str) -> Round:
@@ -80,10 +82,20 @@ async def refresh_lane(context: Context, name: str) -> Round:
         return Round(wait_until=turn.grant.retry_at, why=turn.grant.why)
     if context.clock.now() >= until:
         return Round()  # we were stopped meanwhile: by now others ask about them, at the rate of the lane
-    said = await ask_about(context, source, turn.grant.lane, turn.due)
-    saved = await _save(context, turn.due, await _results(context, source, turn.due, said, name))
-    overloaded = isinstance(_whole_error(said), Throttled | Unavailable)
-    return replace(saved, ms=max(item.ms for item in said.values()), overloaded=overloaded)
+    work = [Piece(item.shipment.id) for item in turn.due]
+    return await context.watch(work, _asked(context, source, turn.grant.lane, turn.due, name))
+
+
+async def _asked(context: Context, source: Carrier, lane: Lane, due: Sequence[Due], name: str) -> Round:
+    said = await ask_about(context, source, lane, due)
+    saved = await _save(context, due, await _results(context, source, due, said, name))
+    whole = _whole_error(said)
+    return replace(
+        saved,
+        ms=max(item.ms for item in said.values()),
+        overloaded=isinstance(whole, Throttled | Unavailable),
+        errors=() if whole and len(due) > 1 else saved.errors,  # nobody knows whose it is
+    )
 
 
 async def _results(
@@ -148,7 +160,12 @@ async def _save(context: Context, due: Sequence[Due], results: Sequence[Refreshe
         results = [result for result, _ in saved]
         dropped = sum(lost for _, lost in saved)
     context.failpoint("complete.after")
-    return Round(len(results), dropped, tuple((result.shipment, result.attempt) for result in results))
+    return Round(
+        len(results),
+        dropped,
+        tuple((result.shipment, result.attempt) for result in results),
+        errors=tuple((result.shipment, result.error) for result in results if result.error),
+    )
 
 
 async def save(context: Context, results: Sequence[Refreshed]) -> int:
@@ -183,7 +200,8 @@ async def _save_one(context: Context, due: Due, result: Refreshed) -> tuple[Refr
     except StoreUnavailable:
         raise
     except Exception as bug:  # noqa: BLE001  whatever is in it
-        unusable = MalformedReply(f"{type(bug).__name__} while saving the answer")
+        unusable = Mistaken(f"{type(bug).__name__} while saving the answer")
+        unusable.__cause__ = bug
         pace = context.pace_of(due.shipment.carrier)
         kept = _silent(context, due, unusable, Said(unusable), result.attempt.lane, pace)
         return kept, await save(context, [kept])
@@ -197,7 +215,7 @@ def outcome(context: Context, source: Carrier, due: Due, said: Said, lane: str, 
     try:
         return _outcome(context, source, due, said, lane, pace)
     except Exception as bug:  # noqa: BLE001  whatever is in one answer, the others of the call go on
-        unusable = MalformedReply(f"{type(bug).__name__} while taking in the answer of {source.slug}")
+        unusable = Mistaken(f"{type(bug).__name__} while taking in the answer of {source.slug}")
         unusable.__cause__ = bug
         return _silent(context, due, unusable, said, lane, pace)
 
@@ -297,7 +315,13 @@ def _silent(context: Context, due: Due, answer: CarrierError, said: Said, lane: 
     normal = next_refresh(silent.sub_status, silent.since, now, pace)
     planned = after_failure(answer, silent.fails, normal, now, pace)
     attempt = Attempt(now, lane, answer.outcome, said.ms, f"{answer}; {_next_text(planned)}")
-    return _kept(context, silent, planned, attempt, said.raw)
+    error = _error_text(answer) if isinstance(answer, Mistaken) else None
+    return replace(_kept(context, silent, planned, attempt, said.raw), error=error)
+
+
+def _error_text(mistaken: Mistaken) -> str:
+    """For whoever has to mend it."""
+    return f"{mistaken}: {mistaken.__cause__}" if mistaken.__cause__ else f"{mistaken}"
 
 
 def _moved(context: Context, result: Refreshed, why: str) -> Refreshed:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from parcelwire.domain.limits import DELAY_MAX
 from parcelwire.flows.context import Context
+from parcelwire.flows.strikes import look_around
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.ports import Old
 
@@ -65,6 +66,7 @@ class Janitor:
     async def tick(self) -> None:
         """One round."""
         await self._look_at_the_clock()
+        await look_around(self._context)
         now = self._context.clock.now()
         if not await self._context.store.take_duty("tidy", DUTY, now):
             return

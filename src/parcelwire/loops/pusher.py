@@ -8,9 +8,12 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
+from parcelwire.domain.errors import StoreUnavailable
+from parcelwire.domain.poison import Piece
 from parcelwire.domain.push import PushJob, PushResult
 from parcelwire.flows.context import Context
 from parcelwire.flows.push import PushPolicy, exchange, send
+from parcelwire.flows.strikes import absolve, blame
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.loops.wait import wait
 
@@ -91,6 +94,7 @@ class Pusher:
             raise
         for result in results:
             self._telemetry.pushed(result)
+        await absolve(self._context, (_work(result.job) for result in results))
         if dropped:
             self._telemetry.pushes_dropped(dropped)
         return jobs
@@ -98,12 +102,25 @@ class Pusher:
     async def _send(self, job: PushJob) -> None:
         """One attempt, from the beginning of its task to its place among the results."""
         try:
-            result = await send(self._context, self._policy, job, self._chance())
+            sending = send(self._context, self._policy, job, self._chance())
+            result = await self._context.watch((_work(job),), sending)
         except Exception as error:  # noqa: BLE001  this push is due again after its lease
             self._telemetry.turn_failed(f"push {job.id}", error)
+            await self._blame(job, f"{type(error).__name__}: {error}")
         else:
             self._ended.append(result)
         task = asyncio.current_task()
         if task in self._sending:  # not in tick, which waits for all
             self._sending.remove(task)
             self._hint.set()
+
+    async def _blame(self, job: PushJob, error: str) -> None:
+        """Five unexpected errors in a row park a push."""
+        try:
+            self._telemetry.parked(await blame(self._context, _work(job), error), error)
+        except StoreUnavailable as unavailable:  # it is noted the next time
+            self._telemetry.turn_failed(f"push {job.id}", unavailable)
+
+
+def _work(job: PushJob) -> Piece:
+    return Piece(job.shipment, job.endpoint, job.version)

@@ -3,11 +3,13 @@
 import asyncio
 from datetime import datetime, timedelta
 
+from parcelwire.domain.poison import Piece
 from parcelwire.domain.queue import home
 from parcelwire.domain.width import Width, after
 from parcelwire.flows.context import Context
 from parcelwire.flows.refresh import Round, refresh_lane
 from parcelwire.flows.routes import NO_SOURCE
+from parcelwire.flows.strikes import absolve, blame
 from parcelwire.loops.telemetry import Telemetry
 from parcelwire.loops.wait import wait
 
@@ -124,4 +126,13 @@ class Refresher:
             full = len(self._turns.get(home(lane), ())) >= width.places
             self._widths[home(lane)] = after(width, done.ms, failed=done.overloaded, full=full)
         self._telemetry.refreshed(done)
+        await self._judge(done)
         return done
+
+    async def _judge(self, done: Round) -> None:
+        """Five unexpected errors in a row park a shipment; any other end clears it."""
+        for shipment, error in done.errors:
+            self._telemetry.parked(await blame(self._context, Piece(shipment.id), error), error)
+        failed = {shipment.id for shipment, _ in done.errors}
+        good = (Piece(one.id) for one, _ in done.outcomes if not one.fails and one.id not in failed)
+        await absolve(self._context, good)

@@ -1,12 +1,13 @@
 """Log lines of the loops: one for each refresh and each push, always with the same keys."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
 from parcelwire.domain.endpoint import EndpointTurn
 from parcelwire.domain.errors import StoreUnavailable
+from parcelwire.domain.poison import Piece
 from parcelwire.domain.push import PushResult
 from parcelwire.flows.inbound import Done
 from parcelwire.flows.refresh import Round
@@ -59,6 +60,11 @@ class Telemetry:
             detail=result.detail,
             ms=result.ms,
         )
+
+    def parked(self, work: Sequence[Piece], why: str) -> None:
+        """``parked``: work that harms the process is not taken up any more."""
+        for one in work:
+            self._log.error("parked", what=str(one), why=why)
 
     def pushes_dropped(self, count: int) -> None:
         """``push_dropped``: attempts whose lease somebody else had by then, or whose endpoint was removed."""

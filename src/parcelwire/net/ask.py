@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping, Sequence
 from typing import TypeVar
 
-from parcelwire.domain.errors import CarrierError, MalformedReply, Refused, Throttled, Unavailable
+from parcelwire.domain.errors import CarrierError, MalformedReply, Mistaken, Refused, Throttled, Unavailable
 from parcelwire.domain.exchange import (
     Access,
     Answers,
@@ -59,7 +59,7 @@ class Asker:
     async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Conversation:
         """See ports.Fetcher. A bug in a carrier file harms only this conversation.
 
-        It becomes a MalformedReply with the bug as its cause.
+        It becomes a Mistaken with the bug as its cause.
         """
         began = self._clock.monotonic()
         talk = _Talk(self, carrier, self._clock)
@@ -70,7 +70,7 @@ class Asker:
         except CarrierError as failed:
             error = failed
         except Exception as bug:  # noqa: BLE001 - whatever a carrier file does wrong, the others go on
-            error = MalformedReply(f"{type(bug).__name__} while reading the answer of {carrier.slug}")
+            error = Mistaken(f"{type(bug).__name__} while reading the answer of {carrier.slug}")
             error.__cause__ = bug
         if error is not None:
             answers = {query.number: error for query in queries}

@@ -9,10 +9,9 @@ from functools import lru_cache, partial
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
-from multidict import CIMultiDict
 
 from parcelwire.domain.errors import PushError, UrlRefused
-from parcelwire.net.client import USER_AGENT, ReplyLimits, failure, open_session
+from parcelwire.net.client import ReplyLimits, failure, open_session
 from parcelwire.net.egress import AddressRefused, Guard, GuardedResolver, Network, ParsedTarget, check_url
 from parcelwire.ports import Clock
 
@@ -86,13 +85,11 @@ class PushSender:
     async def _post(
         self, target: ParsedTarget, body: bytes, headers: Mapping[str, str], total_s: float
     ) -> tuple[int, str, bytes]:
-        given = CIMultiDict(headers)
-        given.setdefault("User-Agent", USER_AGENT)
         start = bytearray()
         status, retry_after = 0, ""
         try:
             async with self._session(target.plain).post(
-                target.url, data=body, headers=given, allow_redirects=False, timeout=_timeout(total_s)
+                target.url, data=body, headers=headers, allow_redirects=False, timeout=_timeout(total_s)
             ) as response:
                 status, retry_after = response.status, response.headers.get("Retry-After", "")
                 await _read_start(response, start)

@@ -147,6 +147,11 @@ TABLES = (
     ),
     Table("upstream_entry", ("source", "kind", "reference", "period", "at", "amount"), ("id",)),
     Table(
+        "strike",
+        ("shipment", "endpoint", "version", "weight", "at", "why"),
+        ("shipment", "endpoint", "version"),
+    ),
+    Table(
         "audit",
         ("account", "seq", "at", "actor", "action", "subject", "fields", "before", "mark"),
         ("account", "seq"),

@@ -14,6 +14,7 @@ from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.listing import Filter, Order
+from parcelwire.domain.poison import Piece, Strike
 from parcelwire.domain.push import Chosen, FeedItem, PushJob, PushRecord, PushResult, PushState
 from parcelwire.domain.shipment import Shipment
 from parcelwire.domain.status import SubStatus
@@ -30,6 +31,7 @@ from parcelwire.ports import (
     ListPage,
     Old,
     Pair,
+    Parked,
     Pruned,
     Refreshed,
     Spent,
@@ -55,6 +57,7 @@ from parcelwire.store.postgres import (
     repeats,
     retention,
     schema,
+    strikes,
     upstream,
 )
 from parcelwire.store.postgres.group import Group
@@ -475,6 +478,25 @@ class PostgresStore:
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
         await self._pool.transaction(lambda c, _: refreshes.rewind(c, shipment, by, now), once=True)
         self._hints.tell(Work.REFRESH)
+
+    # --- work that harms the process ---
+
+    async def strike(self, work: Sequence[Piece], strike: Strike, why: str, now: datetime) -> list[Piece]:
+        return await self._pool.transaction(lambda c, _: strikes.add(c, work, strike, why, now), once=True)
+
+    async def absolve(self, work: Sequence[Piece]) -> None:
+        await self._pool.statement(lambda c, _: strikes.forget(c, work))
+
+    async def suspects(self) -> set[Piece]:
+        return await self._pool.statement(lambda c, _: strikes.suspects(c))
+
+    async def parked(self, account: int | None = None) -> list[Parked]:
+        return await self._pool.statement(lambda c, _: strikes.parked(c, account))
+
+    async def release_parked(self, account: int, shipments: Sequence[int], now: datetime) -> int:
+        count = await self._pool.transaction(lambda c, _: strikes.release(c, account, shipments, now))
+        self._hints.tell(Work.REFRESH)
+        return count
 
     # --- what is bought at an upstream, and pushes to us (upstream.py) ---
 

@@ -45,13 +45,19 @@ _DUE = f"""
 SELECT {", ".join(f"e.{name}" for name in endpoints.ENDPOINT)}, a.sign_key
 FROM endpoint e JOIN account a ON a.id = e.account WHERE e.due_at <= ? ORDER BY e.due_at LIMIT ?
 """
-_TAKE = """
-UPDATE push SET lease = ?, send_at = ? WHERE seq IN (
-  SELECT seq FROM push WHERE endpoint = ? AND state = 'pending' AND send_at IS NOT NULL AND send_at <= ?
-  ORDER BY send_at {direction} LIMIT ?
-) RETURNING id, shipment, version, change, event, attempts, tries
+# Every row that is fetched hands the interpreter to and fro with the event loop: each push is one row, once.
+_SENDABLE = """
+SELECT p.seq, p.id, p.shipment, p.version, p.change, p.event, p.attempts, p.tries, c.body
+FROM push p JOIN change c ON c.id = p.change
+WHERE p.endpoint = ? AND p.state = 'pending' AND p.send_at IS NOT NULL AND p.send_at <= ?
+ORDER BY p.send_at {direction} LIMIT ?
 """
-_OLDEST, _NEWEST = _TAKE.format(direction="ASC"), _TAKE.format(direction="DESC")
+_OLDEST, _NEWEST = _SENDABLE.format(direction="ASC"), _SENDABLE.format(direction="DESC")
+_LEASE = "UPDATE push SET lease = ?, send_at = ? WHERE seq IN (SELECT value FROM json_each(?))"
+_HELD = """
+SELECT json_group_array(json_array(push.id, push.lease, push.seq)) FROM json_each(?) AS given
+JOIN push ON push.id = given.value WHERE push.lease IS NOT NULL
+"""
 _FINISH = """
 WITH r AS (SELECT value->>0 AS seq, value->>1 AS state, value->>2 AS again_at, value->>3 AS queued,
   value->>4 AS attempts, value->>5 AS tries, value->>6 AS done_at FROM json_each(?))
@@ -145,7 +151,7 @@ def claim(
         endpoint = endpoints.endpoint_of(vault, row)
         taken = _take(c, endpoint, most - len(jobs), now, until, lease)
         sign_key = vault.open(row[-1], sign_key_place(endpoint.account)) if taken else ""
-        jobs += _jobs(c, endpoint, taken, sign_key, now, lease)
+        jobs += _jobs(endpoint, taken, sign_key, now, lease)
         looked_at.append(endpoint.id)
     if looked_at:
         endpoints.plan(c, looked_at, now)
@@ -169,28 +175,23 @@ def _take(
         return []
     last = _FOR_EVER if failing else micros(now)
     statement = _NEWEST if failing and health.newest_first else _OLDEST
-    return c.execute(statement, (lease, micros(until), endpoint.id, last, room)).fetchall()
+    taken = c.execute(statement, (endpoint.id, last, room)).fetchall()
+    c.execute(_LEASE, (lease, micros(until), json.dumps([row[0] for row in taken])))
+    return taken
 
 
 def _jobs(
-    c: sqlite3.Connection, endpoint: Endpoint, taken: Iterable[Any], sign_key: str, now: datetime, lease: str
+    endpoint: Endpoint, taken: Iterable[Any], sign_key: str, now: datetime, lease: str
 ) -> list[PushJob]:
-    rows = sorted(taken, key=lambda row: row[3])  # oldest change first
-    bodies = dict(
-        c.execute(
-            "SELECT id, body FROM change WHERE id IN (SELECT value FROM json_each(?))",
-            (json.dumps([row[3] for row in rows]),),
-        ).fetchall()
-    )
+    rows = sorted(taken, key=lambda row: row[4])  # oldest change first
     secrets = secrets_at(endpoint, now)
     probe = endpoint.health.state is EndpointState.FAILING
     return [
         PushJob(
             identity, endpoint.account, shipment, endpoint.id, PushEvent(event), version, endpoint.url,
-            bodies[change], sign_key, secrets, attempts, lease, tries, probe, endpoint.compat,
-            endpoint.timeout_s,
+            body, sign_key, secrets, attempts, lease, tries, probe, endpoint.compat, endpoint.timeout_s,
         )
-        for identity, shipment, version, change, event, attempts, tries in rows
+        for _, identity, shipment, version, _, event, attempts, tries, body in rows
     ]  # fmt: skip
 
 
@@ -198,14 +199,8 @@ def finish(c: sqlite3.Connection, results: Sequence[PushResult]) -> tuple[int, l
     """Keep attempts; answers how many were dropped, and which endpoints came into another state."""
     if not results:
         return 0, []
-    held = {
-        (identity, lease): seq
-        for identity, lease, seq in c.execute(
-            """SELECT id, lease, seq FROM push WHERE id IN (SELECT value FROM json_each(?))
-            AND lease IS NOT NULL""",
-            (json.dumps([result.job.id for result in results]),),
-        )
-    }
+    (found,) = c.execute(_HELD, (json.dumps([result.job.id for result in results]),)).fetchone()
+    held = {(identity, lease): seq for identity, lease, seq in json.loads(found)}
     known = endpoints.healths(c, {result.job.endpoint for result in results})
     healths = {endpoint: health for endpoint, (_, health) in known.items()}
     kept: list[tuple[int, PushResult, Settled]] = []
@@ -279,7 +274,7 @@ def _write(c: sqlite3.Connection, kept: Sequence[tuple[int, PushResult, Settled]
         old = settled.state is PushState.PENDING and job.attempts + 1 >= SUPERSEDE_AFTER
         if old and job.event is PushEvent.UPDATED and _supersede(c, job, result.ended_at):
             done.append((job.endpoint, job.shipment))
-    c.execute(_ACTIVATE_NEXT, (json.dumps(done),))
+    let_next_go(c, done)
     last = {result.job.shipment: result for _, result, _ in kept}
     told = [
         (
@@ -289,6 +284,11 @@ def _write(c: sqlite3.Connection, kept: Sequence[tuple[int, PushResult, Settled]
         for shipment, result in last.items()
     ]  # fmt: skip
     c.execute(_LIST, (json.dumps(told),))
+
+
+def let_next_go(c: sqlite3.Connection, chains: Sequence[tuple[int, int]]) -> None:
+    """The oldest pending push of each endpoint and shipment, unless one has a send time."""
+    c.execute(_ACTIVATE_NEXT, (json.dumps(chains),))
 
 
 def _supersede(c: sqlite3.Connection, job: PushJob, now: datetime) -> bool:
@@ -329,7 +329,7 @@ def replay(c: sqlite3.Connection, account: int, chosen: Chosen, now: datetime) -
                 "UPDATE push SET send_at = NULL WHERE endpoint = ? AND shipment = ? AND send_at IS NOT NULL",
                 (endpoint, shipment),
             )
-            c.execute(_ACTIVATE_NEXT, (json.dumps([(endpoint, shipment)]),))
+            let_next_go(c, [(endpoint, shipment)])
     endpoints.plan(c, {endpoint for endpoint, _ in again}, now)
     return len(again)
 

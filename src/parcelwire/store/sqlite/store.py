@@ -17,6 +17,7 @@ from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.domain.lane import Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.listing import Filter, Order
+from parcelwire.domain.poison import Piece, Strike
 from parcelwire.domain.push import Chosen, FeedItem, PushJob, PushRecord, PushResult, PushState
 from parcelwire.domain.shipment import Shipment
 from parcelwire.domain.status import SubStatus
@@ -34,6 +35,7 @@ from parcelwire.ports import (
     ListPage,
     Old,
     Pair,
+    Parked,
     Pruned,
     Refreshed,
     Spent,
@@ -67,6 +69,7 @@ from parcelwire.store.sqlite import (
     registrations,
     repeats,
     retention,
+    strikes,
     upstream,
 )
 from parcelwire.store.sqlite.reader import Readers
@@ -448,6 +451,23 @@ class SqliteStore:
 
     async def rewind(self, shipment: int, by: timedelta, now: datetime) -> None:
         await self._write(lambda c: refreshes.rewind(c, shipment, by, now), Work.REFRESH)
+
+    # --- work that harms the process ---
+
+    async def strike(self, work: Sequence[Piece], strike: Strike, why: str, now: datetime) -> list[Piece]:
+        return await self._write(lambda c: strikes.add(c, work, strike, why, now), Work.PUSH)
+
+    async def absolve(self, work: Sequence[Piece]) -> None:
+        await self._write(lambda c: strikes.forget(c, work))
+
+    async def suspects(self) -> set[Piece]:
+        return await self._read(strikes.suspects)
+
+    async def parked(self, account: int | None = None) -> list[Parked]:
+        return await self._read(lambda c: strikes.parked(c, account))
+
+    async def release_parked(self, account: int, shipments: Sequence[int], now: datetime) -> int:
+        return await self._write(lambda c: strikes.release(c, account, shipments, now), Work.REFRESH)
 
     # --- what is bought at an upstream, and pushes to us (upstream.py) ---
 
