@@ -26,7 +26,10 @@ from parcelwire.carriers._reading import (
     country,
     each,
     get,
+    json_as,
     json_of,
+    json_part,
+    mark_of,
     text,
 )  # fmt: skip
 from parcelwire.domain.errors import (
@@ -49,7 +52,7 @@ from parcelwire.domain.exchange import (
     TokenExchange,
 )  # fmt: skip
 from parcelwire.domain.limits import Limits, Reach
-from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report, joined
+from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Repeated, Report, joined
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.times import EARLIEST, from_iso, naive
 from parcelwire.domain.values import replace
@@ -157,6 +160,26 @@ class Fedex:
         return parse(reply, queries)
 
 
+class Entry(msgspec.Struct):
+    """What an answer says about one number, not read yet."""
+
+    trackingNumber: str  # noqa: N815  (the carrier's name)
+    trackResults: msgspec.Raw = msgspec.Raw(b"null")  # noqa: N815
+
+
+class Output(msgspec.Struct):
+    """The part of an answer that says something."""
+
+    completeTrackResults: list[Entry] = []  # noqa: N815
+    alerts: object = None
+
+
+class Body(msgspec.Struct):
+    """An answer."""
+
+    output: Output = msgspec.field(default_factory=Output)
+
+
 def question(queries: Sequence[Query]) -> dict[str, object]:
     """The body that asks about ``queries``, each within its ship-date window."""
     return {
@@ -192,15 +215,15 @@ def parse(reply: Reply, queries: Sequence[Query]) -> Answers:
     if reply.status == 400:
         return _refused_question(reply, queries)
     check_status(reply)
-    body = json_of(reply)
-    entries = {text(entry, "trackingNumber"): entry for entry in each(body, "output", "completeTrackResults")}
-    no_data = any(text(alert, "code") == "TRACKING.DATA.NOTFOUND" for alert in each(body, "output", "alerts"))
+    output = json_as(reply, Body).output
+    results = {entry.trackingNumber: entry.trackResults for entry in output.completeTrackResults}
+    no_data = any(text(alert, "code") == "TRACKING.DATA.NOTFOUND" for alert in each(output.alerts))
     answers: dict[str, Report | CarrierError] = {}
     for query in queries:
-        entry = entries.get(query.number)
-        if entry is not None:
-            answers[query.number] = _answer(query, list(each(entry, "trackResults")))
-        elif no_data and not entries:
+        words = results.get(query.number)
+        if words is not None:
+            answers[query.number] = _answer(query, words)
+        elif no_data and not results:
             answers[query.number] = UnknownNumber(f"no data for {query.number}")
         else:
             answers[query.number] = MalformedReply(f"{query.number} is missing from the answer")
@@ -226,10 +249,17 @@ def _refused_question(reply: Reply, queries: Sequence[Query]) -> Answers:
     raise MalformedReply(f"HTTP 400, {code}")
 
 
-def _answer(query: Query, results: Sequence[Mapping[str, object]]) -> Report | CarrierError:
+def _answer(query: Query, words: msgspec.Raw) -> Report | CarrierError:
+    mark = mark_of(words)
+    if mark == query.told:
+        return Repeated(query.number)
+    try:
+        results = list(each(json_part(words)))
+    except MalformedReply as error:
+        return error
     found = [result for result in results if not isinstance(result.get("error"), dict)]
     if found:
-        return _report(query.number, _ours(found, query.since))
+        return _report(query.number, _ours(found, query.since), mark)
     code = text(results[0], "error", "code") if results else None
     if code is None:
         return MalformedReply(f"no result for {query.number}")
@@ -259,7 +289,7 @@ def _comparable(moment: Moment) -> datetime | None:
     return moment.utc or (wall.replace(tzinfo=UTC) if wall else None)
 
 
-def _report(number: str, result: Mapping[str, object]) -> Report | CarrierError:
+def _report(number: str, result: Mapping[str, object], mark: str) -> Report | CarrierError:
     latest = get(result, "latestStatusDetail")
     if not isinstance(result.get("scanEvents"), list) and text(latest, "code") is None:
         return MalformedReply(f"no scans and no status for {number}")
@@ -291,6 +321,7 @@ def _report(number: str, result: Mapping[str, object]) -> Report | CarrierError:
         reference_number=identifiers.get("SHIPPER_REFERENCE"),
         unmapped=tuple(dict.fromkeys(event.code for event in events if event.sub_status is None)),
         lang="en",
+        mark=mark,
     )
 
 

@@ -109,7 +109,7 @@ def unchanged(history: History, report: Report) -> bool:
         and all(
             item.last is None and item.event == event for item, event in zip(seen, report.events, strict=True)
         )
-        and replace(report, events=()) == history.report
+        and replace(report, events=(), mark=history.report.mark) == history.report
     )
 
 
