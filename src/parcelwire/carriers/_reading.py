@@ -41,12 +41,12 @@ def json_as(reply: Reply, form: type[Form]) -> Form:
         raise MalformedReply(f"HTTP {reply.status}, body is not JSON ({len(reply.body)} bytes)") from error
 
 
-def json_part(part: msgspec.Raw) -> object:
-    """A part of a body that ``json_as`` left as it is. MalformedReply when it cannot be decoded."""
+def json_part(part: msgspec.Raw, form: type[Form]) -> Form:
+    """A part of a body that ``json_as`` left as it is. MalformedReply when it is not like ``form``."""
     try:
-        return msgspec.json.decode(part)
+        return msgspec.json.decode(part, type=form)
     except _NOT_JSON as error:
-        raise MalformedReply("a part of the body is not JSON") from error
+        raise MalformedReply("a part of the body is not as expected") from error
 
 
 _NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError)
