@@ -14,6 +14,7 @@ CPU of all threads, user and system; medians over the rounds.
 
 import argparse
 import asyncio
+import gc
 import itertools
 import json
 import multiprocessing
@@ -327,6 +328,7 @@ async def measure(slug: str, url: str, pipe: Connection, rounds: int) -> dict[st
     with tempfile.TemporaryDirectory(prefix="parcelwire-refresh-") as path:
         folder = Path(path)
         service = await Service.open(folder, slug, url)
+        gc.freeze()  # as serve does after its start
         try:
             await service.refresh()  # connections, tokens, caches, and the first scans
             for hour in range(1, 2 * rounds + 1):

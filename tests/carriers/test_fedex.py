@@ -9,7 +9,7 @@ import pytest
 from parcelwire.carriers.fedex import CARRIER, Fedex, parse, parse_token, question
 from parcelwire.domain.errors import CarrierError, MalformedReply, Refused, Throttled
 from parcelwire.domain.exchange import Access, Query, Reply
-from parcelwire.domain.report import Event, Report
+from parcelwire.domain.report import Event, Repeated, Report
 from parcelwire.domain.status import SubStatus
 from parcelwire.ports import Carrier
 
@@ -237,3 +237,33 @@ def test_a_shipment_beside_an_error_of_the_same_number_counts() -> None:
 def test_a_token_answer_without_a_token_is_malformed() -> None:
     with pytest.raises(MalformedReply):
         parse_token(Reply(200, {}, b'{"expires_in":3599}'))
+
+
+# --- the same words again ---------------------------------------------------------------------------------
+
+SCAN = {"date": "2026-03-11T10:00:00-05:00", "eventType": "PU"}
+
+
+def test_the_words_of_last_time_are_not_read_again_and_all_others_are() -> None:
+    """Blanks are words, too: nothing but the same bytes will do."""
+    first = report(SCAN)
+    told = Query(NUMBER, "fedex", SINCE, told=first.mark)
+    assert parse(reply({"scanEvents": [SCAN]}), [told])[NUMBER] == Repeated(NUMBER)
+    assert parse(reply({"scanEvents": [SCAN]}), [QUERY])[NUMBER] == first
+    other = report({**SCAN, "eventType": "PU "})
+    assert parse(reply({"scanEvents": [SCAN, SCAN]}), [told])[NUMBER] != Repeated(NUMBER)
+    assert other.mark != first.mark
+    assert other.events == first.events
+
+
+@pytest.mark.parametrize("words", [b'"\xff"', b"[" * 100_000 + b"]" * 100_000])
+def test_unreadable_words_about_one_number_leave_its_neighbours_alone(words: bytes) -> None:
+    entry = json.dumps({"trackingNumber": "700000000022", "trackResults": [{"scanEvents": [SCAN]}]}).encode()
+    body = b'{"output":{"completeTrackResults":[{"trackingNumber":"%b","trackResults":%b},%b]}}'
+    whole = Reply(200, {}, body % (NUMBER.encode(), words, entry))
+    try:
+        answers = parse(whole, [QUERY, Query("700000000022", "fedex", SINCE)])
+    except MalformedReply:
+        return  # when the body as a whole cannot be read
+    assert isinstance(answers[NUMBER], MalformedReply)
+    assert isinstance(answers["700000000022"], Report)

@@ -310,6 +310,19 @@ def test_two_answers_of_one_instant_merge_the_same_in_either_order() -> None:
     assert merge(one, two) == merge(two, one)
 
 
+@given(ANSWERS, st.integers(0, 6))
+def test_an_answer_that_goes_on_adds_what_merging_would(
+    given_answers: list[tuple[list[Event], dict[str, Any]]], before: int
+) -> None:
+    """Property: the short way through ``add`` ends where the long one does."""
+    events, facts = given_answers[-1]
+    report = settle(Report("A12345", events=tuple(reversed(events)), **facts), zone_of, NOW + DAY)
+    shorter = replace(report, events=report.events[before:])
+    known = begin("ups", settle(shorter, zone_of, NOW), NOW)
+    after = add(known, "ups", report, NOW + DAY)
+    assert after == merge(known, begin("ups", report, NOW + DAY))
+
+
 # --- nothing new ------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,9 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
 from importlib import resources
+from typing import TypeVar
 from xml.parsers import expat
 
 import msgspec
@@ -18,18 +20,41 @@ from parcelwire.domain.exchange import Reply
 from parcelwire.domain.reading import country, each, get, text
 from parcelwire.domain.status import SubStatus
 
+Form = TypeVar("Form")
+
 __all__ = [
-    "Code", "check_status", "code_table", "country", "each", "get", "json_of", "named_country", "retry_after",
-    "text", "xml_of",
+    "Code", "check_status", "code_table", "country", "each", "get", "json_as", "json_of", "json_part",
+    "mark_of", "named_country", "retry_after", "text", "xml_of",
 ]  # fmt: skip
 
 
 def json_of(reply: Reply) -> object:
     """The decoded JSON body. MalformedReply for anything else (HTML, cut, too deep, not UTF-8)."""
+    return json_as(reply, object)
+
+
+def json_as(reply: Reply, form: type[Form]) -> Form:
+    """The JSON body decoded as ``form`` describes it; MalformedReply also when it is not like that."""
     try:
-        return msgspec.json.decode(reply.body)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        return msgspec.json.decode(reply.body, type=form)
+    except _NOT_JSON as error:
         raise MalformedReply(f"HTTP {reply.status}, body is not JSON ({len(reply.body)} bytes)") from error
+
+
+def json_part(part: msgspec.Raw, form: type[Form]) -> Form:
+    """A part of a body that ``json_as`` left as it is. MalformedReply when it is not like ``form``."""
+    try:
+        return msgspec.json.decode(part, type=form)
+    except _NOT_JSON as error:
+        raise MalformedReply("a part of the body is not as expected") from error
+
+
+_NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError)
+
+
+def mark_of(part: bytes) -> str:
+    """Stands for a carrier's words about one number (Report.mark)."""
+    return blake2b(part, digest_size=12).hexdigest()
 
 
 XML_DEPTH_MAX = 50  # deeper than any carrier's answer

@@ -26,7 +26,10 @@ from parcelwire.carriers._reading import (
     country,
     each,
     get,
+    json_as,
     json_of,
+    json_part,
+    mark_of,
     text,
 )  # fmt: skip
 from parcelwire.domain.errors import (
@@ -49,7 +52,7 @@ from parcelwire.domain.exchange import (
     TokenExchange,
 )  # fmt: skip
 from parcelwire.domain.limits import Limits, Reach
-from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Report, joined
+from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment, Repeated, Report, joined
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.times import EARLIEST, from_iso, naive
 from parcelwire.domain.values import replace
@@ -157,6 +160,82 @@ class Fedex:
         return parse(reply, queries)
 
 
+class Place(msgspec.Struct, gc=False):
+    """Where a scan was made."""
+
+    city: object = None
+    stateOrProvinceCode: object = None  # noqa: N815  (the carrier's name, as below)
+    postalCode: object = None  # noqa: N815
+    countryCode: object = None  # noqa: N815
+    countryName: object = None  # noqa: N815
+    streetLines: object = None  # noqa: N815
+
+
+NO_PLACE = Place()
+
+
+class Scan(msgspec.Struct, gc=False):
+    """One scan: most of what is read."""
+
+    date: object = None
+    eventType: object = None  # noqa: N815
+    eventDescription: object = None  # noqa: N815
+    exceptionCode: object = None  # noqa: N815
+    exceptionDescription: object = None  # noqa: N815
+    scanLocation: Place | None = None  # noqa: N815
+
+
+class Party(msgspec.Struct):
+    """Who sends or gets it, or where it begins or ends."""
+
+    address: Place | None = None
+
+
+class Station(msgspec.Struct):
+    """A place of FedEx's own."""
+
+    locationContactAndAddress: Party | None = None  # noqa: N815
+
+
+class Result(msgspec.Struct):
+    """What is known of one shipment with the number, or an error."""
+
+    error: object = None
+    scanEvents: list[Scan] | None = None  # noqa: N815
+    latestStatusDetail: object = None  # noqa: N815
+    dateAndTimes: object = None  # noqa: N815
+    estimatedDeliveryTimeWindow: object = None  # noqa: N815
+    standardTransitTimeWindow: object = None  # noqa: N815
+    shipperInformation: Party | None = None  # noqa: N815
+    originLocation: Station | None = None  # noqa: N815
+    recipientInformation: Party | None = None  # noqa: N815
+    destinationLocation: Station | None = None  # noqa: N815
+    serviceDetail: object = None  # noqa: N815
+    packageDetails: object = None  # noqa: N815
+    shipmentDetails: object = None  # noqa: N815
+    additionalTrackingInfo: object = None  # noqa: N815
+
+
+class Entry(msgspec.Struct):
+    """What an answer says about one number, not read yet."""
+
+    trackingNumber: str  # noqa: N815
+    trackResults: msgspec.Raw = msgspec.Raw(b"[]")  # noqa: N815
+
+
+class Output(msgspec.Struct):
+    """The part of an answer that says something."""
+
+    completeTrackResults: list[Entry] = []  # noqa: N815
+    alerts: object = None
+
+
+class Body(msgspec.Struct):
+    """An answer."""
+
+    output: Output = msgspec.field(default_factory=Output)
+
+
 def question(queries: Sequence[Query]) -> dict[str, object]:
     """The body that asks about ``queries``, each within its ship-date window."""
     return {
@@ -192,15 +271,15 @@ def parse(reply: Reply, queries: Sequence[Query]) -> Answers:
     if reply.status == 400:
         return _refused_question(reply, queries)
     check_status(reply)
-    body = json_of(reply)
-    entries = {text(entry, "trackingNumber"): entry for entry in each(body, "output", "completeTrackResults")}
-    no_data = any(text(alert, "code") == "TRACKING.DATA.NOTFOUND" for alert in each(body, "output", "alerts"))
+    output = json_as(reply, Body).output
+    results = {entry.trackingNumber: entry.trackResults for entry in output.completeTrackResults}
+    no_data = any(text(alert, "code") == "TRACKING.DATA.NOTFOUND" for alert in each(output.alerts))
     answers: dict[str, Report | CarrierError] = {}
     for query in queries:
-        entry = entries.get(query.number)
-        if entry is not None:
-            answers[query.number] = _answer(query, list(each(entry, "trackResults")))
-        elif no_data and not entries:
+        words = results.get(query.number)
+        if words is not None:
+            answers[query.number] = _answer(query, words)
+        elif no_data and not results:
             answers[query.number] = UnknownNumber(f"no data for {query.number}")
         else:
             answers[query.number] = MalformedReply(f"{query.number} is missing from the answer")
@@ -226,11 +305,18 @@ def _refused_question(reply: Reply, queries: Sequence[Query]) -> Answers:
     raise MalformedReply(f"HTTP 400, {code}")
 
 
-def _answer(query: Query, results: Sequence[Mapping[str, object]]) -> Report | CarrierError:
-    found = [result for result in results if not isinstance(result.get("error"), dict)]
+def _answer(query: Query, words: msgspec.Raw) -> Report | CarrierError:
+    mark = mark_of(words)
+    if mark == query.told:
+        return Repeated(query.number)
+    try:
+        results = json_part(words, list[Result])
+    except MalformedReply as error:
+        return error
+    found = [result for result in results if not isinstance(result.error, dict)]
     if found:
-        return _report(query.number, _ours(found, query.since))
-    code = text(results[0], "error", "code") if results else None
+        return _report(query.number, _ours(found, query.since), mark)
+    code = text(results[0].error, "code") if results else None
     if code is None:
         return MalformedReply(f"no result for {query.number}")
     if code.endswith("NOTFOUND"):
@@ -240,7 +326,7 @@ def _answer(query: Query, results: Sequence[Mapping[str, object]]) -> Report | C
     return Unavailable(f"{query.number}: {code}")
 
 
-def _ours(results: Sequence[Mapping[str, object]], since: datetime) -> Mapping[str, object]:
+def _ours(results: Sequence[Result], since: datetime) -> Result:
     """Of several shipments with the same number the one with the newest scan inside the window."""
     if len(results) == 1:
         return results[0]
@@ -249,8 +335,8 @@ def _ours(results: Sequence[Mapping[str, object]], since: datetime) -> Mapping[s
     return max(inside or dated, key=lambda pair: pair[0])[1]
 
 
-def _newest_scan(result: Mapping[str, object]) -> datetime:
-    moments = (from_iso(get(scan, "date")) for scan in each(result, "scanEvents"))
+def _newest_scan(result: Result) -> datetime:
+    moments = (from_iso(scan.date) for scan in result.scanEvents or ())
     return max((_comparable(moment) or EARLIEST for moment in moments), default=EARLIEST)
 
 
@@ -259,19 +345,19 @@ def _comparable(moment: Moment) -> datetime | None:
     return moment.utc or (wall.replace(tzinfo=UTC) if wall else None)
 
 
-def _report(number: str, result: Mapping[str, object]) -> Report | CarrierError:
-    latest = get(result, "latestStatusDetail")
-    if not isinstance(result.get("scanEvents"), list) and text(latest, "code") is None:
+def _report(number: str, result: Result, mark: str) -> Report | CarrierError:
+    latest = result.latestStatusDetail
+    if result.scanEvents is None and text(latest, "code") is None:
         return MalformedReply(f"no scans and no status for {number}")
-    events = tuple(_event(scan) for scan in each(result, "scanEvents"))
-    dates = {text(item, "type"): item for item in each(result, "dateAndTimes")}
+    events = tuple([_event(scan) for scan in result.scanEvents or ()])
+    dates = {text(item, "type"): item for item in each(result.dateAndTimes)}
     reason = _reason(latest)
     current = _meaning(text(latest, "code") or "", reason.code, _words(latest, reason))
-    sizes = get(result, "packageDetails", "weightAndDimensions")
-    weights = list(each(sizes, "weight")) or list(each(result, "shipmentDetails", "weight"))
+    sizes = get(result.packageDetails, "weightAndDimensions")
+    weights = list(each(sizes, "weight")) or list(each(result.shipmentDetails, "weight"))
     identifiers = {
         text(item, "type"): text(item, "values", 0) or text(item, "value")
-        for item in each(result, "additionalTrackingInfo", "packageIdentifiers")
+        for item in each(result.additionalTrackingInfo, "packageIdentifiers")
     }
     return Report(
         number,
@@ -280,17 +366,18 @@ def _report(number: str, result: Mapping[str, object]) -> Report | CarrierError:
         current_reason=reason.text or None,
         delivered=_date(dates.get("ACTUAL_DELIVERY")),
         estimate=_estimate(result, dates),
-        origin=_place(result, "shipperInformation", "originLocation"),
-        destination=_place(result, "recipientInformation", "destinationLocation"),
-        service=text(result, "serviceDetail", "description"),
+        origin=_place(result.shipperInformation, result.originLocation),
+        destination=_place(result.recipientInformation, result.destinationLocation),
+        service=text(result.serviceDetail, "description"),
         weight_raw=joined([text(weights, 0, "value"), text(weights, 0, "unit")], " "),
         weight_kg=next((text(item, "value") for item in weights if text(item, "unit") == "KG"), None),
-        pieces=text(result, "packageDetails", "count"),
+        pieces=text(result.packageDetails, "count"),
         dimensions=_dimensions(each(sizes, "dimensions")),
         customer_number=identifiers.get("CUSTOMER_REFERENCE"),
         reference_number=identifiers.get("SHIPPER_REFERENCE"),
         unmapped=tuple(dict.fromkeys(event.code for event in events if event.sub_status is None)),
         lang="en",
+        mark=mark,
     )
 
 
@@ -301,23 +388,23 @@ class Reason(NamedTuple):
     text: str
 
 
-def _event(scan: Mapping[str, object]) -> Event:
-    kind = text(scan, "eventType") or ""
-    reason = Reason(text(scan, "exceptionCode") or "", text(scan, "exceptionDescription") or "")
-    description = text(scan, "eventDescription") or kind
+def _event(scan: Scan) -> Event:
+    kind = text(scan.eventType) or ""
+    reason = Reason(text(scan.exceptionCode) or "", text(scan.exceptionDescription) or "")
+    description = text(scan.eventDescription) or kind
     meaning = _meaning(kind, reason.code, f"{description} {reason.text}")
-    moment = from_iso(scan.get("date"))
+    moment = from_iso(scan.date)
     if moment.zone is None and moment.time == "00:00:00":
         moment = replace(moment, time=None)
     refined = kind in REFINED or kind not in EVENTS
-    place = scan.get("scanLocation")
+    place = scan.scanLocation or NO_PLACE
     address = _address(place)
     return Event(
         moment,
         description,
         meaning.sub_status if meaning else None,
         code=joined([kind, reason.code], "/") or "" if refined else kind,
-        location=joined([address.city, address.state, text(place, "countryName")]),
+        location=joined([address.city, address.state, text(place.countryName)]),
         address=address,
         informative=meaning.informative if meaning else False,
         reason=reason.text or None,
@@ -354,20 +441,22 @@ def _words(latest: object, reason: Reason) -> str:
     return f"{text(latest, 'description') or ''} {reason.text}"
 
 
-def _address(node: object) -> Address:
+def _address(place: Place) -> Address:
     return Address(
-        country(node, "countryCode"),
-        text(node, "stateOrProvinceCode"),
-        text(node, "city"),
-        text(node, "streetLines", 0),
-        text(node, "postalCode"),
+        country(place.countryCode),
+        text(place.stateOrProvinceCode),
+        text(place.city),
+        text(place.streetLines, 0),
+        text(place.postalCode),
     )
 
 
-def _place(result: Mapping[str, object], party: str, station: str) -> Address:
+def _place(party: Party | None, station: Station | None) -> Address:
     """The party's own address; the station's when there is none."""
-    own = _address(get(result, party, "address"))
-    return own if own != NOWHERE else _address(get(result, station, "locationContactAndAddress", "address"))
+    own = _address(party.address) if party and party.address else NOWHERE
+    if own != NOWHERE or station is None or station.locationContactAndAddress is None:
+        return own
+    return _address(station.locationContactAndAddress.address or NO_PLACE)
 
 
 def _date(node: object) -> Moment | None:
@@ -381,12 +470,12 @@ def _known(moment: Moment) -> Moment | None:
     return Moment(date=moment.date) if moment.time == "00:00:00" else moment
 
 
-def _estimate(result: Mapping[str, object], dates: Mapping[str | None, object]) -> Estimate | None:
+def _estimate(result: Result, dates: Mapping[str | None, object]) -> Estimate | None:
     """The delivery window; else the estimated day; else the usual transit window."""
     for start, end in (
-        _window(get(result, "estimatedDeliveryTimeWindow", "window")),
+        _window(get(result.estimatedDeliveryTimeWindow, "window")),
         (None, _date(dates.get("ESTIMATED_DELIVERY"))),
-        _window(get(result, "standardTransitTimeWindow", "window")),
+        _window(get(result.standardTransitTimeWindow, "window")),
     ):
         if start or end:
             return Estimate(start, end)

@@ -28,6 +28,7 @@ class Query:
     code: int = 0  # 17TRACK's code of the carrier, for an upstream; 0: not known
     known: bool = True  # False: an upstream has to register the number first
     instant: bool = False  # an upstream is to ask the carrier now, at its higher price
+    told: str | None = None  # the mark of what it said last (Report.mark): the same words may be Repeated
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,32 @@ def add(history: History | None, source: str, report: Report, asked_at: datetime
     """The history with one more answer. A report without events and status adds nothing but its facts."""
     if history is None:
         return begin(source, report, asked_at)
+    if _goes_on(history, report, asked_at):
+        new = report.events[: len(report.events) - len(history.seen)]
+        seen = (*(Seen(event, asked_at) for event in new), *history.seen)
+        latest = History(source, asked_at, _facts_alone(report), seen)
+        facts, older = _facts(latest, history)
+        return History(source, asked_at, facts, seen, older)
     events = _events(report, asked_at)
     latest = History(source, asked_at, _facts_alone(report), tuple(events.values()))
     return _merged(latest, events, history, _keyed(history))
+
+
+def _goes_on(history: History, report: Report, asked_at: datetime) -> bool:
+    """Whether a newer answer is what was known and later scans: nearly all news are. Then there is nothing to
+    look for and to sort."""
+    seen, more = history.seen, len(report.events) - len(history.seen)
+    if not seen or more < 0 or asked_at <= history.asked_at:
+        return False
+    before = seen[0].event.order_at
+    for event in reversed(report.events[:more]):
+        if before is None or event.time.utc is None or event.order_at is None or event.order_at <= before:
+            return False
+        before = event.order_at
+    return all(
+        item.last is None and item.event == event
+        for item, event in zip(seen, report.events[more:], strict=True)
+    )
 
 
 def _facts_alone(report: Report) -> Report:
@@ -109,7 +132,7 @@ def unchanged(history: History, report: Report) -> bool:
         and all(
             item.last is None and item.event == event for item, event in zip(seen, report.events, strict=True)
         )
-        and replace(report, events=()) == history.report
+        and replace(report, events=(), mark=history.report.mark) == history.report
     )
 
 

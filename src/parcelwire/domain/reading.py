@@ -21,12 +21,12 @@ def get(node: object, *path: str | int) -> object:
 
 def text(node: object, *path: str | int) -> str | None:
     """The non-empty string at a path, cleaned; numbers become text, for fields that come as either."""
-    # One key is by far the most frequent path.
-    value = node.get(path[0]) if len(path) == 1 and isinstance(node, dict) else get(node, *path)
-    if isinstance(value, str):
-        return _clean(value) if len(value) <= _OFTEN_MAX else clean(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
+    if path:  # one key is by far the most frequent
+        node = node.get(path[0]) if len(path) == 1 and isinstance(node, dict) else get(node, *path)
+    if isinstance(node, str):
+        return _clean(node) if len(node) <= _OFTEN_MAX else clean(node)
+    if isinstance(node, int | float) and not isinstance(node, bool):
+        return str(node)
     return None
 
 

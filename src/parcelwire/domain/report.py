@@ -114,6 +114,7 @@ class Report:
     lang: str | None = None  # language of the texts
     default_zone: str | None = None  # zone name for local times of places that are not known otherwise
     unmapped: tuple[str, ...] = field(default=())  # codes that are not in the table, for the counters
+    mark: str = ""  # stands for the carrier's very words, so that they need not be read twice; or nothing
     # Keys (domain.merge.event_key) of events that the carrier has taken back. Earlier answers may hold them.
     voided: tuple[tuple[str, str, str, str], ...] = ()
     # Of a source that speaks for others (an upstream): for whom, when it learned this, and what the other
@@ -121,6 +122,12 @@ class Report:
     behind: Company | None = None
     as_of: datetime | None = None
     further: tuple["Report", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated(Report):
+    """A report in the very words of the last one (exchange.Query.told). It is not read: all but ``number`` is
+    empty, and means what it meant then."""
 
 
 def clean(text: object) -> str | None:

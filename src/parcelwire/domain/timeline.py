@@ -81,33 +81,28 @@ class _Step:
 
     event: Event
     leg: int
+    at: datetime
     sub: SubStatus | None
+    counts: bool  # whether it can change the standing
     stage: Stage | None = None
-
-    @property
-    def at(self) -> datetime:
-        assert self.event.order_at is not None, "events are settled before they are stored"  # noqa: S101
-        return self.event.order_at
 
     def scan(self) -> Scan:
         return Scan(self.event, self.sub, self.stage)
 
-    @property
-    def counts(self) -> bool:
-        """Whether it can change the standing."""
-        return self.sub is not None and not self.event.informative
+
+def _step(event: Event, leg: int) -> _Step:
+    assert event.order_at is not None, "events are settled before they are stored"  # noqa: S101
+    sub = event.sub_status
+    return _Step(event, leg, event.order_at, sub, sub is not None and not event.informative)
 
 
 def assemble(histories: Sequence[History], now: datetime) -> Timeline:
     """The timeline of a shipment from the histories of its sources; ``now`` only rules out future scans."""
     histories = sorted(histories, key=lambda history: history.source)
-    steps = [
-        _Step(event, leg, event.sub_status)
-        for leg, history in enumerate(histories)
-        for event in visible(history)
-    ]
+    steps = [_step(event, leg) for leg, history in enumerate(histories) for event in visible(history)]
     steps.sort(key=lambda step: (step.at, step.event.tie))
-    present = [step for step in steps if step.at <= now + AHEAD_MAX]
+    ahead = now + AHEAD_MAX
+    present = [step for step in steps if step.at <= ahead]
     origin, destination = _ends(histories, steps)
     _mark_border(present, origin, destination)
     returning = any(history.report.returning for history in histories)

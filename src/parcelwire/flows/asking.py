@@ -18,7 +18,13 @@ def candidate(context: Context, source: Carrier, shipment: Shipment) -> str | No
 
 
 def query_of(
-    context: Context, source: Carrier, due: Due, *, known: bool = True, instant: bool = False
+    context: Context,
+    source: Carrier,
+    due: Due,
+    *,
+    known: bool = True,
+    instant: bool = False,
+    told: str | None = None,
 ) -> Query:
     """The question about a shipment. A source that does not know its carrier is asked as for its own."""
     shipment = due.shipment
@@ -32,6 +38,7 @@ def query_of(
         code=entry.code if entry else 0,
         known=known,
         instant=instant,
+        told=told,
     )
 
 

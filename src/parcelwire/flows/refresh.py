@@ -15,11 +15,11 @@ from parcelwire.domain.errors import (
 )
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane
-from parcelwire.domain.merge import History, extend, merge, unchanged
+from parcelwire.domain.merge import History, extend, merge
 from parcelwire.domain.poison import Piece
 from parcelwire.domain.push import NewPush, PushEvent
 from parcelwire.domain.queue import batch_of, home, queue_after
-from parcelwire.domain.report import Report
+from parcelwire.domain.report import Repeated, Report
 from parcelwire.domain.schedule import (
     NO_SOURCE_INTERVAL,
     Next,
@@ -34,6 +34,7 @@ from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Timeline, assemble
 from parcelwire.domain.times import settle as settle_times
 from parcelwire.domain.values import dataclass, replace
+from parcelwire.flows.again import mark_to_tell, marked, repeats
 from parcelwire.flows.asking import ask, candidate, query_of
 from parcelwire.flows.asking import said as said_of
 from parcelwire.flows.context import Context
@@ -141,7 +142,7 @@ async def ask_about(
     if upstream is not None and source is upstream.source:
         return await ask_upstream(context, upstream, lane, due, instant=instant)
     parked = len(due) == 1 and due[0].shipment.lane != home(due[0].shipment.lane)
-    queries = [query_of(context, source, item) for item in due]
+    queries = [query_of(context, source, item, told=mark_to_tell(context, source, item)) for item in due]
     conversation = await ask(context, source, lane, queries, parked=parked)
     return {item.shipment.id: said_of(conversation, item) for item in due}
 
@@ -237,6 +238,8 @@ def _outcome(context: Context, source: Carrier, due: Due, said: Said, lane: str,
 def _told(context: Context, source: Carrier, due: Due, said: Said, lane: str, pace: Pace) -> Refreshed:
     """A source said something, to this shipment now or to another one lately."""
     now = context.clock.now()
+    if isinstance(said.answer, Repeated):
+        return _again(context, due, due.histories[0].report.mark, said, lane, pace)
     at, text = now, ""
     changed: list[History] = []
     if isinstance(said.answer, Told):
@@ -247,9 +250,9 @@ def _told(context: Context, source: Carrier, due: Due, said: Said, lane: str, pa
         ]
         text = f" (as told to another registration at {at:%H:%M:%S}Z)"
     elif isinstance(said.answer, Report):
-        report = settle_times(said.answer, context.zone_of, now)
-        if _same(context, source, due, report):
-            return _again(context, due, report, said, lane, pace)
+        report = marked(settle_times(said.answer, context.zone_of, now), now)
+        if repeats(context, source, due, report):
+            return _again(context, due, report.mark, said, lane, pace)
         changed = extend(due.histories, source.slug, report, now)
         text = _unmapped(report)
     attempt = Attempt(now, lane, REPORT, said.ms, text)
@@ -260,32 +263,17 @@ def _unmapped(report: Report) -> str:
     return f", unmapped codes {', '.join(report.unmapped)}" if report.unmapped else ""
 
 
-def _same(context: Context, source: Carrier, due: Due, report: Report) -> bool:
-    """Whether an answer repeats what is known, so that nothing is to be made anew. Nearly all answers do."""
-    shipment, now = due.shipment, context.clock.now()
-    newest = shipment.marks.newest
-    if len(due.histories) != 1 or shipment.digest is None or report.further or report.behind or report.as_of:
-        return False
-    if shipment.sub_status is None or shipment.sub_status is SubStatus.EXPIRED:
-        return False
-    (own,) = due.histories
-    return (
-        own.source == source.slug
-        and (newest is None or newest <= own.asked_at)  # a scan ahead of the clock may count only now
-        and not expired(shipment.sub_status, newest, now, context.pace_of(shipment.carrier))
-        and unchanged(own, report)
-    )
-
-
-def _again(context: Context, due: Due, report: Report, said: Said, lane: str, pace: Pace) -> Refreshed:
+def _again(context: Context, due: Due, mark: str, said: Said, lane: str, pace: Pace) -> Refreshed:
     """The source said the same again."""
     now, shipment, (own,) = context.clock.now(), due.shipment, due.histories
     assert shipment.sub_status is not None  # noqa: S101
-    planned = next_refresh(shipment.sub_status, shipment.since, now, pace, report.estimate)
-    summary = f"{shipment.sub_status.value}, {len(own.seen)} events{_unmapped(report)}, nothing new"
+    facts = own.report if mark == own.report.mark else replace(own.report, mark=mark)
+    planned = next_refresh(shipment.sub_status, shipment.since, now, pace, facts.estimate)
+    summary = f"{shipment.sub_status.value}, {len(own.seen)} events{_unmapped(facts)}, nothing new"
     attempt = Attempt(now, lane, REPORT, said.ms, f"{summary}; {_next_text(planned)}")
     told = _planned(_answered(shipment, now, home(shipment.lane)), planned)
-    return _ended(context, Refreshed(told, attempt, (replace(own, asked_at=now),), raw=said.raw))
+    history = replace(own, asked_at=now, report=facts)
+    return _ended(context, Refreshed(told, attempt, (history,), raw=said.raw))
 
 
 def _answered(shipment: Shipment, at: datetime, lane: str) -> Shipment:

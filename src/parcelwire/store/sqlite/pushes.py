@@ -13,6 +13,7 @@ from parcelwire.domain.endpoint import (
     Health,
     Outcome,
     Signal,
+    Wants,
     after,
     secrets_at,
 )
@@ -40,6 +41,14 @@ _GONE = 410
 _HINT = """
 UPDATE endpoint SET due_at = max(?1, coalesce(probe_at, 0))
 WHERE id = ?2 AND state <> 'paused' AND (due_at IS NULL OR due_at > max(?1, coalesce(probe_at, 0)))
+"""
+_PENDING = """
+SELECT p.endpoint, p.shipment FROM json_each(?) CROSS JOIN push p
+ON p.endpoint = value->>0 AND p.shipment = value->>1 AND p.state = 'pending'
+"""
+_QUEUE = """
+INSERT INTO push (id, endpoint, shipment, version, change, event, state, send_at, created_at)
+VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?)
 """
 _DUE = f"""
 SELECT {", ".join(f"e.{name}" for name in endpoints.ENDPOINT)}, a.sign_key
@@ -89,53 +98,57 @@ ORDER BY p.change DESC, p.endpoint DESC LIMIT ?
 
 
 def enqueue(
-    c: sqlite3.Connection, instance: str, shipment: Shipment, pushes: Sequence[NewPush], now: datetime
+    c: sqlite3.Connection, instance: str, sending: Sequence[tuple[Shipment, NewPush, datetime]]
 ) -> None:
     """A change for the feed, and a push for every endpoint that wants it."""
-    if not pushes:
+    if not sending:
         return
-    receivers = [
-        (endpoint, by_request, wants_of(events, statuses))
-        for endpoint, by_request, events, statuses in c.execute(
-            "SELECT id, stopped_by_request, events, statuses FROM endpoint WHERE account = ?",
-            (shipment.account,),
-        )
-    ]
-    status = shipment.sub_status.status if shipment.sub_status else None
-    for push in pushes:
+    receivers = {
+        account: _receivers(c, account) for account in {shipment.account for shipment, _, _ in sending}
+    }
+    wanted: list[tuple[int, int, NewPush, int | None, int]] = []
+    for shipment, push, at in sending:
+        now, status = micros(at), shipment.sub_status.status if shipment.sub_status else None
         change = c.execute(
             "INSERT INTO change (account, shipment, version, at, event, body) VALUES (?, ?, ?, ?, ?, ?)",
-            (shipment.account, shipment.id, push.version, micros(now), push.event.value, push.body),
+            (shipment.account, shipment.id, push.version, now, push.event.value, push.body),
         ).lastrowid
-        for endpoint, by_request, wants in receivers:
+        for endpoint, by_request, wants in receivers[shipment.account]:
             if wants.hears(push.event, status) and (by_request or not push.by_request):
-                _queue(c, instance, endpoint, shipment.id, push, change, micros(now))
+                wanted.append((endpoint, shipment.id, push, change, now))
+    _queue(c, instance, wanted)
 
 
 def _queue(
-    c: sqlite3.Connection,
-    instance: str,
-    endpoint: int,
-    shipment: int,
-    push: NewPush,
-    change: int | None,
-    now: int,
+    c: sqlite3.Connection, instance: str, wanted: Sequence[tuple[int, int, NewPush, int | None, int]]
 ) -> None:
-    """One push; it waits while an older one of the shipment is not done."""
-    waits = c.execute(
-        "SELECT 1 FROM push WHERE endpoint = ? AND shipment = ? AND state = 'pending' LIMIT 1",
-        (endpoint, shipment),
-    ).fetchone()
-    c.execute(
-        """INSERT INTO push (id, endpoint, shipment, version, change, event, state, send_at, created_at)
-        VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?)""",
-        (
-            push_id(instance, endpoint, shipment, push.version), endpoint, shipment, push.version, change,
-            push.event.value, None if waits else now, now,
-        ),
-    )  # fmt: skip
-    if not waits:
-        c.execute(_HINT, (now, endpoint))
+    """Pushes by endpoint, shipment, change and time. One waits while an older one of its shipment is not done
+    at the endpoint."""
+    pairs = json.dumps([(endpoint, shipment) for endpoint, shipment, _, _, _ in wanted])
+    pending: set[tuple[int, int]] = set(c.execute(_PENDING, (pairs,)))
+    rows: list[tuple[Any, ...]] = []
+    hints: dict[int, int] = {}
+    for endpoint, shipment, push, change, now in wanted:
+        waits = (endpoint, shipment) in pending
+        pending.add((endpoint, shipment))
+        if not waits:
+            hints[endpoint] = min(now, hints.get(endpoint, now))
+        rows.append(
+            (
+                push_id(instance, endpoint, shipment, push.version), endpoint, shipment, push.version, change,
+                push.event.value, None if waits else now, now,
+            )
+        )  # fmt: skip
+    c.executemany(_QUEUE, rows)
+    c.executemany(_HINT, [(at, endpoint) for endpoint, at in hints.items()])
+
+
+def _receivers(c: sqlite3.Connection, account: int) -> list[tuple[int, bool, Wants]]:
+    """The endpoints of an account: whether it wants to hear of stops by request, and what else."""
+    rows = c.execute(
+        "SELECT id, stopped_by_request, events, statuses FROM endpoint WHERE account = ?", (account,)
+    )
+    return [(row[0], bool(row[1]), wants_of(row[2], row[3])) for row in rows]
 
 
 def claim(

@@ -2,14 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import Lane, take
 from parcelwire.domain.limits import Limits
-from parcelwire.domain.merge import History, earlier
+from parcelwire.domain.merge import earlier
 from parcelwire.domain.queue import home
 from parcelwire.domain.shipment import Shipment
 from parcelwire.domain.status import SubStatus
@@ -78,6 +78,24 @@ _HASTEN = (
 _HISTORIES = """
 SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM json_each(?)) ORDER BY source
 """
+_LEASED = """
+SELECT id, lease FROM shipment WHERE id IN (SELECT value FROM json_each(?)) AND lease IS NOT NULL
+"""
+_SAVE = f"{UPDATE} WHERE id = ?"
+_RAWS_BEFORE = """
+SELECT DISTINCT raw FROM source_report
+WHERE shipment IN (SELECT value FROM json_each(?)) AND raw IS NOT NULL
+"""
+_TELL = """
+INSERT INTO source_report (shipment, source, history, raw) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET history = excluded.history, raw = excluded.raw
+"""
+_SHOW = """
+INSERT INTO document (shipment, template, estimate, sources) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET template = excluded.template, estimate = excluded.estimate,
+  sources = excluded.sources
+"""
+_LOG = "INSERT INTO refresh_log (shipment, at, lane, outcome, ms, text, raw) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _FORGET_RAW = """
 DELETE FROM raw_reply WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM source_report WHERE raw = ?1)
   AND NOT EXISTS (SELECT 1 FROM refresh_log WHERE raw = ?1)
@@ -176,52 +194,80 @@ def claim_one(c: sqlite3.Connection, shipment: int, until: datetime, lease: str)
 
 
 def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed]) -> int:
-    """Save results; answers how many were dropped because their lease had gone."""
-    kept: dict[int, bytes] = {}  # a reply to a call is that of many shipments: it is hashed once
-    return sum(not _complete(c, instance, result, kept) for result in results)
+    """Save results; answers how many were dropped because their lease had gone. A lease is good once.
 
-
-def _complete(c: sqlite3.Connection, instance: str, result: Refreshed, kept: dict[int, bytes]) -> bool:
-    shipment = result.shipment
-    if result.corrects and not (_is_held(c, shipment) and make_room(c, shipment)):
-        return False
-    held = c.execute(
-        f"{UPDATE} WHERE id = ? AND lease = ?",
-        (*mutable_values(shipment), shipment.id, shipment.lease),
-    ).rowcount
-    if not held:
-        return False
-    raw = kept.get(id(result.raw))
-    if raw is None and result.raw:
-        raw = kept[id(result.raw)] = _keep_raw(c, result.raw, result.attempt.at)
-    for history in result.histories:
-        _keep_history(c, shipment.id, history, raw)
-    if result.given_up is not None:
-        pair = shipment.number, shipment.carrier
-        upstream.give_up(c, home(shipment.lane).partition(":")[0], pair, result.given_up)
-    if result.document is not None:
-        document = result.document
-        c.execute(
-            "INSERT OR REPLACE INTO document (shipment, template, estimate, sources) VALUES (?, ?, ?, ?)",
-            (shipment.id, document.template, document.estimate, json.dumps(document.sources)),
-        )
-    attempt = result.attempt
-    c.execute(
-        """INSERT INTO refresh_log (shipment, at, lane, outcome, ms, text, raw)
-        VALUES (?, ?, ?, ?, ?, ?, ?)""",
-        (
-            shipment.id, micros(attempt.at), attempt.lane, attempt.outcome, attempt.ms, attempt.text,
-            None if result.histories else raw,
-        ),
+    One statement for all rows of a table: each statement on its own costs more than the row that it writes.
+    """
+    saved = _held(c, results)
+    c.executemany(_SAVE, [(*mutable_values(one.shipment), one.shipment.id) for one in saved])
+    raws = _keep_raws(c, saved)
+    _keep_histories(c, saved, raws)
+    for one in saved:
+        if one.given_up is not None:
+            pair = one.shipment.number, one.shipment.carrier
+            upstream.give_up(c, home(one.shipment.lane).partition(":")[0], pair, one.given_up)
+        learn(c, one.shipment.account, one.counts, one.attempt.at)
+    c.executemany(
+        _SHOW,
+        [
+            (one.shipment.id, one.document.template, one.document.estimate, json.dumps(one.document.sources))
+            for one in saved
+            if one.document is not None
+        ],
+    )
+    c.executemany(
+        _LOG,
+        [
+            (
+                one.shipment.id, micros(one.attempt.at), one.attempt.lane, one.attempt.outcome,
+                one.attempt.ms, one.attempt.text, None if one.histories else raws.get(id(one.raw)),
+            )
+            for one in saved
+        ],
     )  # fmt: skip
-    learn(c, shipment.account, result.counts, attempt.at)
-    pushes.enqueue(c, instance, shipment, result.pushes, attempt.at)
-    return True
+    pushes.enqueue(
+        c, instance, [(one.shipment, push, one.attempt.at) for one in saved for push in one.pushes]
+    )
+    return len(results) - len(saved)
 
 
-def _is_held(c: sqlite3.Connection, shipment: Shipment) -> bool:
-    row = c.execute("SELECT 1 FROM shipment WHERE id = ? AND lease = ?", (shipment.id, shipment.lease))
-    return row.fetchone() is not None
+def _held(c: sqlite3.Connection, results: Sequence[Refreshed]) -> list[Refreshed]:
+    """Those whose lease is still theirs, and that have room where they correct the carrier."""
+    held = set(c.execute(_LEASED, (json.dumps([one.shipment.id for one in results]),)))
+    saved = []
+    for one in results:
+        lease = one.shipment.id, one.shipment.lease
+        if lease in held and (not one.corrects or make_room(c, one.shipment)):
+            held.remove(lease)
+            saved.append(one)
+    return saved
+
+
+def _keep_raws(c: sqlite3.Connection, results: Sequence[Refreshed]) -> dict[int, bytes]:
+    """The hash of each reply, by its identity: one reply is that of many shipments."""
+    hashes: dict[int, bytes] = {}
+    for one in results:
+        if one.raw is not None and id(one.raw) not in hashes:
+            hashes[id(one.raw)] = _keep_raw(c, one.raw, one.attempt.at)
+    return hashes
+
+
+def _keep_histories(c: sqlite3.Connection, results: Sequence[Refreshed], raws: Mapping[int, bytes]) -> None:
+    """In place of what the sources said before. Raw replies that nobody refers to any more go, too."""
+    told = [one for one in results if one.histories]
+    if not told:
+        return
+    before = c.execute(_RAWS_BEFORE, (json.dumps([one.shipment.id for one in told]),)).fetchall()
+    c.executemany(
+        _TELL,
+        [
+            (one.shipment.id, history.source, history_bytes(history), raws.get(id(one.raw)))
+            for one in told
+            for history in one.histories
+        ],
+    )
+    kept = set(raws.values())
+    c.executemany(_FORGET_RAW, [row for row in before if row[0] not in kept])
 
 
 def hasten(c: sqlite3.Connection, now: datetime, most: timedelta) -> int:
@@ -245,19 +291,6 @@ def rewind(c: sqlite3.Connection, shipment: int, by: timedelta, now: datetime) -
         "UPDATE source_report SET history = ? WHERE shipment = ? AND source = ?",
         [(history_bytes(earlier(history_of(data), by)), shipment, source) for source, data in told],
     )
-
-
-def _keep_history(c: sqlite3.Connection, shipment: int, history: History, raw: bytes | None) -> None:
-    """In place of what the source said before; so too the raw reply, if nobody else refers to the old one."""
-    before = c.execute(
-        "SELECT raw FROM source_report WHERE shipment = ? AND source = ?", (shipment, history.source)
-    ).fetchone()
-    c.execute(
-        "INSERT OR REPLACE INTO source_report (shipment, source, history, raw) VALUES (?, ?, ?, ?)",
-        (shipment, history.source, history_bytes(history), raw),
-    )
-    if before is not None and before[0] not in (None, raw):
-        forget_raw(c, before[0])
 
 
 def forget_raw(c: sqlite3.Connection, raw: bytes) -> None:

@@ -159,7 +159,7 @@ def change(c: sqlite3.Connection, instance: str, change: Changed, now: datetime)
         c.execute("DELETE FROM source_report WHERE shipment = ?", (shipment.id,))
     if changed:
         learn(c, shipment.account, change.counts, now)
-        pushes.enqueue(c, instance, shipment, change.pushes, now)
+        pushes.enqueue(c, instance, [(shipment, push, now) for push in change.pushes])
     return bool(changed)
 
 
