@@ -10,6 +10,7 @@ from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.load import Loads
 from parcelwire.flows.memory import Memory
 from parcelwire.flows.routes import Routes
+from parcelwire.flows.shelf import Shelf
 from parcelwire.ports import Clock, Failpoint, Fetcher, Sender, Store, Zones, no_failpoint
 from parcelwire.wire.directory import Directory, Entry
 
@@ -43,6 +44,7 @@ class Context:
     lease: timedelta = timedelta(seconds=60)
     loads: Loads = field(default_factory=Loads)
     memory: Memory = field(default_factory=Memory)
+    shelf: Shelf = field(default_factory=Shelf)
     failpoint: Failpoint = no_failpoint
 
     def pace_of(self, carrier: str) -> Pace:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
+
+import msgspec
 
 from parcelwire.domain import quota
 from parcelwire.domain.account import Account
@@ -19,19 +22,20 @@ from parcelwire.domain.errors import (
 )
 from parcelwire.domain.lane import Lane, take
 from parcelwire.domain.report import Report
-from parcelwire.domain.schedule import next_refresh
+from parcelwire.domain.schedule import Pace, next_refresh
 from parcelwire.domain.shipment import Shipment
+from parcelwire.domain.status import SubStatus
+from parcelwire.domain.times import EPOCH
 from parcelwire.flows.context import Context
-from parcelwire.flows.documents import tracked
 from parcelwire.flows.identify import addresses, clues, code_given, number_of
 from parcelwire.flows.refresh import ask_about, pace_of, result_of, save
 from parcelwire.flows.register import want
-from parcelwire.ports import Carrier, Charge, Document, Told, Wanted
+from parcelwire.flows.showing import Seen, see
+from parcelwire.ports import Carrier, Charge, Shown, Told, Wanted
 from parcelwire.wire.v22 import (
     BadItem,
     RealTimeItem,
     Rejected,
-    Tracked,
     answer,
     instant,
     named,
@@ -39,8 +43,6 @@ from parcelwire.wire.v22 import (
     rejected,
 )
 from parcelwire.wire.versions import V2_2, Version
-
-Known = tuple[Shipment, Document | None]
 
 PATIENCE_S = 4.0  # how long a call waits for its lane: clients give up after 5 s
 
@@ -52,45 +54,44 @@ class _Slot:
     item: RealTimeItem | BadItem
     version: Version
     number: str | None = None
-    shipment: Shipment | None = None
-    wanted: Wanted | None = None  # a number that nobody has asked about before
-    document: Document | None = None
+    now_please: bool = False
+    seen: Seen | None = None  # what is stored of it, or
+    wanted: Wanted | None = None  # that nobody has asked about it before
     asks: bool = False
+    shipment: Shipment | None = None  # only of one that asks
     charge: Charge | None = None
-    result: Tracked | CallerError | None = None
+    result: msgspec.Raw | CallerError | None = None
+
+    @property
+    def code(self) -> int:
+        """The carrier's code: the one that was given, or else of what was found."""
+        found = self.seen.shown if self.seen else self.shipment
+        return named(self.item)[1] or (found.code if found else 0)
 
 
 async def real_time(context: Context, account: Account, body: bytes, version: Version = V2_2) -> bytes:
     """The answer to POST /getRealTimeTrackInfo. A failed question costs nothing."""
     slots = [_Slot(item, version) for item in read_items(body, RealTimeItem)]
-    known = await _known(context, account, slots)
-    beside = await clues(context, account.id)
-    call = context.new_id()
-    for place, slot in enumerate(slots):
-        if slot.number is not None:
-            of_number = known.get(slot.number, [])
-            _prepare(context, slot, of_number, beside, reference=f"{call}.{place}")
+    await _recognise(context, account, slots)
     await _charge(context, account, slots)
     waiting = [slot for slot in slots if slot.result is None]
     await context.together([_ask_and_settle(context, account, slot) for slot in waiting if slot.asks])
-    now = context.clock.now()
     for slot in waiting:
-        if not slot.asks and slot.shipment is not None and slot.document is not None:
-            slot.result = tracked(slot.shipment, slot.document, now, version)
-    accepted: list[Tracked] = []
+        if not slot.asks and slot.seen is not None and slot.seen.item is not None:
+            slot.result = msgspec.Raw(slot.seen.item)
+    accepted: list[msgspec.Raw] = []
     refused: list[Rejected] = []
     for slot in slots:
-        if isinstance(slot.result, Tracked):
+        if isinstance(slot.result, msgspec.Raw):
             accepted.append(slot.result)
         else:
-            number, code = named(slot.item)
             error = slot.result or CallerError("realtime_internal")
-            refused.append(rejected(number, code or (slot.shipment.code if slot.shipment else 0), error))
+            refused.append(rejected(named(slot.item)[0], slot.code, error))
     return answer(accepted, refused)
 
 
-async def _known(context: Context, account: Account, slots: Sequence[_Slot]) -> dict[str, list[Known]]:
-    """Read the numbers, and find what is stored of all of them."""
+async def _recognise(context: Context, account: Account, slots: Sequence[_Slot]) -> None:
+    """Which shipments are meant, which of them must be asked about, and what each item costs."""
     for slot in slots:
         try:
             if isinstance(slot.item, BadItem):
@@ -98,54 +99,79 @@ async def _known(context: Context, account: Account, slots: Sequence[_Slot]) -> 
             slot.number = number_of(slot.item)
         except CallerError as error:
             slot.result = error
-    known: dict[str, list[Known]] = {}
-    numbers = [slot.number for slot in slots if slot.number is not None]
-    for shipment, document in await context.store.find(account.id, numbers) if numbers else ():
-        known.setdefault(shipment.number, []).append((shipment, document))
-    return known
+    now = context.clock.now()
+    numbers = {slot.number: None for slot in slots if slot.number is not None}
+    known = await see(context, account, numbers, slots[0].version, now)
+    beside = await clues(context, account.id)
+    for slot in slots:
+        if slot.number is not None:
+            _mean(context, slot, known.get(slot.number, ()), beside, now)
+    asked = [slot.seen.shown.number for slot in slots if slot.asks and slot.seen]
+    whole = {row.id: row for row, _ in await context.store.find(account.id, asked)} if asked else {}
+    call = context.new_id()
+    for place, slot in enumerate(slots):
+        if slot.result is None:
+            slot.shipment = whole.get(slot.seen.shown.id) if slot.seen else None
+            slot.result = _refusal(context, slot)
+        if slot.result is None:
+            amount = quota.REAL_TIME if slot.now_please else quota.REAL_TIME_CACHED
+            slot.charge = Charge(f"{call}.{place}", amount, held=slot.asks)
 
 
-def _prepare(context: Context, slot: _Slot, known: Sequence[Known], beside: Clues, *, reference: str) -> None:
-    """Find the shipment, and decide whether the carrier must be asked and what that costs."""
+def _mean(context: Context, slot: _Slot, known: Sequence[Seen], beside: Clues, now: datetime) -> None:
+    """Find the shipment, and decide whether the carrier must be asked."""
     try:
         assert isinstance(slot.item, RealTimeItem)  # noqa: S101
-        now_please = instant(slot.item.cacheLevel)
+        slot.now_please = instant(slot.item.cacheLevel)
         meant = _meant(context, slot.item, known, beside)
         if isinstance(meant, Wanted):
             slot.wanted, slot.asks = meant, True
-            carrier, source = meant.carrier, context.routes.named(meant.lane)
         else:
-            slot.shipment, slot.document = meant
-            slot.asks = now_please or slot.document is None or not _is_fresh(context, slot.shipment)
-            carrier, source = slot.shipment.carrier, _source(context, slot.shipment)
-        if slot.asks and source is None and (now_please or slot.document is None):
-            raise CallerError("no_realtime", detail=str(context.routes.trouble(carrier)))
-        amount = quota.REAL_TIME if now_please else quota.REAL_TIME_CACHED
-        slot.charge = Charge(reference, amount, held=slot.asks)
+            slot.seen = meant
+            slot.asks = slot.now_please or meant.item is None or not _is_fresh(context, meant.shown, now)
     except CallerError as error:
         slot.result = error
 
 
-def _meant(context: Context, item: RealTimeItem, known: Sequence[Known], beside: Clues) -> Known | Wanted:
+def _refusal(context: Context, slot: _Slot) -> CallerError | None:
+    """Why a slot that asks cannot, when nothing that is stored will do."""
+    if not slot.asks:
+        return None
+    if slot.shipment is not None:
+        carrier, source = slot.shipment.carrier, _source(context, slot.shipment)
+    elif slot.wanted is not None:
+        carrier, source = slot.wanted.carrier, context.routes.named(slot.wanted.lane)
+    else:  # deleted between two reads
+        return CallerError("realtime_internal")
+    stored = slot.seen is not None and slot.seen.item is not None
+    if source is not None or (stored and not slot.now_please):
+        return None
+    return CallerError("no_realtime", detail=str(context.routes.trouble(carrier)))
+
+
+def _meant(context: Context, item: RealTimeItem, known: Sequence[Seen], beside: Clues) -> Seen | Wanted:
     """What an item means: a registered shipment, one looked up before, or a new one."""
     code = code_given(item)
-    for shipment, document in known:
-        if addresses(context, shipment, code):
-            return shipment, document
+    for seen in known:
+        if addresses(context, seen.shown, code):
+            return seen
     wanted = want(context, beside, item)
-    for shipment, document in known:
-        if shipment.carrier == wanted.carrier:
-            return shipment, document
-    return wanted
+    return next((seen for seen in known if seen.shown.carrier == wanted.carrier), wanted)
 
 
-def _is_fresh(context: Context, shipment: Shipment) -> bool:
+def _is_fresh(context: Context, shown: Shown, now: datetime) -> bool:
     """Whether the stored answer is younger than the normal refresh interval of its status."""
-    if shipment.answered_at is None:
+    if shown.answered_us is None:
         return False
-    pace = context.pace_of(shipment.carrier)
-    due = next_refresh(shipment.sub_status, shipment.since, shipment.answered_at, pace)
-    return context.clock.now() < due.at
+    pace = context.pace_of(shown.carrier)
+    return now < _stale_at(shown.sub_status, shown.since_us, shown.answered_us, pace)
+
+
+@lru_cache(4096)
+def _stale_at(sub_status: str | None, since_us: int, answered_us: int, pace: Pace) -> datetime:
+    status = SubStatus(sub_status) if sub_status else None
+    since, answered_at = (EPOCH + timedelta(microseconds=us) for us in (since_us, answered_us))
+    return next_refresh(status, since, answered_at, pace).at
 
 
 async def _charge(context: Context, account: Account, slots: Sequence[_Slot]) -> None:
@@ -167,7 +193,7 @@ async def _ask_and_settle(context: Context, account: Account, slot: _Slot) -> No
     try:
         await _ask_now(context, account, slot)
     finally:
-        paid = slot.charge.amount if isinstance(slot.result, Tracked) else 0
+        paid = slot.charge.amount if isinstance(slot.result, msgspec.Raw) else 0
         await context.store.settle(account.id, slot.charge.reference, paid, context.clock.now())
 
 
@@ -177,7 +203,7 @@ async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
     shipment = slot.shipment
     assert shipment is not None  # noqa: S101
     assert isinstance(slot.item, RealTimeItem)  # noqa: S101
-    at_once, param = instant(slot.item.cacheLevel), slot.item.param
+    at_once, param = slot.now_please, slot.item.param
     try:
         key = "realtime", shipment.id, at_once, param
         error = await context.once(key, lambda: _refresh(context, shipment, param, at_once=at_once))
@@ -185,11 +211,11 @@ async def _ask_now(context: Context, account: Account, slot: _Slot) -> None:
         error = CallerError("carrier_timeout")
     except CallerError as failed:
         error = failed
-    found = await context.store.find(account.id, [shipment.number])
-    now = context.clock.now()
-    current = next(((row, document) for row, document in found if row.id == shipment.id), None)
-    if current and current[1] and (error is None or not at_once):
-        slot.result = tracked(current[0], current[1], now, slot.version)
+    seen = await see(context, account, [shipment.number], slot.version, context.clock.now())
+    items = (item for shown, item in seen.get(shipment.number, ()) if shown.id == shipment.id)
+    item = next(items, None)
+    if item is not None and (error is None or not at_once):
+        slot.result = msgspec.Raw(item)
     else:
         slot.result = error or CallerError("no_info", detail="")
 

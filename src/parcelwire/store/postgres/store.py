@@ -1,7 +1,7 @@
 """The store on PostgreSQL: set-based statements, leases by SKIP LOCKED, nothing kept in a session."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 
@@ -29,6 +29,7 @@ from parcelwire.ports import (
     Pair,
     Pruned,
     Refreshed,
+    Shown,
     Spent,
     Told,
     Turn,
@@ -58,6 +59,7 @@ from parcelwire.store.postgres.pool import Connection, Pool, Target
 from parcelwire.store.rows import (
     LANE,
     SHIPMENT,
+    SHOWN,
     document_of,
     lane_of,
     lane_values,
@@ -72,6 +74,14 @@ _FIND = f"""
 SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
 FROM shipment AS s LEFT JOIN document AS d ON d.shipment = s.id AND d.account = s.account
 WHERE s.account = $1 AND s.number = ANY($2)
+"""
+_SHOWN = f"""
+SELECT {", ".join(SHOWN)}, d.template, d.estimate
+FROM shipment AS s LEFT JOIN document AS d ON d.shipment = s.id AND d.account = s.account
+WHERE s.account = $1 AND s.number = ANY($2)
+"""
+_BARE = f"""
+SELECT {", ".join(SHOWN)}, NULL, NULL FROM shipment AS s WHERE s.account = $1 AND s.number = ANY($2)
 """
 _LANES = f"""
 WITH {refreshes.LANE_NAMES}
@@ -281,6 +291,14 @@ class PostgresStore:
         rows = await self._pool.statement(lambda c, _: c.fetch(_FIND, account, given))
         rows.sort(key=itemgetter(0))  # by id, here: the database would copy the documents to sort them
         return [(shipment_of(row), document_of(row[width:])) for row in rows]
+
+    async def shown(self, account: int, numbers: Collection[str], bare: Collection[str] = ()) -> list[Shown]:
+        asked = [(sql, list(given)) for sql, given in ((_SHOWN, numbers), (_BARE, bare)) if given]
+
+        async def work(c: Connection, _again: bool) -> list[Shown]:
+            return [Shown._make(row) for sql, given in asked for row in await c.fetch(sql, account, given)]
+
+        return sorted(await self._pool.statement(work), key=itemgetter(0))
 
     async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
         saved = await self._pool.transaction(lambda c, again: self._change(c, changes, now, again=again))

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -35,6 +35,7 @@ from parcelwire.ports import (
     Pair,
     Pruned,
     Refreshed,
+    Shown,
     Spent,
     Told,
     Turn,
@@ -45,6 +46,7 @@ from parcelwire.ports import (
 from parcelwire.store.hearers import Hearers, pushing
 from parcelwire.store.rows import (
     SHIPMENT,
+    SHOWN,
     document_of,
     moment,
     moment_or_none,
@@ -79,6 +81,15 @@ _S_COLUMNS = ", ".join(f"s.{name}" for name in SHIPMENT)
 _FIND = f"""
 SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
 FROM shipment s LEFT JOIN document d ON d.shipment = s.id
+WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
+"""
+_SHOWN = f"""
+SELECT {", ".join(SHOWN)}, d.template, d.estimate
+FROM shipment s LEFT JOIN document d ON d.shipment = s.id
+WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
+"""
+_BARE = f"""
+SELECT {", ".join(SHOWN)}, NULL, NULL FROM shipment s
 WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
 """
 _LANES = f"""
@@ -287,6 +298,16 @@ class SqliteStore:
             rows = c.execute(_FIND, (account, json.dumps(numbers))).fetchall()
             rows.sort(key=itemgetter(0))  # by id, here: the database would copy the documents to sort them
             return [(shipment_of(row), document_of(row[width:])) for row in rows]
+
+        return await self._read(work)
+
+    async def shown(self, account: int, numbers: Collection[str], bare: Collection[str] = ()) -> list[Shown]:
+        asked = [(sql, list(given)) for sql, given in ((_SHOWN, numbers), (_BARE, bare)) if given]
+
+        def work(c: _Connection) -> list[Shown]:
+            rows = [row for sql, given in asked for row in c.execute(sql, (account, json.dumps(given)))]
+            rows.sort(key=itemgetter(0))
+            return [Shown._make(row) for row in rows]
 
         return await self._read(work)
 
