@@ -608,6 +608,10 @@ class Store(Protocol):
         """Compare and set: False when the lane is no longer at ``revision`` (0: was never saved)."""
         ...
 
+    async def take_call(self, lane: str, limits: Limits, now: datetime) -> Grant:
+        """Take an urgent call from a lane, if it has one; a refusal changes nothing."""
+        ...
+
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
         """Shipments of a lane that are due at ``now``, those first that have been longest; in any order.
 

@@ -48,7 +48,7 @@ from parcelwire.domain.doubt import Doubt
 from parcelwire.domain.endpoint import WIDTH_MAX
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import Reply
-from parcelwire.domain.lane import Lane, take
+from parcelwire.domain.lane import Grant, Lane, take
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.push import SUPERSEDE_AFTER, PushEvent
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
@@ -621,6 +621,20 @@ async def test_a_daily_budget_is_exact_under_concurrency(store: Store) -> None:
 
     assert sum(await asyncio.gather(*(call() for _ in range(25)))) == 15
     assert (await store.lane("ups")).used == 15
+
+
+async def test_urgent_calls_are_taken_exactly_by_any_number_at_once(store: Store) -> None:
+    """Of the whole budget, from a lane that was never saved; a refusal changes nothing."""
+    limits = Limits(per_day=15, reserved=0.4)
+    grants = await asyncio.gather(*(store.take_call("ups", limits, NOW) for _ in range(25)))
+    assert sum(grant.granted for grant in grants) == 15
+    refused = next(grant for grant in grants if not grant.granted)
+    assert refused.retry_at == datetime(2026, 5, 5, tzinfo=UTC)
+    assert await store.lane("ups") == Lane("ups", revision=15, day=NOW.date(), used=15)
+    assert await store.take_call("ups", limits, NOW) == Grant(
+        await store.lane("ups"), False, refused.retry_at, refused.why
+    )
+    assert (await store.take_call("dhl", limits, NOW)).lane == await store.lane("dhl")
 
 
 # --- claim ------------------------------------------------------------------------------------------------

@@ -15,12 +15,15 @@ from parcelwire.ports import Clock, Failpoint, Fetcher, Sender, Store, Zones, no
 from parcelwire.wire.directory import Directory, Entry
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 
 class Once(Protocol):
-    """Runs a piece of work once however many ask for it at the same time (net/flights.py)."""
+    """Runs work once for each key however many ask for it at the same time (net/flights.py)."""
 
-    def __call__(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> Awaitable[T]: ...
+    def __call__(
+        self, keys: Sequence[K], work: Callable[[Sequence[K]], Coroutine[Any, Any, Mapping[K, T]]]
+    ) -> Awaitable[Mapping[K, T | BaseException]]: ...
 
 
 @dataclass(frozen=True, slots=True)

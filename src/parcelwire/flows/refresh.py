@@ -81,12 +81,12 @@ async def refresh_lane(context: Context, name: str) -> Round:
     if context.clock.now() >= until:
         return Round()  # we were stopped meanwhile: by now others ask about them, at the rate of the lane
     said = await ask_about(context, source, turn.grant.lane, turn.due)
-    saved = await _save(context, turn.due, await _results(context, source, turn.due, said, name))
+    saved = await _save(context, turn.due, await results_of(context, source, turn.due, said, name))
     overloaded = isinstance(_whole_error(said), Throttled | Unavailable)
     return replace(saved, ms=max(item.ms for item in said.values()), overloaded=overloaded)
 
 
-async def _results(
+async def results_of(
     context: Context, source: Carrier, due: Sequence[Due], said: Mapping[int, Said], name: str
 ) -> list[Refreshed]:
     """What the answers change about the shipments: all go to a smaller queue when one may be to blame."""

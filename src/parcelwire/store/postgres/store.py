@@ -8,7 +8,7 @@ from operator import itemgetter
 from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
-from parcelwire.domain.lane import Lane
+from parcelwire.domain.lane import Grant, Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.push import Chosen, FeedItem, PushJob, PushRecord, PushResult, PushState
@@ -360,6 +360,9 @@ class PostgresStore:
         if not rows:
             return Turn(grant)
         return Turn(grant, tuple(await self._pool.statement(lambda c, _: refreshes.with_histories(c, rows))))
+
+    async def take_call(self, lane: str, limits: Limits, now: datetime) -> Grant:
+        return await self._pool.transaction(lambda c, _: refreshes.take_call(c, lane, limits, now))
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
         return await self._pool.statement(lambda c, _: refreshes.claim(c, lane, most, now, until, lease))

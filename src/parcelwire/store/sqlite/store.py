@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError, StoreUnavailable
-from parcelwire.domain.lane import Lane
+from parcelwire.domain.lane import Grant, Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.push import Chosen, FeedItem, PushJob, PushRecord, PushResult, PushState
@@ -357,6 +357,9 @@ class SqliteStore:
         return await self._write(
             lambda c: refreshes.take_turn(c, queue, most, limits, now, until, lease, ahead)
         )
+
+    async def take_call(self, lane: str, limits: Limits, now: datetime) -> Grant:
+        return await self._write(lambda c: refreshes.take_call(c, lane, limits, now))
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
         return await self._write(lambda c: refreshes.claim(c, lane, most, now, until, lease))
