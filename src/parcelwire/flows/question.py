@@ -4,7 +4,7 @@ As many shipments in a call as the source takes; what it says is kept like the a
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from parcelwire.domain.errors import (
@@ -21,6 +21,7 @@ from parcelwire.domain.lane import Lane
 from parcelwire.domain.queue import batch_of, home
 from parcelwire.domain.report import Report
 from parcelwire.domain.shipment import Shipment
+from parcelwire.domain.values import dataclass, replace
 from parcelwire.flows.context import Context
 from parcelwire.flows.refresh import ask_about, results_of, save
 from parcelwire.ports import Carrier, Due, Refreshed, Told
