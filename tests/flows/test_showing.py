@@ -13,12 +13,12 @@ from tests.service import World
 
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.read import track_info
-from parcelwire.flows.shelf import Shelf
+from parcelwire.flows.shelf import Shelf, item_for
 from parcelwire.ports import Document, Shown
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.wire.texts import translated
 from parcelwire.wire.v22 import Tracked, Tracked24
-from parcelwire.wire.versions import V2_1, V2_2, V2_4, VERSIONS, Version
+from parcelwire.wire.versions import V2_2, V2_4, VERSIONS, Version
 
 NUMBER = "SANDBOXJOURNEY1"
 NUMBERS = [NUMBER, "SANDBOXDELIVERED2", "SANDBOXEXCEPTION3", "SANDBOXNOTFOUND4", "SANDBOXJOURNEY5"]
@@ -183,13 +183,13 @@ def test_a_shelf_forgets_what_was_shown_longest_ago() -> None:
     shelf = Shelf(bytes_max=30)
     rows = [shown_as(f"N{place}", id=place) for place in range(4)]
     for row in rows[:3]:
-        shelf.keep(1, row, V2_2, 5, b"0123456789")
-    bare = [row._replace(template=None, estimate=None) for row in rows]
-    assert shelf.item(1, bare[0], V2_2, 5) == b"0123456789"
-    shelf.keep(1, rows[3], V2_2, 5, b"0123456789")
-    assert [shelf.has(1, row.number, V2_2) for row in rows] == [True, False, True, True]
-    shelf.keep(1, rows[3], V2_2, 6, b"01234567890123456789")
-    assert [shelf.has(1, row.number, V2_2) for row in rows] == [True, False, False, True]
+        shelf.keep(1, V2_2, row, 5, b"0123456789")
+    names = [row.number for row in rows]
+    assert list(shelf.of(1, V2_2, names[:1])) == ["N0"]
+    shelf.keep(1, V2_2, rows[3], 5, b"0123456789")
+    assert list(shelf.of(1, V2_2, names)) == ["N0", "N2", "N3"]
+    shelf.keep(1, V2_2, rows[3], 6, b"01234567890123456789")
+    assert list(shelf.of(1, V2_2, names)) == ["N2", "N3"]
 
 
 @pytest.mark.parametrize(
@@ -200,18 +200,19 @@ def test_a_shelf_forgets_what_was_shown_longest_ago() -> None:
 def test_any_other_row_has_no_item_on_the_shelf(change: dict[str, Any]) -> None:
     shelf = Shelf()
     row = shown_as("N")
-    shelf.keep(1, row, V2_2, 5, b"item")
+    shelf.keep(1, V2_2, row, 5, b"item")
+    kept = shelf.of(1, V2_2, ["M", "N"])["N"]
     bare = row._replace(template=None, estimate=None)
-    assert shelf.item(1, bare, V2_2, 5) == b"item"
-    assert shelf.item(1, bare._replace(**change), V2_2, 5) is None
-    assert shelf.item(1, bare, V2_2, 6) is None
-    assert shelf.item(1, bare, V2_4, 5) is None
-    assert shelf.item(2, bare, V2_2, 5) is None
-    assert not shelf.has(1, "N", V2_1)
+    assert item_for(kept, bare, 5) == b"item"
+    assert item_for(kept, bare._replace(**change), 5) is None
+    assert item_for(kept, bare._replace(id=2), 5) is None
+    assert item_for(kept, bare, 6) is None
+    assert not shelf.of(1, V2_4, ["N"])
+    assert not shelf.of(2, V2_2, ["N"])
 
 
 def test_what_has_no_digest_is_not_kept() -> None:
     """Nothing names its document: a number that was looked up with one code and registered with another."""
     shelf = Shelf()
-    shelf.keep(1, shown_as("N", digest=None), V2_2, 5, b"item")
-    assert not shelf.has(1, "N", V2_2)
+    shelf.keep(1, V2_2, shown_as("N", digest=None), 5, b"item")
+    assert not shelf.of(1, V2_2, ["N"])

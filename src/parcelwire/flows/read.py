@@ -62,11 +62,11 @@ def _addressed(
 ) -> list[msgspec.Raw]:
     """The registrations that an item addresses and that can be shown. CallerError when there is none."""
     code = code_given(item) if isinstance(item, NumberItem) else 0
-    matches = [seen for seen in known if addresses(context, seen.shown, code)]
-    told = [msgspec.Raw(seen.item) for seen in matches if seen.item is not None]
+    matches = [seen for seen in known if addresses(context, seen[0], code)]
+    told = [msgspec.Raw(item) for _, item in matches if item is not None]
     if told:
         return told
     if not matches:
         raise CallerError("not_registered", number=number)
-    trouble = matches[0].shown.trouble
+    trouble = matches[0][0].trouble
     raise CallerError("no_info", detail=f" {trouble[0].upper()}{trouble[1:]}." if trouble else "")

@@ -51,7 +51,7 @@ class _Slot:
     @property
     def code(self) -> int:
         """The carrier's code: the one that was given, or else of what was found."""
-        found = self.seen.shown if self.seen else self.shipment
+        found = self.seen[0] if self.seen else self.shipment
         return named(self.item)[1] or (found.code if found else 0)
 
     @property
@@ -72,8 +72,8 @@ async def real_time(context: Context, account: Account, body: bytes, version: Ve
     if asking:
         await context.together([_ask(context, account, asking, version)])
     for slot in waiting:
-        if not slot.asks and slot.seen is not None and slot.seen.item is not None:
-            slot.result = msgspec.Raw(slot.seen.item)
+        if not slot.asks and slot.seen is not None and slot.seen[1] is not None:
+            slot.result = msgspec.Raw(slot.seen[1])
     accepted: list[msgspec.Raw] = []
     refused: list[Rejected] = []
     for slot in slots:
@@ -101,12 +101,12 @@ async def _recognise(context: Context, account: Account, slots: Sequence[_Slot],
     for slot in slots:
         if slot.number is not None:
             _mean(context, slot, known.get(slot.number, ()), beside, now)
-    asked = [slot.seen.shown.number for slot in slots if slot.asks and slot.seen]
+    asked = [slot.seen[0].number for slot in slots if slot.asks and slot.seen]
     whole = {row.id: row for row, _ in await context.store.find(account.id, asked)} if asked else {}
     call = context.new_id()
     for place, slot in enumerate(slots):
         if slot.result is None:
-            slot.shipment = whole.get(slot.seen.shown.id) if slot.seen else None
+            slot.shipment = whole.get(slot.seen[0].id) if slot.seen else None
             slot.result = _refusal(context, slot)
         if slot.result is None:
             amount = quota.REAL_TIME if slot.now_please else quota.REAL_TIME_CACHED
@@ -123,7 +123,8 @@ def _mean(context: Context, slot: _Slot, known: Sequence[Seen], beside: Clues, n
             slot.wanted, slot.asks = meant, True
         else:
             slot.seen = meant
-            slot.asks = slot.now_please or meant.item is None or not _is_fresh(context, meant.shown, now)
+            shown, item = meant
+            slot.asks = slot.now_please or item is None or not _is_fresh(context, shown, now)
     except CallerError as error:
         slot.result = error
 
@@ -138,7 +139,7 @@ def _refusal(context: Context, slot: _Slot) -> CallerError | None:
         carrier, source = slot.wanted.carrier, context.routes.named(slot.wanted.lane)
     else:  # deleted between two reads
         return CallerError("realtime_internal")
-    stored = slot.seen is not None and slot.seen.item is not None
+    stored = slot.seen is not None and slot.seen[1] is not None
     if source is not None or (stored and not slot.now_please):
         return None
     return CallerError("no_realtime", detail=str(context.routes.trouble(carrier)))
@@ -148,10 +149,10 @@ def _meant(context: Context, item: RealTimeItem, known: Sequence[Seen], beside: 
     """What an item means: a registered shipment, one looked up before, or a new one."""
     code = code_given(item)
     for seen in known:
-        if addresses(context, seen.shown, code):
+        if addresses(context, seen[0], code):
             return seen
     wanted = want(context, beside, item)
-    return next((seen for seen in known if seen.shown.carrier == wanted.carrier), wanted)
+    return next((seen for seen in known if seen[0].carrier == wanted.carrier), wanted)
 
 
 def _is_fresh(context: Context, shown: Shown, now: datetime) -> bool:

@@ -2,57 +2,47 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
 
 from parcelwire.domain.account import Account
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import tracked
+from parcelwire.flows.shelf import item_for
 from parcelwire.ports import Shown
 from parcelwire.wire.v22 import encode
 from parcelwire.wire.versions import Version
 
-
-class Seen(NamedTuple):
-    """A shipment and its accepted item, encoded; None while no source has said anything."""
-
-    shown: Shown
-    item: bytes | None
+Seen = tuple[
+    Shown, bytes | None
+]  # a shipment and its accepted item, encoded; None: no source has said anything
 
 
 async def see(
     context: Context, account: Account, numbers: Collection[str], version: Version, now: datetime
 ) -> dict[str, list[Seen]]:
     """What there is of each number, whatever its phase, the oldest first."""
-    shelf = context.shelf
-    bare = {number for number in numbers if shelf.has(account.id, number, version)}
-    whole = [number for number in numbers if number not in bare]
-    seen = await _read(context, account, whole, bare, version, now)
-    changed = {shown.number for shown, item in seen if item is None and shown.sub_status is not None}
-    if changed:
-        seen = [one for one in seen if one.shown.number not in changed]
-        seen += await _read(context, account, changed, (), version, now)
+    store, day = context.store, now.toordinal()
+    at_hand = context.shelf.of(account.id, version, numbers)
+    unknown = [number for number in numbers if number not in at_hand]
     found: dict[str, list[Seen]] = {}
-    for one in seen:
-        found.setdefault(one.shown.number, []).append(one)
+    changed: set[str] = set()
+    for shown in await store.shown(account.id, unknown, at_hand):
+        kept = at_hand.get(shown.number)
+        item = _made(context, account, shown, version, now) if kept is None else item_for(kept, shown, day)
+        if item is None and shown.sub_status is not None:
+            changed.add(shown.number)
+        else:
+            found.setdefault(shown.number, []).append((shown, item))
+    if changed:
+        for number in changed:
+            found[number] = []
+        for shown in await store.shown(account.id, changed):
+            found[shown.number].append((shown, _made(context, account, shown, version, now)))
     return found
 
 
-async def _read(
-    context: Context,
-    account: Account,
-    whole: Collection[str],
-    bare: Collection[str],
-    version: Version,
-    now: datetime,
-) -> list[Seen]:
-    """The shipments of numbers; those in ``bare`` without an item unless theirs is on the shelf."""
-    shelf, day = context.shelf, now.toordinal()
-    seen = []
-    for shown in await context.store.shown(account.id, whole, bare):
-        if shown.template is None:
-            item = shelf.item(account.id, shown, version, day)
-        else:
-            item = encode(tracked(shown, now, version))
-            shelf.keep(account.id, shown, version, day, item)
-        seen.append(Seen(shown, item))
-    return seen
+def _made(context: Context, account: Account, shown: Shown, version: Version, now: datetime) -> bytes | None:
+    if shown.template is None:
+        return None
+    item = encode(tracked(shown, now, version))
+    context.shelf.keep(account.id, version, shown, now.toordinal(), item)
+    return item
