@@ -13,6 +13,10 @@ are measured in the same run, in processes of their own:
 The service is the real one with its loops running, the rate limit off and nothing due: the only carrier with
 credentials waits in its lane for a day, as after a throttling. The three take turns within each round, each
 round begins with another one, and the figures are medians over the rounds.
+
+Reads go round over few shipments, whose items the service keeps ready (docs/why/0011): it reads their rows
+alone, and sends them again; the rows floor reads rows and documents. "not at hand" goes round over more
+shipments than are kept, so that not one item of it is ever ready.
 """
 
 import argparse
@@ -526,7 +530,7 @@ def main() -> None:
     print(
         f"CPU us an item, {ITEMS} items a request, {given.requests} requests a round, "
         f"medians of {given.rounds} alternating rounds\n"
-        f"reads go round over {SEEDED} shipments, whose items are at hand then; 'not at hand': {AWAY} more\n"
+        f"reads: {SEEDED} shipments in turn, whose items are all at hand; not at hand: {AWAY} in turn, 0 %\n"
     )
     print(f"{'':30}{'service':>9}{'http':>8}{'rows':>8}{'ratio':>8}  {'(rounds)':14}{'goal':>5}")
     for row in rows:

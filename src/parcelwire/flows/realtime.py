@@ -187,14 +187,13 @@ async def _ask(context: Context, account: Account, slots: Sequence[_Slot], versi
     """Ask about items, and settle what they cost by what came of it."""
     try:
         await context.together([_look_up(context, account, slot) for slot in slots if slot.wanted])
-        questions = {id(slot): slot.question for slot in slots if slot.shipment}
-        outcomes = await ask_now(context, questions.values())
-        numbers = {question.shipment.number: None for question in questions.values()}
+        asked = [(slot, slot.question) for slot in slots if slot.shipment]
+        outcomes = await ask_now(context, [question for _, question in asked])
+        numbers = {question.shipment.number: None for _, question in asked}
         known = await see(context, account, numbers, version, context.clock.now())
         items = {shown.id: item for seen in known.values() for shown, item in seen}
-        for slot in slots:
-            question = questions.get(id(slot))
-            if question is not None and question.key in outcomes:
+        for slot, question in asked:
+            if question.key in outcomes:
                 slot.result = _result(slot, outcomes[question.key], items.get(question.shipment.id))
     finally:
         await context.together([_settle(context, account, slot) for slot in slots])
