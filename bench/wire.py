@@ -13,6 +13,10 @@ are measured in the same run, in processes of their own:
 The service is the real one with its loops running, the rate limit off and nothing due: the only carrier with
 credentials waits in its lane for a day, as after a throttling. The three take turns within each round, each
 round begins with another one, and the figures are medians over the rounds.
+
+Reads go round over few shipments, whose items the service keeps ready (docs/why/0011): it reads their rows
+alone, and sends them again; the rows floor reads rows and documents. "not at hand" goes round over more
+shipments than are kept, so that not one item of it is ever ready.
 """
 
 import argparse
@@ -42,7 +46,7 @@ from parcelwire.app import Service, settings_from
 from parcelwire.cli.output import run, set_up_logs
 from parcelwire.domain.numbers import fx12
 from parcelwire.domain.report import Address, Estimate, Event, Report
-from parcelwire.domain.shipment import Shipment, Wish
+from parcelwire.domain.shipment import Wish
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.times import exact
 from parcelwire.flows.context import Context
@@ -53,6 +57,7 @@ from parcelwire.store.sqlite import counts
 
 ITEMS = 40  # the most that a call takes
 SEEDED = 10 * ITEMS  # shipments with a full timeline: requests go round over them
+AWAY = 125 * ITEMS  # further ones: more than whose items are kept ready (flows/shelf.py)
 CARRIER, CODE = "fedex", 100003
 PERIOD = "2026-01"  # of the quota, as the rows floor writes it
 KEY = "BENCH0123456789ABCDEF"
@@ -70,9 +75,10 @@ OPERATIONS = (
     Operation("register, carrier given", "/track/v2.2/register", 2.0),
     Operation("register, carrier detected", "/track/v2.2/register", 2.0),
     Operation("gettrackinfo", "/track/v2.2/gettrackinfo", 1.5),
+    Operation("gettrackinfo, not at hand", "/track/v2.2/gettrackinfo", 3.0),
     Operation("getRealTimeTrackInfo, cached", "/track/v2.2/getRealTimeTrackInfo", 2.0),
 )
-REGISTER, DETECT, READ, CACHED = OPERATIONS
+REGISTER, DETECT, READ, FAR, CACHED = OPERATIONS
 SUBJECTS = ("service", "http", "rows")
 
 
@@ -87,7 +93,7 @@ def numbers(start: int, count: int) -> list[str]:
 
 def item(operation: Operation, number: str) -> dict[str, Any]:
     """One item as an ordinary client sends it."""
-    if operation is READ:
+    if operation in (READ, FAR):
         return {"number": number, "carrier": CODE}
     if operation is CACHED:
         return {"number": number, "carrier": CODE, "cacheLevel": 0}
@@ -115,8 +121,9 @@ class Plan:
     """The numbers of every request of a run: registrations are new each time, reads go round."""
 
     def __init__(self) -> None:
-        self._fresh = SEEDED
+        self._fresh = SEEDED + AWAY
         self._turn = 0
+        self._far_turn = 0
 
     def batches(self, operation: Operation, requests: int) -> list[list[str]]:
         """The numbers of that many requests."""
@@ -125,6 +132,9 @@ class Plan:
             if operation in (REGISTER, DETECT):
                 batches.append(numbers(self._fresh, ITEMS))
                 self._fresh += ITEMS
+            elif operation is FAR:
+                batches.append(numbers(SEEDED + self._far_turn * ITEMS % AWAY, ITEMS))
+                self._far_turn += 1
             else:
                 batches.append(numbers(self._turn * ITEMS % SEEDED, ITEMS))
                 self._turn += 1
@@ -212,18 +222,18 @@ async def seed(context: Context) -> None:
     closed = replace(lane, revision=1, blocked_until=now + timedelta(days=1), blocked_why="measuring")
     assert await context.store.save_lane(closed, lane.revision)
     source = context.routes.sources[CARRIER]
-    for start in range(0, SEEDED, ITEMS):
+    for start in range(0, SEEDED + AWAY, ITEMS):
         wanted = [
             Wanted(number, CARRIER, CODE, 2, CARRIER, Wish(**wish(number)))
             for number in numbers(start, ITEMS)
         ]
-        results = []
-        for shipment in await context.store.register(account.id, wanted, now):
-            assert isinstance(shipment, Shipment)
-            due = await context.store.claim_one(shipment.id, now + context.lease, context.new_id())
-            assert due is not None
-            said = report(shipment.number, now)
-            results.append(outcome(context, source, due, Said(said, 200), CARRIER, context.pace))
+        await context.store.register(account.id, wanted, now)
+        dues = await context.store.claim(CARRIER, ITEMS, now, now + context.lease, context.new_id())
+        results = [
+            outcome(context, source, due, Said(report(due.shipment.number, now), 200), CARRIER, context.pace)
+            for due in dues
+        ]
+        assert len(results) == ITEMS
         assert await context.store.complete(results) == 0
 
 
@@ -296,7 +306,8 @@ def run_rows(pipe: Connection, file: str) -> None:
     try:
         while True:
             name, batches = pipe.recv()
-            work = rows.cached if name == CACHED.name else rows.read if name == READ.name else rows.register
+            reads = name in (READ.name, FAR.name)
+            work = rows.cached if name == CACHED.name else rows.read if reads else rows.register
             begun = time.process_time()
             for batch in batches:
                 work(batch)
@@ -447,7 +458,7 @@ def check(operation: Operation, batches: Sequence[Sequence[str]], answers: Seque
     for batch, answer in zip(batches, answers, strict=True):
         accepted = json.loads(answer)["data"]["accepted"]
         assert [(entry["number"], entry["carrier"]) for entry in accepted] == [(n, CODE) for n in batch]
-        if operation in (READ, CACHED):
+        if operation in (READ, FAR, CACHED):
             providers = [entry["track_info"]["tracking"]["providers"] for entry in accepted]
             assert all(len(legs[0]["events"]) == len(STEPS) for legs in providers)
 
@@ -519,6 +530,7 @@ def main() -> None:
     print(
         f"CPU us an item, {ITEMS} items a request, {given.requests} requests a round, "
         f"medians of {given.rounds} alternating rounds\n"
+        f"reads: {SEEDED} shipments in turn, whose items are all at hand; not at hand: {AWAY} in turn, 0 %\n"
     )
     print(f"{'':30}{'service':>9}{'http':>8}{'rows':>8}{'ratio':>8}  {'(rounds)':14}{'goal':>5}")
     for row in rows:

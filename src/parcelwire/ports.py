@@ -1,10 +1,10 @@
 """Every seam on one screen."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.audit import Chain, Deed
@@ -30,6 +30,7 @@ from parcelwire.domain.push import Chosen, FeedItem, NewPush, PushJob, PushRecor
 from parcelwire.domain.report import Address
 from parcelwire.domain.shipment import Shipment, Wish
 from parcelwire.domain.status import SubStatus
+from parcelwire.domain.timeline import Dates
 from parcelwire.domain.values import dataclass
 
 T = TypeVar("T")
@@ -179,6 +180,40 @@ class Document:
     template: bytes
     estimate: bytes
     sources: tuple[str, ...]  # of the legs, in their order
+
+
+class Shown(NamedTuple):
+    """What a read needs of a shipment, as it is stored: to make a whole one costs more than all the rest of a
+    read (docs/why/0011-reads-are-narrow.md). Times are since the epoch.
+
+    ``digest`` and ``changed_us`` name the document: when they are the same, so is it.
+    """
+
+    id: int
+    number: str
+    carrier: str
+    code: int
+    phase: str  # domain.shipment.Phase
+    since_us: int
+    wish: str  # JSON of domain.shipment.Wish
+    sub_status: str | None  # domain.status.SubStatus; None: there is no document
+    descr: str | None
+    digest: str | None
+    changed_us: int | None
+    first_day: int | None  # of the marks (domain.timeline.Dates)
+    transit_day: int | None
+    done_day: int | None
+    newest_day: int | None
+    asked_s: int | None
+    answered_us: int | None
+    trouble: str | None
+    template: bytes | None  # of the document, as is the estimate; None: there is none, or it was left out
+    estimate: bytes | None
+
+    @property
+    def dates(self) -> Dates:
+        """The dates of the marks."""
+        return self.first_day, self.transit_day, self.done_day, self.newest_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -597,6 +632,10 @@ class Store(Protocol):
         """
         ...
 
+    async def shown(self, account: int, numbers: Collection[str], bare: Collection[str] = ()) -> list[Shown]:
+        """The same, as much of it as is shown. Of the numbers in ``bare`` without the documents."""
+        ...
+
     async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
         """Which changes were saved, in their order; False: the shipment was another by now, read it again.
 
@@ -646,6 +685,10 @@ class Store(Protocol):
 
     async def save_lane(self, lane: Lane, revision: int) -> bool:
         """Compare and set: False when the lane is no longer at ``revision`` (0: was never saved)."""
+        ...
+
+    async def take_call(self, lane: str, limits: Limits, now: datetime) -> Grant:
+        """Take an urgent call from a lane, if it has one; a refusal changes nothing."""
         ...
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:

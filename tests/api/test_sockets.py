@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from parcelwire.api import server
-from parcelwire.api.server import read_body
+from parcelwire.api.server import check_head, read_body
 from parcelwire.api.sockets import SocketLimits, SocketServer
 from parcelwire.domain.errors import CallerError
 from parcelwire.net.clock import SystemClock
@@ -29,6 +29,7 @@ async def answer(request: web.BaseRequest) -> web.Response:
     if request.path == "/big":
         return web.Response(body=BIG)
     try:
+        check_head(request)
         body = await read_body(request)
     except CallerError as error:
         return web.Response(status=408 if error.reason == "too_slow" else 413)

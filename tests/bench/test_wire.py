@@ -26,6 +26,7 @@ def test_a_short_run_measures_every_operation_beside_both_floors() -> None:
         "register, carrier given",
         "register, carrier detected",
         "gettrackinfo",
+        "gettrackinfo, not at hand",
         "getRealTimeTrackInfo, cached",
     ]
     for row in figures["operations"]:

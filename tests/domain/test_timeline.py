@@ -400,7 +400,7 @@ def test_an_event_too_far_ahead_is_shown_and_decides_nothing(text: str) -> None:
 def test_an_event_a_little_ahead_of_the_clock_counts() -> None:
     timeline = assemble([history([event(NOW + AHEAD_MAX, S.DELIVERED)])], NOW)
     assert timeline.sub_status is S.DELIVERED
-    assert days(timeline.marks, NOW) == (0, 0, 0, 0)
+    assert days(timeline.marks.dates, NOW.toordinal()) == (0, 0, 0, 0)
 
 
 def test_a_year_that_cannot_be_true_neither_hides_the_scan_nor_moves_the_measures() -> None:
@@ -423,10 +423,10 @@ def test_the_measures_run_from_pickup_to_the_end() -> None:
     events = [event(label, S.INFO_RECEIVED), event(pickup, S.PICKED_UP)]
     moving = assemble([history(events)], NOW).marks
     assert moving == Marks(label, pickup, None, pickup)
-    assert days(moving, NOW) == (14, 12, 0, 12)
+    assert days(moving.dates, NOW.toordinal()) == (14, 12, 0, 12)
     done = assemble([history([*events, event(end, S.DELIVERED)])], NOW).marks
     assert done == Marks(label, pickup, end, end)
-    assert days(done, NOW) == (10, 8, 8, 4)
+    assert days(done.dates, NOW.toordinal()) == (10, 8, 8, 4)
     back = assemble([history([*events, event(end, S.RETURNING), event(end + DAY, S.RETURNED)])], NOW).marks
     assert back.done == end + DAY
 
@@ -440,9 +440,9 @@ def test_without_a_pickup_transit_begins_with_the_second_event_else_the_first() 
 
 
 def test_days_are_never_negative_and_zero_without_facts() -> None:
-    assert days(NO_MARKS, NOW) == (0, 0, 0, 0)
+    assert days(NO_MARKS.dates, NOW.toordinal()) == (0, 0, 0, 0)
     later = NOW + 3 * DAY
-    assert days(Marks(later, later, None, later), NOW) == (0, 0, 0, 0)
+    assert days(Marks(later, later, None, later).dates, NOW.toordinal()) == (0, 0, 0, 0)
 
 
 # --- several sources ------------------------------------------------------------------------------------
@@ -522,7 +522,7 @@ def test_every_event_is_shown_once_and_every_milestone_on_one_event(
     marked = [scan.stage for scan in shown if scan.stage]
     assert len(marked) == len(set(marked))
     assert set(marked) <= set(timeline.milestones)
-    assert min(days(timeline.marks, NOW)) >= 0
+    assert min(days(timeline.marks.dates, NOW.toordinal())) >= 0
     assert timeline.sub_status in S
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.service import World
 
-from parcelwire.domain.errors import CarrierError, Throttled, Unavailable, UnknownNumber
+from parcelwire.domain.errors import CarrierError, MalformedReply, Throttled, Unavailable, UnknownNumber
 from parcelwire.domain.exchange import Conversation, Query
 from parcelwire.domain.report import Event, Report
 from parcelwire.domain.status import SubStatus
@@ -18,7 +18,8 @@ from parcelwire.domain.times import exact
 from parcelwire.flows.read import quota
 from parcelwire.flows.realtime import real_time
 from parcelwire.flows.stop import stop
-from parcelwire.ports import Carrier
+from parcelwire.ports import Carrier, Refreshed
+from parcelwire.store.sqlite import SqliteStore
 
 NUMBER = "SANDBOXINTRANSIT1"
 
@@ -30,12 +31,19 @@ class Saying:
         self.world = world
         self.asked = 0
         self.answers: dict[str, Report | CarrierError | Exception] = {}
-        self.wait_s = 0.0
+        self.whole: CarrierError | None = None  # what spoils every call
+        self.calls: list[list[str]] = []
+        self.begun = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Conversation:
         self.asked += 1
-        if self.wait_s:
-            await asyncio.sleep(self.wait_s)
+        self.calls.append([query.number for query in queries])
+        self.begun.set()
+        await self.may_answer.wait()
+        if self.whole:
+            return Conversation({query.number: self.whole for query in queries}, (), self.whole, 1)
         said: dict[str, Report | CarrierError] = {}
         for query in queries:
             answer = self.answers.get(query.number, UnknownNumber("HTTP 404"))
@@ -109,16 +117,74 @@ async def test_who_cannot_pay_is_not_asked_about(world: World, carrier: Saying) 
 async def test_one_broken_item_harms_no_neighbour_and_is_free(
     world: World, carrier: Saying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever goes wrong inside one answer: the others are answered and paid, this one says -18019817."""
+    """Whatever goes wrong with one item: the others are answered and paid, this one says -18019817."""
     other = "SANDBOXINTRANSIT2"
-    carrier.answers = {
-        NUMBER: RuntimeError("a bug"),
-        other: report(other, SubStatus.IN_TRANSIT, world),
-    }
+    for number in (NUMBER, other):
+        carrier.answers[number] = report(number, SubStatus.IN_TRANSIT, world)
+    complete = SqliteStore.complete
+
+    async def broken(store: SqliteStore, results: Sequence[Refreshed]) -> int:
+        if any(result.shipment.number == NUMBER for result in results):
+            raise RuntimeError("a bug")
+        return await complete(store, results)
+
+    monkeypatch.setattr(SqliteStore, "complete", broken)
     data = await ask(world, NUMBER, other)
     assert [item["number"] for item in data["accepted"]] == [other]
     assert [item["error"]["code"] for item in data["rejected"]] == [-18019817]
     assert await used(world) == 10
+
+
+async def test_a_broken_conversation_is_free(world: World, carrier: Saying) -> None:
+    carrier.answers[NUMBER] = RuntimeError("a bug")
+    data = await ask(world, NUMBER)
+    assert [item["error"]["code"] for item in data["rejected"]] == [-18019817]
+    assert await used(world) == 0
+
+
+async def test_one_call_asks_about_as_many_numbers_as_the_carrier_takes(
+    world: World, carrier: Saying
+) -> None:
+    """Each once, whether given twice or registered before; and the lane gives one call for each."""
+    numbers = [f"SANDBOXINTRANSIT{place}" for place in range(1, 31)]
+    await world.register(*numbers[5:])
+    data = await ask(world, *numbers, numbers[0])
+    assert [item["number"] for item in data["accepted"]] == [*numbers, numbers[0]]
+    assert sorted(len(call) for call in carrier.calls) == [10, 20]
+    assert {number for call in carrier.calls for number in call} == set(numbers)
+    assert (await world.store.lane("sandbox")).used == 2
+    assert await used(world) == 25 + 31 * 10
+
+
+async def test_who_asks_about_the_same_numbers_meanwhile_shares_the_answers(
+    world: World, carrier: Saying
+) -> None:
+    carrier.may_answer.clear()
+    first = asyncio.create_task(ask(world, NUMBER, "SANDBOXINTRANSIT2"))
+    await carrier.begun.wait()
+    carrier.begun.clear()
+    second = asyncio.create_task(ask(world, "SANDBOXINTRANSIT2", "SANDBOXINTRANSIT3"))
+    await carrier.begun.wait()
+    carrier.may_answer.set()
+    answers = await asyncio.gather(first, second)
+    assert [len(data["accepted"]) for data in answers] == [2, 2]
+    assert carrier.calls == [[NUMBER, "SANDBOXINTRANSIT2"], ["SANDBOXINTRANSIT3"]]
+
+
+async def test_a_number_that_may_have_spoilt_a_call_is_asked_in_a_smaller_one(
+    world: World, carrier: Saying
+) -> None:
+    """A call that nobody can read is free; the next one about the same numbers is made of halves."""
+    numbers = [f"SANDBOXINTRANSIT{place}" for place in range(1, 5)]
+    carrier.whole = MalformedReply("not JSON")
+    data = await ask(world, *numbers)
+    assert {item["error"]["code"] for item in data["rejected"]} == {-18019816}
+    carrier.whole = None
+    data = await ask(world, *numbers)
+    assert len(data["accepted"]) == 4
+    assert [len(call) for call in carrier.calls] == [4, 2, 2]
+    assert {(await world.shipment(number)).lane for number in numbers} == {"sandbox"}
+    assert await used(world) == 40
 
 
 async def test_a_cached_answer_is_given_while_it_is_fresh_and_no_longer(
@@ -152,10 +218,12 @@ async def test_an_answer_that_was_not_stored_is_not_paid(world: World, carrier: 
     await world.turn()
     before = await used(world)
     carrier.answers[NUMBER] = report(NUMBER, SubStatus.DELIVERED, world)
-    carrier.wait_s = 0.05
+    carrier.begun.clear()
+    carrier.may_answer.clear()
     asking = asyncio.create_task(ask(world, NUMBER))
-    await asyncio.sleep(0.02)
+    await carrier.begun.wait()
     await stop(world.context, world.account, json.dumps([{"number": NUMBER}]).encode())
+    carrier.may_answer.set()
     data = await asking
     assert data["rejected"][0]["error"]["code"] == -18019817
     assert await used(world) == before

@@ -48,13 +48,26 @@ from parcelwire.domain.doubt import Doubt
 from parcelwire.domain.endpoint import WIDTH_MAX
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import Reply
-from parcelwire.domain.lane import Lane, take
+from parcelwire.domain.lane import Grant, Lane, take
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.push import SUPERSEDE_AFTER, PushEvent
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Marks
-from parcelwire.ports import LEARNED_MAX, Changed, Charge, Count, Document, Refreshed, Store, Turn, Work
+from parcelwire.domain.times import EPOCH, second_of
+from parcelwire.ports import (
+    LEARNED_MAX,
+    Changed,
+    Charge,
+    Count,
+    Document,
+    Refreshed,
+    Shown,
+    Store,
+    Turn,
+    Work,
+)
+from parcelwire.store.rows import wish_text
 
 DOCUMENT = Document(b'{"a":[1,2]}', b"null", ("ups", "usps"))
 MAY, JUNE = "2026-05", "2026-06"
@@ -428,6 +441,46 @@ async def test_shipments_are_found_in_order_of_registration(store: Store) -> Non
     assert await store.find(account.id, []) == []
 
 
+def plain(shipment: Shipment, document: Document | None) -> Shown:
+    """What is shown of a shipment, value by value."""
+
+    def us(at: datetime | None) -> int | None:
+        return None if at is None else (at - EPOCH) // timedelta(microseconds=1)
+
+    return Shown(
+        shipment.id, shipment.number, shipment.carrier, shipment.code, shipment.phase.value,
+        us(shipment.since) or 0, wish_text(shipment.wish), shipment.sub_status, shipment.descr,
+        shipment.digest, us(shipment.changed_at), *shipment.marks.dates,
+        second_of(shipment.asked_at) if shipment.asked_at else None, us(shipment.answered_at),
+        shipment.trouble,
+        document.template if document else None, document.estimate if document else None,
+    )  # fmt: skip
+
+
+async def test_what_is_shown_is_what_is_stored(store: Store) -> None:
+    """Every column in its place, with the document, without it, and of a number that was only looked up."""
+    account, other = await account_in(store), await account_in(store, name="other", login_key="other")
+    fresh, known = await tracked(store, account), await tracked(store, account, carrier="dhl")
+    looked_up = await store.look_up(account.id, wanted(known.number, wish=Wish(tag="é")), NOW)
+    await store.register(other.id, [wanted(known.number)], NOW)
+    (due,) = await claimed(store, "dhl")
+    marks = Marks(NOW - DAY, NOW - HOUR, None, NOW - DAY / 3)
+    after = replace(
+        due.shipment, sub_status=SubStatus.DELAYED, descr="weather", digest="0a", marks=marks,
+        asked_at=NOW + SECOND / 3, answered_at=NOW + SECOND / 3, changed_at=NOW - SECOND / 7, trouble="why",
+    )  # fmt: skip
+    assert await store.complete([Refreshed(after, attempt(), document=DOCUMENT)]) == 0
+    one, two, three = plain(fresh, None), plain(after, DOCUMENT), plain(looked_up, None)
+    numbers = [fresh.number, known.number]
+    assert await store.shown(account.id, numbers) == [one, two, three]
+    bare = two._replace(template=None, estimate=None)
+    assert await store.shown(account.id, [], numbers) == [one, bare, three]
+    assert await store.shown(account.id, numbers[:1], numbers[1:]) == [one, bare, three]
+    assert await store.shown(account.id, numbers[1:], numbers[:1]) == [one, two, three]
+    assert await store.shown(account.id, [], []) == []
+    assert await store.shown(account.id, ["UNKNOWN"], ["' OR 1=1 --"]) == []
+
+
 async def test_numbers_are_data_whatever_they_contain(store: Store) -> None:
     account = await account_in(store)
     await tracked(store, account)
@@ -568,6 +621,20 @@ async def test_a_daily_budget_is_exact_under_concurrency(store: Store) -> None:
 
     assert sum(await asyncio.gather(*(call() for _ in range(25)))) == 15
     assert (await store.lane("ups")).used == 15
+
+
+async def test_urgent_calls_are_taken_exactly_by_any_number_at_once(store: Store) -> None:
+    """Of the whole budget, from a lane that was never saved; a refusal changes nothing."""
+    limits = Limits(per_day=15, reserved=0.4)
+    grants = await asyncio.gather(*(store.take_call("ups", limits, NOW) for _ in range(25)))
+    assert sum(grant.granted for grant in grants) == 15
+    refused = next(grant for grant in grants if not grant.granted)
+    assert refused.retry_at == datetime(2026, 5, 5, tzinfo=UTC)
+    assert await store.lane("ups") == Lane("ups", revision=15, day=NOW.date(), used=15)
+    assert await store.take_call("ups", limits, NOW) == Grant(
+        await store.lane("ups"), False, refused.retry_at, refused.why
+    )
+    assert (await store.take_call("dhl", limits, NOW)).lane == await store.lane("dhl")
 
 
 # --- claim ------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +17,9 @@ from parcelwire.domain.merge import History
 from parcelwire.domain.report import NOWHERE, Address, Estimate, Event, Moment
 from parcelwire.domain.status import Stage, SubStatus
 from parcelwire.domain.timeline import NO_MARKS, Marks, Timeline, assemble
-from parcelwire.domain.times import from_iso
+from parcelwire.domain.times import from_iso, second_of
 from parcelwire.wire.directory import BOOK_REFERENCE, Entry, code_of, entry
-from parcelwire.wire.trackinfo import LEGS_MAX, Sync, estimate, fill, template, utc_text
+from parcelwire.wire.trackinfo import LEGS_MAX, estimate, fill, template, utc_text
 
 S = SubStatus
 # The worked answer that lies beside the further sample answers, where those are at hand.
@@ -59,16 +58,17 @@ class AnyNames:
 
 
 def encoded(
-    timeline: Timeline, names: Any = None, syncs: Sequence[Sync] | None = None, now: datetime = NOW
+    timeline: Timeline, names: Any = None, asked_at: datetime = NOW, *, ok: bool = True, now: datetime = NOW
 ) -> dict[str, Any]:
     """``track_info`` of a timeline, decoded again."""
     made = fill(
         template(timeline, names or AnyNames()),
         sub_status=timeline.sub_status,
         descr=timeline.descr,
-        marks=timeline.marks,
+        dates=timeline.marks.dates,
         estimate=estimate(timeline.estimate),
-        syncs=[Sync(now, True)] * len(timeline.legs) if syncs is None else syncs,
+        asked_s=second_of(asked_at),
+        ok=ok,
         now=now,
     )
     decoded: dict[str, Any] = json.loads(made)
@@ -114,8 +114,7 @@ def test_one_scan_is_told_whole() -> None:
         address=place,
     )
     one = history([scan], lang="de", service="Paket", destination=place)
-    syncs = [Sync(datetime(2026, 5, 4, 11, 59, 58, 999, tzinfo=UTC), False)]
-    made = encoded(assemble([one], NOW), syncs=syncs)
+    made = encoded(assemble([one], NOW), asked_at=datetime(2026, 5, 4, 11, 59, 58, 999, tzinfo=UTC), ok=False)
     told_event = {
         "time_iso": "2026-05-01T10:00:00+02:00",
         "time_utc": "2026-05-01T08:00:00Z",
@@ -178,7 +177,6 @@ def test_only_the_moving_parts_move() -> None:
     assert today["time_metrics"].pop("days_after_last_update") == 3
     for made in (today, later):
         del made["time_metrics"]["days_after_order"], made["time_metrics"]["days_of_transit"]
-        del made["tracking"]["providers"][0]["latest_sync_time"]
     assert today == later
 
 
@@ -187,9 +185,10 @@ def test_status_and_reason_are_those_of_the_moment() -> None:
         template(told(S.IN_TRANSIT), AnyNames()),
         sub_status=S.EXPIRED,
         descr='never \x01 "seen"',
-        marks=NO_MARKS,
+        dates=NO_MARKS.dates,
         estimate=estimate(None),
-        syncs=[Sync(NOW, True)],
+        asked_s=second_of(NOW),
+        ok=True,
         now=NOW,
     )
     assert json.loads(made)["latest_status"] == {
@@ -197,15 +196,13 @@ def test_status_and_reason_are_those_of_the_moment() -> None:
     }  # fmt: skip
 
 
-def test_each_leg_has_its_own_sync() -> None:
+@pytest.mark.parametrize("ok", [True, False])
+def test_every_leg_tells_when_it_was_asked_and_how_that_ended(ok: bool) -> None:
     sources = [history(hourly(S.IN_TRANSIT, start=START + n * HOUR), source=f"s{n}") for n in range(LEGS_MAX)]
     timeline = assemble(sources, NOW)
-    syncs = [Sync(NOW + n * timedelta(seconds=1), n % 2 == 0) for n in range(LEGS_MAX)]
-    providers = encoded(timeline, syncs=syncs)["tracking"]["providers"]
-    assert [p["latest_sync_time"] for p in providers] == [utc_text(sync.at) for sync in syncs]
-    assert [p["latest_sync_status"] for p in providers] == [
-        "Success" if sync.ok else "Failure" for sync in syncs
-    ]
+    providers = encoded(timeline, asked_at=NOW - HOUR, ok=ok)["tracking"]["providers"]
+    told = "Success" if ok else "Failure", utc_text(NOW - HOUR)
+    assert [(p["latest_sync_status"], p["latest_sync_time"]) for p in providers] == [told] * LEGS_MAX
     assert [p["provider"]["name"] for p in providers] == [f"The s{n}" for n in reversed(range(LEGS_MAX))]
 
 
@@ -264,7 +261,7 @@ def test_hashes_change_with_the_events_and_only_with_them() -> None:
         return tracking["providers_hash"], tracking["providers"][0]["events_hash"]
 
     timeline = told(S.PICKED_UP)
-    assert hashes(timeline) == hashes(timeline, now=NOW + HOUR, syncs=[Sync(NOW, False)])
+    assert hashes(timeline) == hashes(timeline, now=NOW + HOUR, ok=False)
     other = hashes(told(S.PICKED_UP, S.IN_TRANSIT))
     assert hashes(timeline)[0] != other[0]
     assert hashes(timeline)[1] != other[1]
@@ -342,8 +339,7 @@ def two_legs() -> list[History]:
 
 def worked() -> dict[str, Any]:
     timeline = assemble(two_legs(), READ_AT)
-    syncs = [Sync(READ_AT, True), Sync(READ_AT - timedelta(seconds=2), True)]
-    return encoded(timeline, Names(), syncs, READ_AT)
+    return encoded(timeline, Names(), READ_AT, now=READ_AT)
 
 
 def differences(one: Any, two: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
@@ -371,7 +367,7 @@ def differences(one: Any, two: Any, path: str = "") -> dict[str, tuple[Any, Any]
 def test_the_worked_example_is_told_field_by_field() -> None:
     theirs = json.loads(EXAMPLE.read_text())["data"]["accepted"][0]["track_info"]
     # The estimate is the carrier's own here; hashes are ours; telephone numbers, translations and that
-    # homepage are not told. Everything else is equal.
+    # homepage are not told; all sources count as asked at one time. Everything else is equal.
     usps, post = ".tracking.providers[0]", ".tracking.providers[1]"
     assert set(differences(worked(), theirs)) == {
         ".time_metrics.estimated_delivery_date.source",
@@ -380,6 +376,7 @@ def test_the_worked_example_is_told_field_by_field() -> None:
         f"{post}.events_hash",
         f"{usps}.provider.tel",
         f"{post}.provider.homepage",
+        f"{post}.latest_sync_time",
         *(f"{post}.events[{index}].description_translation" for index in range(4)),
     }
 
@@ -461,8 +458,8 @@ TIMELINES = st.lists(
 def test_any_timeline_is_valid_json_with_every_key(timeline: Timeline, descr: str) -> None:
     marked = template(timeline, AnyNames())
     made = fill(
-        marked, sub_status=timeline.sub_status, descr=descr, marks=timeline.marks,
-        estimate=estimate(None), syncs=[Sync(NOW, True)] * len(timeline.legs), now=NOW,
+        marked, sub_status=timeline.sub_status, descr=descr, dates=timeline.marks.dates,
+        estimate=estimate(None), asked_s=second_of(NOW), ok=True, now=NOW,
     )  # fmt: skip
     assert not [byte for byte in made if byte < 0x20]
     decoded = msgspec.json.decode(made)

@@ -1,6 +1,8 @@
 """The HTTP server. Whatever bytes arrive, the answer is the envelope, or a bare 4xx of the HTTP layer.
 
-Order of checks: size and encoding, the whole body (bounded in size and time), login key and rate, items.
+Order of checks: size and encoding as the head tells them, login key and rate, the body (bounded in size and
+time), items. Who is refused is answered at once; a body that comes all the same is dropped for a few seconds,
+then the connection ends (sockets.py).
 """
 
 import asyncio
@@ -133,8 +135,9 @@ class Api:
         if page is not None:
             return page
         name, version = _route(request.method, path)
-        body = await read_body(request)
+        check_head(request)
         account = await self._keys.enter(request.headers.get("17token"), caller_of(request, self._proxies))
+        body = await read_body(request)
         key = request.headers.get("Idempotency-Key")
         answer = await _call(self._context, account, name, version, body, key)
         return web.Response(body=answer, content_type=JSON)
@@ -163,12 +166,16 @@ def _route(method: str, path: str) -> tuple[str, Version]:
     return name, version
 
 
-async def read_body(request: web.BaseRequest) -> bytes:
-    """The body, bounded in size and time."""
+def check_head(request: web.BaseRequest) -> None:
+    """CallerError when the head tells that the body will not do."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise CallerError("encoded")
     if request.content_length is not None and request.content_length > BODY_MAX:
         raise CallerError("too_large", limit=str(BODY_MAX))
+
+
+async def read_body(request: web.BaseRequest) -> bytes:
+    """The body, bounded in size and time."""
     try:
         async with asyncio.timeout(BODY_S):
             return await request.read()

@@ -42,6 +42,8 @@ def normalise(text: object) -> str | None:
     """
     if not isinstance(text, str) or len(text) > RAW_MAX:
         return None
+    if text.isalnum() and text.isascii():  # nearly all are
+        return text.upper() if LENGTH_MIN <= len(text) <= LENGTH_MAX else None
     folded = text.strip(_BLANKS)
     if not folded.isascii():
         folded = folded.translate(_FULL_WIDTH)

@@ -47,6 +47,10 @@ class Leg:
     scans: tuple[Scan, ...]
 
 
+# The UTC dates of Marks, in their order, as day numbers (``toordinal``): all that day counters need.
+Dates = tuple[int | None, int | None, int | None, int | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Marks:
     """Stored facts from which day counters are computed at read time. Aware UTC; None = not reached."""
@@ -55,6 +59,15 @@ class Marks:
     transit: datetime | None = None  # picked up, else the second event, else the first
     done: datetime | None = None  # delivered or returned
     newest: datetime | None = None
+
+    @property
+    def dates(self) -> Dates:
+        """Their dates."""
+        return _date(self.first), _date(self.transit), _date(self.done), _date(self.newest)
+
+
+def _date(at: datetime | None) -> int | None:
+    return at.toordinal() if at else None
 
 
 NO_MARKS = Marks()
@@ -128,15 +141,17 @@ def assemble(histories: Sequence[History], now: datetime) -> Timeline:
     )
 
 
-def days(marks: Marks, now: datetime) -> tuple[int, int, int, int]:
+def days(dates: Dates, today: int) -> tuple[int, int, int, int]:
     """after_order, of_transit, of_transit_done, after_last_update: differences of UTC dates, >= 0."""
-
-    def between(start: datetime | None, end: datetime) -> int:
-        return max(0, end.toordinal() - start.toordinal()) if start else 0
-
-    end = marks.done or now
-    transit = between(marks.transit, end)
-    return between(marks.first, end), transit, transit if marks.done else 0, between(marks.newest, now)
+    first, transit, done, newest = dates
+    end = done or today
+    moving = max(0, end - transit) if transit else 0
+    return (
+        max(0, end - first) if first else 0,
+        moving,
+        moving if done else 0,
+        max(0, today - newest) if newest else 0,
+    )
 
 
 def _walk(steps: Sequence[_Step], *, returning: bool) -> tuple[SubStatus | None, str | None]:

@@ -15,10 +15,12 @@ from zoneinfo import ZoneInfo
 from parcelwire.domain.report import EVENTS_MAX, UNKNOWN_TIME, Address, Event, Moment, Report
 from parcelwire.domain.values import replace
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # an older time is a carrier's placeholder
 LATEST_AHEAD = timedelta(days=7)  # a time further ahead is a carrier's fault
 ZONES_APART = timedelta(hours=26)  # between the clocks of UTC+14 and UTC-12
 _MINUTE = timedelta(minutes=1)
+_SECOND = timedelta(seconds=1)
 ZoneOf = Callable[[Address], tzinfo | None]
 
 
@@ -109,6 +111,11 @@ def earlier(moment: Moment, by: timedelta) -> Moment:
     utc = (moment.utc - by).replace(microsecond=0)
     wall = utc + timedelta(minutes=moment.offset_min)
     return replace(moment, utc=utc, date=wall.strftime("%Y-%m-%d"), time=wall.strftime("%H:%M:%S"))
+
+
+def second_of(at: datetime) -> int:
+    """Whole seconds since the epoch."""
+    return (at - EPOCH) // _SECOND
 
 
 def iso(moment: Moment) -> str | None:

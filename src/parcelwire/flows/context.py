@@ -11,6 +11,7 @@ from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.load import Loads
 from parcelwire.flows.memory import Memory
 from parcelwire.flows.routes import Routes
+from parcelwire.flows.shelf import Shelf
 from parcelwire.ports import (
     Clock,
     Failpoint,
@@ -26,12 +27,15 @@ from parcelwire.ports import (
 from parcelwire.wire.directory import Directory, Entry
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 
 class Once(Protocol):
-    """Runs a piece of work once however many ask for it at the same time (net/flights.py)."""
+    """Runs work once for each key however many ask for it at the same time (net/flights.py)."""
 
-    def __call__(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> Awaitable[T]: ...
+    def __call__(
+        self, keys: Sequence[K], work: Callable[[Sequence[K]], Coroutine[Any, Any, Mapping[K, T]]]
+    ) -> Awaitable[Mapping[K, T | BaseException]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Context:
     lease: timedelta = timedelta(seconds=60)
     loads: Loads = field(default_factory=Loads)
     memory: Memory = field(default_factory=Memory)
+    shelf: Shelf = field(default_factory=Shelf)
     failpoint: Failpoint = no_failpoint
     keyring: Keyring | None = None  # None: the secret key stays as it is
     watch: Watch = unwatched

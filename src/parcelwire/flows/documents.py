@@ -7,16 +7,20 @@ from typing import Any
 
 import msgspec
 
-from parcelwire.domain.shipment import Shipment
+from parcelwire.domain.shipment import Shipment, Wish
 from parcelwire.domain.timeline import Timeline
+from parcelwire.domain.times import second_of
 from parcelwire.flows.context import Context, Names
-from parcelwire.ports import Document
+from parcelwire.ports import Document, Shown
 from parcelwire.wire import trackinfo
 from parcelwire.wire.texts import translated
 from parcelwire.wire.v22 import Push, Stopped, Tracked, Tracked24, encode
 from parcelwire.wire.versions import V2_2, Version
 
 _PROVIDER = re.compile(rb'"provider":\{[^}]*\}')  # name, homepage, country: ours, not news
+
+
+_wish = msgspec.json.Decoder(Wish).decode
 
 
 def document_of(context: Context, shipment: Shipment, timeline: Timeline) -> Document:
@@ -36,37 +40,52 @@ def digest_of(shipment: Shipment, document: Document) -> str:
     return blake2b(b"\0".join((told, document.estimate, status)), digest_size=12).hexdigest()
 
 
-def tracked(shipment: Shipment, document: Document, now: datetime, version: Version = V2_2) -> Tracked:
-    """One accepted item: the shipment as of ``now``."""
-    assert shipment.sub_status is not None, "a document exists once there is a status"  # noqa: S101
-    asked_at = shipment.asked_at or now
-    sync = trackinfo.Sync(asked_at, shipment.trouble is None)
+def tracked(shown: Shown, now: datetime, version: Version = V2_2) -> Tracked:
+    """One accepted item: a shipment that has a document, as of ``now``."""
+    assert shown.sub_status is not None, "a document exists once there is a status"  # noqa: S101
+    assert shown.template is not None and shown.estimate is not None  # noqa: S101, PT018
     track_info = trackinfo.fill(
-        document.template,
-        sub_status=shipment.sub_status,
-        descr=shipment.descr,
-        marks=shipment.marks,
-        estimate=document.estimate,
-        syncs=[sync] * len(document.sources),
+        shown.template,
+        sub_status=shown.sub_status,
+        descr=shown.descr,
+        dates=shown.dates,
+        estimate=shown.estimate,
+        asked_s=second_of(now) if shown.asked_s is None else shown.asked_s,
+        ok=shown.trouble is None,
         now=now,
     )
-    wish = shipment.wish
+    return _item(shown.number, shown.code, _wish(shown.wish), track_info, version)
+
+
+def _item(number: str, code: int, wish: Wish, track_info: bytes, version: Version) -> Tracked:
     if wish.translated:
         track_info = translated(track_info, wish.lang)
     raw = msgspec.Raw(version.shape(track_info))
     if version.more:
         more: dict[str, Any] = dict(wish.more or {})
         return Tracked24(
-            shipment.number, shipment.code, wish.param, wish.tag, raw, lang=wish.lang,
+            number, code, wish.param, wish.tag, raw, lang=wish.lang,
             final_carrier=wish.final_carrier, order_no=wish.order_no, order_time=wish.order_time,
             email=wish.email, remark=wish.remark, **more,
         )  # fmt: skip
-    return Tracked(shipment.number, shipment.code, wish.param, wish.tag, raw)
+    return Tracked(number, code, wish.param, wish.tag, raw)
 
 
 def updated_body(shipment: Shipment, document: Document, now: datetime) -> bytes:
     """The body of TRACKING_UPDATED."""
-    return encode(Push("TRACKING_UPDATED", tracked(shipment, document, now)))
+    assert shipment.sub_status is not None  # noqa: S101
+    track_info = trackinfo.fill(
+        document.template,
+        sub_status=shipment.sub_status,
+        descr=shipment.descr,
+        dates=shipment.marks.dates,
+        estimate=document.estimate,
+        asked_s=second_of(shipment.asked_at or now),
+        ok=shipment.trouble is None,
+        now=now,
+    )
+    item = _item(shipment.number, shipment.code, shipment.wish, track_info, V2_2)
+    return encode(Push("TRACKING_UPDATED", item))
 
 
 def stopped_body(shipment: Shipment) -> bytes:

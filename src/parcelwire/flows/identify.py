@@ -10,6 +10,7 @@ from parcelwire.domain.errors import CallerError
 from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.flows.context import Context
+from parcelwire.ports import Shown
 from parcelwire.wire.codes import shown
 from parcelwire.wire.directory import STRANGER
 from parcelwire.wire.v22 import NumberItem, carrier_code
@@ -87,9 +88,9 @@ def matching(context: Context, found: Iterable[Shipment], number: str, code: int
     ]
 
 
-def addresses(context: Context, shipment: Shipment, code: int) -> bool:
+def addresses(context: Context, shipment: Shipment | Shown, code: int) -> bool:
     """Whether ``carrier`` (0: none given), with the shipment's number, addresses it as a registration."""
-    if shipment.phase is Phase.LOOKED_UP:
+    if shipment.phase == Phase.LOOKED_UP:
         return False
     return not code or shipment.code == code or shipment.carrier in context.directory.slugs_of(code)
 

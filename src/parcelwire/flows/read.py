@@ -1,19 +1,20 @@
 """Read what is stored: free, and never asks a carrier."""
 
+from collections.abc import Sequence
+
+import msgspec
+
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import CallerError
-from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
-from parcelwire.flows.documents import tracked
 from parcelwire.flows.identify import addresses, code_given, number_of
-from parcelwire.ports import Document
+from parcelwire.flows.showing import Seen, see
 from parcelwire.wire.v22 import (
     BadItem,
     NumberItem,
     Quota,
     QuotaEnvelope,
     Rejected,
-    Tracked,
     answer,
     encode,
     named,
@@ -27,20 +28,15 @@ async def track_info(context: Context, account: Account, body: bytes, version: V
     """The answer to POST /gettrackinfo: one accepted item for each registration that an item addresses."""
     items = read_items(body, NumberItem)
     numbers: list[str | CallerError] = [_number(item) for item in items]
-    found = await context.store.find(account.id, [number for number in numbers if isinstance(number, str)])
-    by_number: dict[str, list[tuple[Shipment, Document | None]]] = {}
-    for shipment, document in found:
-        by_number.setdefault(shipment.number, []).append((shipment, document))
-    now = context.clock.now()
-    accepted: list[Tracked] = []
+    asked = {number: None for number in numbers if isinstance(number, str)}
+    known = await see(context, account, asked, version, context.clock.now())
+    accepted: list[msgspec.Raw] = []
     refused: list[Rejected] = []
     for item, number in zip(items, numbers, strict=True):
         try:
             if isinstance(number, CallerError):
                 raise number
-            known = by_number.get(number, [])
-            for shipment, document in _addressed(context, known, item, number):
-                accepted.append(tracked(shipment, document, now, version))
+            accepted += _addressed(context, known.get(number, ()), item, number)
         except CallerError as error:
             refused.append(rejected(*named(item), error))
     return answer(accepted, refused)
@@ -62,18 +58,15 @@ def _number(item: NumberItem | BadItem) -> str | CallerError:
 
 
 def _addressed(
-    context: Context,
-    known: list[tuple[Shipment, Document | None]],
-    item: NumberItem | BadItem,
-    number: str,
-) -> list[tuple[Shipment, Document]]:
+    context: Context, known: Sequence[Seen], item: NumberItem | BadItem, number: str
+) -> list[msgspec.Raw]:
     """The registrations that an item addresses and that can be shown. CallerError when there is none."""
     code = code_given(item) if isinstance(item, NumberItem) else 0
-    matches = [one for one in known if addresses(context, one[0], code)]
+    matches = [seen for seen in known if addresses(context, seen[0], code)]
+    told = [msgspec.Raw(item) for _, item in matches if item is not None]
+    if told:
+        return told
     if not matches:
         raise CallerError("not_registered", number=number)
-    shown = [(shipment, document) for shipment, document in matches if document]
-    if not shown:
-        trouble = matches[0][0].trouble
-        raise CallerError("no_info", detail=f" {trouble[0].upper()}{trouble[1:]}." if trouble else "")
-    return shown
+    trouble = matches[0][0].trouble
+    raise CallerError("no_info", detail=f" {trouble[0].upper()}{trouble[1:]}." if trouble else "")

@@ -89,7 +89,7 @@ async def refresh_lane(context: Context, name: str) -> Round:
 
 async def _asked(context: Context, source: Carrier, lane: Lane, due: Sequence[Due], name: str) -> Round:
     said = await ask_about(context, source, lane, due)
-    saved = await _save(context, due, await _results(context, source, due, said, name))
+    saved = await _save(context, due, await results_of(context, source, due, said, name))
     whole = _whole_error(said)
     return replace(
         saved,
@@ -99,7 +99,7 @@ async def _asked(context: Context, source: Carrier, lane: Lane, due: Sequence[Du
     )
 
 
-async def _results(
+async def results_of(
     context: Context, source: Carrier, due: Sequence[Due], said: Mapping[int, Said], name: str
 ) -> list[Refreshed]:
     """What the answers change about the shipments: all go to a smaller queue when one may be to blame."""

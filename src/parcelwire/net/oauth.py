@@ -23,7 +23,7 @@ class TokenCache:
         value, renew_at = self._kept.get(credential, ("", 0.0))
         if value and self._clock.monotonic() < renew_at:
             return value
-        return await self._flights(credential, lambda: self._fetch(credential, fetch))
+        return await self._flights.one(credential, lambda: self._fetch(credential, fetch))
 
     def drop(self, credential: Hashable, value: str) -> None:
         """Forget a refused token, unless another caller has renewed it already."""

@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from ipaddress import ip_network
 from operator import attrgetter
@@ -22,10 +22,10 @@ from parcelwire.domain.push import PushEvent
 from parcelwire.domain.shipment import Phase, Shipment, StopReason, Wish
 from parcelwire.domain.status import Status, SubStatus
 from parcelwire.domain.timeline import Marks
+from parcelwire.domain.times import EPOCH
 from parcelwire.ports import Document
 from parcelwire.store.vault import Vault
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 ACCOUNT = ("id", "name", "plan", "quota_total", "max_daily", "enabled", "networks")
@@ -38,6 +38,13 @@ SHIPMENT = (
 MUTABLE = (
     SHIPMENT[3:7] + SHIPMENT[8:27] + SHIPMENT[28:]
 )  # what a change may write: all but identity, since and lease
+# ports.Shown but its document, of a shipment ``s``, as SQL for every store. 719163: the epoch's ordinal.
+SHOWN = (
+    "s.id", "s.number", "s.carrier", "s.code", "s.phase", "s.since", "s.wish", "s.sub_status", "s.descr",
+    "s.digest", "s.changed_at",
+    *(f"s.{name} / 86400000000 + 719163" for name in ("first_at", "transit_at", "done_at", "newest_at")),
+    "s.asked_at / 1000000", "s.answered_at", "s.trouble",
+)  # fmt: skip
 LANE = (
     "name", "revision", "stamp", "day", "used", "fails", "refusals", "throttles", "blocked_until",
     "blocked_why",

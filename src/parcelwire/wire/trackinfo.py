@@ -6,7 +6,8 @@ characters, which cannot occur in JSON text.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import attrgetter
 from typing import Protocol
 from zlib import crc32
@@ -15,8 +16,8 @@ import msgspec
 
 from parcelwire.domain import timeline as story
 from parcelwire.domain.report import Address, Company, Estimate, Moment
-from parcelwire.domain.status import Stage, SubStatus
-from parcelwire.domain.times import iso
+from parcelwire.domain.status import Stage
+from parcelwire.domain.times import EPOCH, iso
 
 
 class Coordinates(msgspec.Struct):
@@ -74,14 +75,19 @@ class EstimatedDelivery(msgspec.Struct):
     end: str | None = msgspec.field(name="to", default=None)
 
 
-class TimeMetrics(msgspec.Struct):
-    """Day counters: never null."""
+class DayCounters(msgspec.Struct):
+    """What grows from day to day: never null."""
 
     days_after_order: int
     days_of_transit: int
     days_of_transit_done: int
     days_after_last_update: int
-    estimated_delivery_date: EstimatedDelivery | msgspec.Raw
+
+
+class TimeMetrics(DayCounters):
+    """Day counters, and the carrier's own estimate."""
+
+    estimated_delivery_date: EstimatedDelivery
 
 
 class Milestone(msgspec.Struct):
@@ -137,13 +143,6 @@ class ShippingInfo(msgspec.Struct):
 
     shipper_address: WireAddress
     recipient_address: WireAddress
-
-
-class Sync(msgspec.Struct):
-    """When a source was last asked, and whether it answered."""
-
-    at: datetime
-    ok: bool
 
 
 class Named(Protocol):
@@ -214,21 +213,34 @@ def estimate_of(given: Estimate | None) -> EstimatedDelivery:
 def fill(
     made: bytes,
     *,
-    sub_status: SubStatus,
+    sub_status: str,
     descr: str | None,
-    marks: story.Marks,
+    dates: story.Dates,
     estimate: bytes,
-    syncs: Sequence[Sync],
+    asked_s: int,
+    ok: bool,
     now: datetime,
 ) -> bytes:
-    """The whole ``track_info`` as of ``now``; ``syncs`` in the order of the timeline's legs."""
-    metrics = TimeMetrics(*story.days(marks, now), msgspec.Raw(estimate))
-    status = LatestStatus(sub_status.status.value, sub_status.value, descr)
-    filled = made.replace(_STATUS, _encode(status), 1).replace(_METRICS, _encode(metrics), 1)
-    for sync, (status_mark, time_mark) in zip(syncs, _SYNC, strict=False):
-        filled = filled.replace(status_mark, b'"Success"' if sync.ok else b'"Failure"', 1)
-        filled = filled.replace(time_mark, b'"%b"' % utc_text(sync.at).encode(), 1)
+    """The whole ``track_info`` at ``now``. Its sources were asked at ``asked_s`` and answered (``ok``)."""
+    metrics = b'{%b,"estimated_delivery_date":%b}' % (_counters(dates, now.toordinal()), estimate)
+    filled = made.replace(_STATUS, _status(sub_status, descr), 1).replace(_METRICS, metrics, 1)
+    answered = b'"Success"' if ok else b'"Failure"'
+    at = b'"%b"' % utc_text(EPOCH + timedelta(seconds=asked_s)).encode()
+    for status_mark, time_mark in _SYNC:
+        if status_mark not in filled:
+            break
+        filled = filled.replace(status_mark, answered, 1).replace(time_mark, at, 1)
     return filled
+
+
+@lru_cache(4096)
+def _counters(dates: story.Dates, today: int) -> bytes:
+    return _encode(DayCounters(*story.days(dates, today)))[1:-1]
+
+
+@lru_cache(1024)
+def _status(sub_status: str, descr: str | None) -> bytes:
+    return _encode(LatestStatus(sub_status.partition("_")[0], sub_status, descr))
 
 
 def utc_text(at: datetime) -> str:

@@ -73,6 +73,10 @@ _LANE = f"""
 SELECT {", ".join(LANE)}, EXISTS (SELECT FROM shipment WHERE lane = $2 AND refresh_at <= $3)
 FROM lane WHERE name = $1 FOR UPDATE
 """
+_HELD_LANE = f"SELECT {', '.join(LANE)} FROM lane WHERE name = $1 FOR UPDATE"
+_SPEND = f"""
+UPDATE lane SET {", ".join(f"{name} = ${number}" for number, name in enumerate(LANE[1:], 2))} WHERE name = $1
+"""
 _NEW_LANE = f"""
 INSERT INTO lane ({", ".join(LANE)}) VALUES ({", ".join(f"${number}" for number in range(1, len(LANE) + 1))})
 ON CONFLICT DO NOTHING
@@ -209,6 +213,18 @@ async def take_turn(
         lease, micros(until), queue, at, micros(got + ahead), most, *lane_values(grant.lane),
     )  # fmt: skip
     return (grant, rows) if rows else (None, [])
+
+
+async def take_call(c: Connection, name: str, limits: Limits, now: datetime) -> Grant:
+    """An urgent call from a lane, which is held until the commit."""
+    row = await c.fetchrow(_HELD_LANE, name)
+    if row is None:
+        await c.execute(_NEW_LANE, *lane_values(Lane(name)))
+        row = await c.fetchrow(_HELD_LANE, name)
+    grant = take(lane_of(row), limits, now, urgent=True)
+    if grant.granted:
+        await c.execute(_SPEND, *lane_values(grant.lane))
+    return grant
 
 
 async def census(c: Connection, lane: str) -> dict[SubStatus | None, int]:

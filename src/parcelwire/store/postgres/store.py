@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import TypeVar
@@ -11,7 +11,7 @@ from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.audit import Chain, Deed
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
-from parcelwire.domain.lane import Lane
+from parcelwire.domain.lane import Grant, Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.poison import Piece, Strike
@@ -34,6 +34,7 @@ from parcelwire.ports import (
     Parked,
     Pruned,
     Refreshed,
+    Shown,
     Spent,
     Told,
     Turn,
@@ -67,6 +68,7 @@ from parcelwire.store.postgres.pool import Work as Transaction
 from parcelwire.store.rows import (
     LANE,
     SHIPMENT,
+    SHOWN,
     document_of,
     lane_of,
     lane_values,
@@ -84,6 +86,14 @@ _FIND = f"""
 SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
 FROM shipment AS s LEFT JOIN document AS d ON d.shipment = s.id AND d.account = s.account
 WHERE s.account = $1 AND s.number = ANY($2)
+"""
+_SHOWN = f"""
+SELECT {", ".join(SHOWN)}, d.template, d.estimate
+FROM shipment AS s LEFT JOIN document AS d ON d.shipment = s.id AND d.account = s.account
+WHERE s.account = $1 AND s.number = ANY($2)
+"""
+_BARE = f"""
+SELECT {", ".join(SHOWN)}, NULL, NULL FROM shipment AS s WHERE s.account = $1 AND s.number = ANY($2)
 """
 _LANES = f"""
 WITH {refreshes.LANE_NAMES}
@@ -358,6 +368,14 @@ class PostgresStore:
         rows.sort(key=itemgetter(0))  # by id, here: the database would copy the documents to sort them
         return [(shipment_of(row), document_of(row[width:])) for row in rows]
 
+    async def shown(self, account: int, numbers: Collection[str], bare: Collection[str] = ()) -> list[Shown]:
+        asked = [(sql, list(given)) for sql, given in ((_SHOWN, numbers), (_BARE, bare)) if given]
+
+        async def work(c: Connection, _again: bool) -> list[Shown]:
+            return [Shown._make(row) for sql, given in asked for row in await c.fetch(sql, account, given)]
+
+        return sorted(await self._pool.statement(work), key=itemgetter(0))
+
     async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
         saved = await self._pool.transaction(lambda c, again: self._change(c, changes, now, again=again))
         self._hints.tell(Work.REFRESH, *pushing(changes))
@@ -419,6 +437,9 @@ class PostgresStore:
         if not rows:
             return Turn(grant)
         return Turn(grant, tuple(await self._pool.statement(lambda c, _: refreshes.with_histories(c, rows))))
+
+    async def take_call(self, lane: str, limits: Limits, now: datetime) -> Grant:
+        return await self._pool.transaction(lambda c, _: refreshes.take_call(c, lane, limits, now))
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
         return await self._pool.statement(lambda c, _: refreshes.claim(c, lane, most, now, until, lease))

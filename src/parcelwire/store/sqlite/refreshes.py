@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from parcelwire.domain.exchange import Reply
-from parcelwire.domain.lane import Lane, take
+from parcelwire.domain.lane import Grant, Lane, take
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import earlier
 from parcelwire.domain.queue import home
@@ -130,6 +130,14 @@ def take_turn(
     write_lane(c, grant.lane)
     rows = c.execute(_CLAIM_AHEAD, (lease, micros(until), queue, at, micros(now + ahead), most)).fetchall()
     return Turn(grant, tuple(_with_histories(c, [shipment_of(row) for row in rows])))
+
+
+def take_call(c: sqlite3.Connection, name: str, limits: Limits, now: datetime) -> Grant:
+    """An urgent call from a lane."""
+    grant = take(read_lane(c, name), limits, now, urgent=True)
+    if grant.granted:
+        write_lane(c, grant.lane)
+    return grant
 
 
 def read_lane(c: sqlite3.Connection, name: str) -> Lane:

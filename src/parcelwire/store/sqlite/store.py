@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -14,7 +14,7 @@ from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.audit import Chain, Deed
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError, StoreUnavailable
-from parcelwire.domain.lane import Lane
+from parcelwire.domain.lane import Grant, Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.poison import Piece, Strike
@@ -38,6 +38,7 @@ from parcelwire.ports import (
     Parked,
     Pruned,
     Refreshed,
+    Shown,
     Spent,
     Told,
     Turn,
@@ -48,6 +49,7 @@ from parcelwire.ports import (
 from parcelwire.store.hearers import Hearers, pushing
 from parcelwire.store.rows import (
     SHIPMENT,
+    SHOWN,
     document_of,
     moment,
     moment_or_none,
@@ -85,6 +87,15 @@ _S_COLUMNS = ", ".join(f"s.{name}" for name in SHIPMENT)
 _FIND = f"""
 SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
 FROM shipment s LEFT JOIN document d ON d.shipment = s.id
+WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
+"""
+_SHOWN = f"""
+SELECT {", ".join(SHOWN)}, d.template, d.estimate
+FROM shipment s LEFT JOIN document d ON d.shipment = s.id
+WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
+"""
+_BARE = f"""
+SELECT {", ".join(SHOWN)}, NULL, NULL FROM shipment s
 WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
 """
 _LANES = f"""
@@ -350,6 +361,16 @@ class SqliteStore:
 
         return await self._read(work)
 
+    async def shown(self, account: int, numbers: Collection[str], bare: Collection[str] = ()) -> list[Shown]:
+        asked = [(sql, list(given)) for sql, given in ((_SHOWN, numbers), (_BARE, bare)) if given]
+
+        def work(c: _Connection) -> list[Shown]:
+            rows = [row for sql, given in asked for row in c.execute(sql, (account, json.dumps(given)))]
+            rows.sort(key=itemgetter(0))
+            return [Shown._make(row) for row in rows]
+
+        return await self._read(work)
+
     async def change(self, changes: Sequence[Changed], now: datetime) -> list[bool]:
         return await self._write(
             lambda c: [registrations.change(c, self._instance, change, now) for change in changes],
@@ -396,6 +417,9 @@ class SqliteStore:
         return await self._write(
             lambda c: refreshes.take_turn(c, queue, most, limits, now, until, lease, ahead)
         )
+
+    async def take_call(self, lane: str, limits: Limits, now: datetime) -> Grant:
+        return await self._write(lambda c: refreshes.take_call(c, lane, limits, now))
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
         return await self._write(lambda c: refreshes.claim(c, lane, most, now, until, lease))
