@@ -42,7 +42,7 @@ from parcelwire.app import Service, settings_from
 from parcelwire.cli.output import run, set_up_logs
 from parcelwire.domain.numbers import fx12
 from parcelwire.domain.report import Address, Estimate, Event, Report
-from parcelwire.domain.shipment import Shipment, Wish
+from parcelwire.domain.shipment import Wish
 from parcelwire.domain.status import SubStatus
 from parcelwire.domain.times import exact
 from parcelwire.flows.context import Context
@@ -219,10 +219,10 @@ async def seed(context: Context) -> None:
         ]
         results = []
         for shipment in await context.store.register(account.id, wanted, now):
-            assert isinstance(shipment, Shipment)
-            due = await context.store.claim_one(shipment.id, now + context.lease, context.new_id())
+            assert isinstance(shipment, int)
+            due = await context.store.claim_one(shipment, now + context.lease, context.new_id())
             assert due is not None
-            said = report(shipment.number, now)
+            said = report(due.shipment.number, now)
             results.append(outcome(context, source, due, Said(said, 200), CARRIER, context.pace))
         assert await context.store.complete(results) == 0
 
