@@ -339,6 +339,19 @@ async def test_a_page_after_the_last_is_empty_and_keeps_the_total(store: Store) 
 
 
 @pytest.mark.parametrize("seed", range(2))
+async def test_the_total_is_the_number_of_registrations_after_every_change(store: Store, seed: int) -> None:
+    """Whatever a store counts instead of reading: it never differs from what there is."""
+    account = await account_in(store, quota=10_000)
+    await receiver(store, account)
+    model = Model(store, account, seed)
+    for _ in range(120):
+        await model.live(1)
+        for asked, keep in (FILTERS["everything"], FILTERS["stopped"]):
+            page = await store.list_page(account.id, asked, Order(), 0, 1)
+            assert page.total == len(list(filter(keep, model.rows.values())))
+
+
+@pytest.mark.parametrize("seed", range(2))
 async def test_the_tallies_are_those_of_the_rows_after_every_change(file: SqlitePlace, seed: int) -> None:
     """On SQLite: every bucket counts what is there, empty ones are gone, no step is left to be counted."""
     store = await file.open()
