@@ -139,8 +139,9 @@ class Stage:
         wanted = [
             Wanted(f"BENCH{next(self._names):08}", "ups", 100001, 2, "ups", Wish()) for _ in range(count)
         ]
-        made = await self.store.register(account, wanted, self.clock.now())
-        return [shipment for shipment in made if isinstance(shipment, Shipment)]
+        await self.store.register(account, wanted, self.clock.now())
+        made = await self.store.find(account, [item.number for item in wanted])
+        return [shipment for shipment, _ in made]
 
     async def change(self, shipment: Shipment) -> Shipment:
         """The next version of a shipment, as a refresh would make it."""

@@ -125,7 +125,8 @@ async def shipments(store: Store, rows: int) -> int:
     first = 0
     for _ in range(-(-rows // PER_SHIPMENT // BATCH)):
         made = await store.register(account.id, wanted(), NOW)
-        first = first or made[0].id  # type: ignore[union-attr]
+        assert isinstance(made[0], int)
+        first = first or made[0]
     return first
 
 

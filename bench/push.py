@@ -34,7 +34,7 @@ from parcelwire.cli.output import set_up_logs
 from parcelwire.domain.account import NewAccount
 from parcelwire.domain.endpoint import WIDTH_MAX, NewEndpoint
 from parcelwire.domain.push import SCHEDULE, NewPush, PushEvent, push_id
-from parcelwire.domain.shipment import Shipment, Wish
+from parcelwire.domain.shipment import Wish
 from parcelwire.domain.status import SubStatus
 from parcelwire.flows.push import PushPolicy
 from parcelwire.loops.blackbox import BlackBox
@@ -150,7 +150,7 @@ class Service:
         self._made += len(told)
         for start in range(0, len(told), BATCH):
             made = await self.store.register(self.account, wanted[start : start + BATCH], now)
-            assert all(isinstance(one, Shipment) for one in made)
+            assert all(isinstance(one, int) for one in made)
             due = await self.store.claim("ups", BATCH, now, now, secrets.token_hex(8))
             attempt = Attempt(now, "ups", "report", 1, "in transit")
             results = [

@@ -8,7 +8,9 @@ are measured in the same run, in processes of their own:
 * http: a bare aiohttp handler on the same event loop that decodes the same request bytes with msgspec and
   answers the same bytes (those that the service answered before);
 * rows: the bare sqlite3 driver that reads or writes the same rows, in a copy of the service's own file, with
-  WAL, synchronous=FULL and one transaction a request.
+  WAL, synchronous=FULL and one transaction a request. For a registration these are the shipment and its entry
+  of the ledger, the counters of quota, and its row of the list with the counts that make every total exact at
+  one price (docs/why/0007): state that cannot be worked out later.
 
 The service is the real one with its loops running, the rate limit off and nothing due: the only carrier with
 credentials waits in its lane for a day, as after a throttling. The three take turns within each round, each
@@ -227,7 +229,8 @@ async def seed(context: Context) -> None:
             Wanted(number, CARRIER, CODE, 2, CARRIER, Wish(**wish(number)))
             for number in numbers(start, ITEMS)
         ]
-        await context.store.register(account.id, wanted, now)
+        made = await context.store.register(account.id, wanted, now)
+        assert all(isinstance(one, int) for one in made)
         dues = await context.store.claim(CARRIER, ITEMS, now, now + context.lease, context.new_id())
         results = [
             outcome(context, source, due, Said(report(due.shipment.number, now), 200), CARRIER, context.pace)

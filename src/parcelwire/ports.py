@@ -588,8 +588,9 @@ class Store(Protocol):
     # registrations
     async def register(
         self, account: int, wanted: Sequence[Wanted], now: datetime
-    ) -> list[Shipment | CallerError]:
-        """Insert and charge in the order given: an answer for each, quota's last units to the first items.
+    ) -> list[int | CallerError]:
+        """Insert and charge in the order given, quota's last units to the first items: for each the id of its
+        shipment, or why it was refused.
 
         New ones, and looked up ones that become registrations, cost one unit each and are due now.
         CallerError ``registered`` (whatever became of it, in this call too), ``daily_limit`` or ``quota``
@@ -603,7 +604,7 @@ class Store(Protocol):
         wanted: Sequence[Wanted],
         now: datetime,
         call: KeyedCall,
-        encode: Callable[[Sequence[Shipment | CallerError]], bytes],
+        encode: Callable[[Sequence[int | CallerError]], bytes],
     ) -> bytes | CallerError:
         """``register`` whose answer, made by ``encode`` within the transaction, is kept for 24 hours.
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from parcelwire.domain.account import Account, NewAccount
+from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.merge import History, begin
 from parcelwire.domain.push import NewPush, PushEvent, PushJob, PushResult
@@ -54,11 +55,22 @@ async def account_in(
     return await store.open_account(new, NOW)
 
 
+async def registered(
+    store: Store, account: int, items: Sequence[Wanted], at: datetime = NOW
+) -> list[Shipment | CallerError]:
+    """``Store.register``, with the shipments that it made instead of their ids."""
+    outcomes = await store.register(account, items, at)
+    found = {
+        shipment.id: shipment for shipment, _ in await store.find(account, [one.number for one in items])
+    }
+    return [found[outcome] if isinstance(outcome, int) else outcome for outcome in outcomes]
+
+
 async def tracked(
     store: Store, account: Account, *, at: datetime = NOW, carrier: str = "ups", lane: str = ""
 ) -> Shipment:
     """One registered shipment."""
-    (shipment,) = await store.register(account.id, [wanted(carrier=carrier, lane=lane)], at)
+    (shipment,) = await registered(store, account.id, [wanted(carrier=carrier, lane=lane)], at)
     assert isinstance(shipment, Shipment)
     return shipment
 
@@ -183,4 +195,4 @@ async def prune(store: Store, before: datetime, *kinds: Old, most: int = 100) ->
 
 def units(outcomes: Sequence[object]) -> int:
     """How many of the outcomes of register cost a unit."""
-    return sum(isinstance(outcome, Shipment) for outcome in outcomes)
+    return sum(isinstance(outcome, Shipment | int) for outcome in outcomes)

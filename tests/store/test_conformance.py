@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -33,6 +33,7 @@ from tests.store.samples import (
     prune,
     receiver,
     refreshed,
+    registered,
     sent,
     stop,
     stored,
@@ -75,7 +76,7 @@ LAST_OF_MAY = datetime(2026, 5, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 FIRST_OF_JUNE = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def reasons(outcomes: list[Shipment | CallerError]) -> list[str]:
+def reasons(outcomes: Sequence[Shipment | int | CallerError]) -> list[str]:
     return [outcome.reason if isinstance(outcome, CallerError) else "ok" for outcome in outcomes]
 
 
@@ -158,7 +159,7 @@ async def test_registering_answers_in_the_order_given_and_keeps_every_field(stor
         wanted(wish=Wish(remark="")),
         wanted(),
     ]
-    outcomes = await store.register(account.id, items, NOW)
+    outcomes = await registered(store, account.id, items, NOW)
     for item, outcome in zip(items, outcomes, strict=True):
         assert isinstance(outcome, Shipment)
         assert outcome == Shipment(
@@ -171,7 +172,7 @@ async def test_registering_answers_in_the_order_given_and_keeps_every_field(stor
 async def test_a_number_twice_in_one_call_is_registered_once(place: Place, store: Store) -> None:
     account = await account_in(store)
     name = number()
-    outcomes = await store.register(account.id, [wanted(name), wanted(), wanted(name)], NOW)
+    outcomes = await registered(store, account.id, [wanted(name), wanted(), wanted(name)], NOW)
     assert reasons(outcomes) == ["ok", "ok", "registered"]
     assert isinstance(outcomes[2], CallerError)
     assert outcomes[2].values == {"number": name}
@@ -208,7 +209,7 @@ async def test_the_last_units_go_to_the_first_items(place: Place, store: Store) 
     account = await account_in(store, quota=3)
     old = await tracked(store, account)
     items = [wanted(old.number), wanted(), wanted(), wanted(), wanted(old.number)]
-    outcomes = await store.register(account.id, items, NOW)
+    outcomes = await registered(store, account.id, items, NOW)
     assert reasons(outcomes) == ["registered", "ok", "ok", "quota", "registered"]
     assert await balanced(place, store, account.id) == 3
     assert await store.find(account.id, [items[3].number]) == []
@@ -217,10 +218,10 @@ async def test_the_last_units_go_to_the_first_items(place: Place, store: Store) 
 async def test_the_daily_limit_holds_until_midnight_utc(place: Place, store: Store) -> None:
     account = await account_in(store)
     await place.limit_registrations(account.id, 2)
-    outcomes = await store.register(account.id, [wanted(), wanted(), wanted()], NOW)
+    outcomes = await registered(store, account.id, [wanted(), wanted(), wanted()], NOW)
     assert reasons(outcomes) == ["ok", "ok", "daily_limit"]
     midnight = datetime(2026, 5, 5, tzinfo=UTC)
-    just_before = await store.register(account.id, [wanted()], midnight - timedelta(microseconds=1))
+    just_before = await registered(store, account.id, [wanted()], midnight - timedelta(microseconds=1))
     assert reasons(just_before) == ["daily_limit"]
     assert reasons(await store.register(account.id, [wanted()], midnight)) == ["ok"]
     usage = await store.usage(account.id, midnight)
@@ -232,7 +233,7 @@ async def test_quota_begins_anew_on_the_first_at_midnight_utc(place: Place, stor
     both = [wanted(), wanted()]
     assert reasons(await store.register(account.id, [*both, wanted()], LAST_OF_MAY)) == ["ok", "ok", "quota"]
     assert (await store.usage(account.id, FIRST_OF_JUNE)).used == 0
-    outcomes = await store.register(account.id, [wanted(), wanted(), wanted()], FIRST_OF_JUNE)
+    outcomes = await registered(store, account.id, [wanted(), wanted(), wanted()], FIRST_OF_JUNE)
     assert reasons(outcomes) == ["ok", "ok", "quota"]
     assert await balanced(place, store, account.id, FIRST_OF_JUNE) == 2
     assert await place.ledger(account.id) == {MAY: 2, JUNE: 2}
@@ -426,15 +427,15 @@ async def test_nothing_of_another_account_is_ever_found(store: Store) -> None:
     item = wanted()
     await store.register(other.id, [item], NOW)
     assert await store.find(account.id, [item.number]) == []
-    (own,) = await store.register(account.id, [item], NOW)
+    (own,) = await registered(store, account.id, [item], NOW)
     assert [shipment for shipment, _ in await store.find(account.id, [item.number])] == [own]
 
 
 async def test_shipments_are_found_in_order_of_registration(store: Store) -> None:
     account = await account_in(store)
     name = number()
-    outcomes = await store.register(
-        account.id, [wanted(name, "usps"), wanted(), wanted(name, "dhl"), wanted(name, "fedex")], NOW
+    outcomes = await registered(
+        store, account.id, [wanted(name, "usps"), wanted(), wanted(name, "dhl"), wanted(name, "fedex")], NOW
     )
     asked = [name, "UNKNOWN", wanted().number, name]
     assert [row for row, _ in await store.find(account.id, asked)] == [outcomes[0], *outcomes[2:]]
@@ -1071,7 +1072,7 @@ async def test_each_account_is_pushed_its_own_changes(store: Store) -> None:
     await store.set_endpoint(others[0].id, "https://two.example", "whsec_two", stopped_by_request=True)
     name = number()
     for owner in (account, *others):
-        (shipment,) = await store.register(owner.id, [wanted(name)], NOW)
+        (shipment,) = await registered(store, owner.id, [wanted(name)], NOW)
         assert isinstance(shipment, Shipment)
         await change_of(store, shipment, update(1, owner.name.encode()))
     jobs = await jobs_due(store)
@@ -1154,7 +1155,7 @@ async def test_concurrent_pushers_never_share_a_push(place: Place, store: Store)
     account = await account_in(store)
     await receiver(store, account)
     await place.widen()
-    for shipment in await store.register(account.id, [wanted() for _ in range(30)], NOW):
+    for shipment in await registered(store, account.id, [wanted() for _ in range(30)], NOW):
         assert isinstance(shipment, Shipment)
         await change_of(store, shipment, update(1), update(2))
     batches = await asyncio.gather(*(jobs_due(store, most=4) for _ in range(12)))
@@ -1355,7 +1356,7 @@ async def test_a_correction_changes_the_carrier_and_its_code(store: Store) -> No
     found = await stored(store, shipment)
     assert (found.carrier, found.code, found.origin, found.doubt) == ("dhl", 7041, 1, None)
     again = wanted(shipment.number, "dhl"), wanted(shipment.number, "ups")
-    refused, made = await store.register(account.id, again, NOW)
+    refused, made = await registered(store, account.id, again, NOW)
     assert isinstance(refused, CallerError)
     assert isinstance(made, Shipment)
 

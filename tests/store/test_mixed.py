@@ -17,6 +17,7 @@ from tests.store.samples import (
     number,
     receiver,
     refreshed,
+    registered,
     sent,
     stop,
     update,
@@ -51,7 +52,7 @@ class Traffic:
         return self.chance.choice(self.names)
 
     async def register(self) -> None:
-        outcomes = await self.store.register(self.account(), [wanted(self.name()) for _ in range(3)], NOW)
+        outcomes = await registered(self.store, self.account(), [wanted(self.name()) for _ in range(3)], NOW)
         self.registered += [(one.account, one.number) for one in outcomes if isinstance(one, Shipment)]
 
     async def ask(self) -> None:

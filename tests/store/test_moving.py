@@ -20,6 +20,7 @@ from tests.store.samples import (
     jobs_due,
     receiver,
     refreshed,
+    registered,
     sent,
     stop,
     tracked,
@@ -138,7 +139,7 @@ async def test_the_service_goes_on_with_new_ids_and_no_push_twice(
     account = await filled(file)
     await moved(file, schema_place)
     store = await schema_place.open()
-    (shipment,) = await store.register(account, [wanted()], NOW)
+    (shipment,) = await registered(store, account, [wanted()], NOW)
     assert isinstance(shipment, Shipment)
     ((newest,),) = await schema_place.rows("SELECT max(id) FROM shipment WHERE id <> $1", shipment.id)
     assert shipment.id > newest + 1  # the deleted one's id is not given again

@@ -393,8 +393,8 @@ from parcelwire.store.sqlite import SqliteStore
 async def caller(store, account, name):
     for n in range(100_000):
         items = [wanted(f"{name}{n:06}A"), wanted(f"{name}{n:06}B")]
-        for shipment in await store.register(account.id, items, NOW):
-            print(shipment.id, shipment.number, flush=True)
+        for shipment, item in zip(await store.register(account.id, items, NOW), items, strict=True):
+            print(shipment, item.number, flush=True)
 
 async def main():
     store = await SqliteStore.open(Path(sys.argv[1]), vault())

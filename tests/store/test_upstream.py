@@ -14,6 +14,7 @@ from tests.store.samples import (
     history,
     prune,
     refreshed,
+    registered,
     tracked,
     wanted,
 )
@@ -114,7 +115,7 @@ async def test_what_was_told_to_any_account_is_found_the_newest_first(store: Sto
     shipments = []
     for index in range(3):
         account = await account_in(store, name=f"shop-{index}", login_key=f"login-key-{index}")
-        (shipment,) = await store.register(account.id, [wanted(number)], NOW)
+        (shipment,) = await registered(store, account.id, [wanted(number)], NOW)
         assert isinstance(shipment, Shipment)
         shipments.append(shipment)
     for hours, (shipment, name) in enumerate(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from parcelwire.domain.account import Account
@@ -11,7 +12,7 @@ from parcelwire.domain.shipment import CARRIER_CHANGES_MAX, Action, Phase, Shipm
 from parcelwire.domain.timeline import NO_MARKS
 from parcelwire.flows.context import Context
 from parcelwire.flows.identify import AS_GIVEN, number_of
-from parcelwire.flows.items import Found, for_each, registrations
+from parcelwire.flows.items import Decide, Found, change_all, for_each, registrations, save_changes
 from parcelwire.flows.register import check_final_carrier
 from parcelwire.flows.routes import NO_SOURCE
 from parcelwire.ports import Changed, Count
@@ -21,7 +22,6 @@ from parcelwire.wire.v22 import (
     ChangeCarrierItem,
     ChangeInfoItem,
     Info,
-    Numbered,
     NumberItem,
     carrier_code,
 )
@@ -30,35 +30,34 @@ from parcelwire.wire.v22 import (
 async def delete(context: Context, account: Account, body: bytes) -> bytes:
     """The answer to POST /deletetrack: at once and for good; registering again costs again."""
 
-    async def work(item: NumberItem) -> list[Numbered]:
-        found = [shipment for shipment, _ in await registrations(context, account, item)]
-        gone = await context.store.delete(account.id, [shipment.id for shipment in found])
-        deleted = [shipment for shipment, done in zip(found, gone, strict=True) if done]
-        if not deleted:  # somebody else was faster
-            raise CallerError("not_registered", number=found[0].number)
-        return [Numbered(shipment.number, shipment.code) for shipment in deleted]
+    async def save(shipments: list[Shipment]) -> list[Shipment | None]:
+        gone = await context.store.delete(account.id, [shipment.id for shipment in shipments])
+        return [shipment if done else None for shipment, done in zip(shipments, gone, strict=True)]
 
-    return await for_each(body, NumberItem, work)
+    def decide(found: list[Shipment]) -> list[Shipment]:
+        return found
+
+    return await change_all(context, account, body, NumberItem, lambda _: decide, save)
 
 
 async def change_info(context: Context, account: Account, body: bytes) -> bytes:
     """The answer to POST /changeinfo."""
 
-    async def work(item: ChangeInfoItem) -> list[Numbered]:
+    def plan(item: ChangeInfoItem) -> Decide[Changed]:
         given = _given(item.items)
-        while True:
-            found = await registrations(context, account, item)
+
+        def decide(found: list[Shipment]) -> list[Changed]:
             if len(found) > 1:
                 raise CallerError("several_registrations")
-            ((shipment, _),) = found
+            (shipment,) = found
             after = replace(shipment, wish=replace(shipment.wish, **given))
-            now = context.clock.now()
             if after.wish.hint != shipment.wish.hint and after.phase is Phase.TRACKING:
-                after = replace(after, refresh_at=now)  # the carrier may tell more now
-            if all(await context.store.change([Changed(shipment, after)], now)):
-                return [Numbered(after.number, after.code)]
+                after = replace(after, refresh_at=context.clock.now())  # the carrier may tell more now
+            return [Changed(shipment, after)]
 
-    return await for_each(body, ChangeInfoItem, work)
+        return decide
+
+    return await change_all(context, account, body, ChangeInfoItem, plan, partial(save_changes, context))
 
 
 async def change_carrier(context: Context, account: Account, body: bytes) -> bytes:

@@ -6,7 +6,7 @@ from operator import attrgetter
 from parcelwire.domain.account import Account
 from parcelwire.domain.detect import Context as Clues
 from parcelwire.domain.errors import CallerError
-from parcelwire.domain.shipment import Extra, Shipment, Wish
+from parcelwire.domain.shipment import Extra, Wish
 from parcelwire.flows.context import Context
 from parcelwire.flows.identify import UNKNOWN_CODE, choose, clues, code_given, number_of, placed
 from parcelwire.ports import KeyedCall, Wanted
@@ -51,19 +51,20 @@ async def register(context: Context, account: Account, body: bytes, call: KeyedC
     return kept
 
 
-def _answer(slots: Sequence[Wanted | RegisterRejected], results: Sequence[Shipment | CallerError]) -> bytes:
+def _answer(slots: Sequence[Wanted | RegisterRejected], results: Sequence[int | CallerError]) -> bytes:
     """The envelope: what became of each item, in the order of the call."""
     outcomes = iter(results)
     accepted: list[Registered] = []
     refused: list[RegisterRejected] = []
     for slot in slots:
-        outcome = next(outcomes) if isinstance(slot, Wanted) else slot
-        if isinstance(outcome, Shipment):
-            accepted.append(_registered(outcome))
-        elif isinstance(outcome, RegisterRejected):
-            refused.append(outcome)
-        elif isinstance(slot, Wanted):
-            refused.append(RegisterRejected(slot.number, slot.code, error_body(outcome), slot.wish.tag))
+        if isinstance(slot, RegisterRejected):
+            refused.append(slot)
+            continue
+        outcome, wish = next(outcomes), slot.wish
+        if isinstance(outcome, CallerError):
+            refused.append(RegisterRejected(slot.number, slot.code, error_body(outcome), wish.tag))
+        else:
+            accepted.append(Registered(slot.origin, slot.number, slot.code, wish.email, wish.tag, wish.lang))
     return answer(accepted, refused)
 
 
@@ -124,8 +125,3 @@ def _plain(value: str | list[str] | SpecialTracking) -> Extra:
     if isinstance(value, SpecialTracking):
         return {"number_type": value.number_type or "", "parameter": value.parameter or ""}
     return value
-
-
-def _registered(shipment: Shipment) -> Registered:
-    wish = shipment.wish
-    return Registered(shipment.origin, shipment.number, shipment.code, wish.email, wish.tag, wish.lang)

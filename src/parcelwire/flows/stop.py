@@ -1,6 +1,7 @@
 """Stop tracking, by request or by rule, and track again, once."""
 
 from datetime import datetime
+from functools import partial
 
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import CallerError
@@ -9,30 +10,35 @@ from parcelwire.domain.shipment import Action, Phase, Shipment, StopReason, step
 from parcelwire.domain.values import replace
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import stopped_body
-from parcelwire.flows.items import change_each, for_each
+from parcelwire.flows.items import change_all, save_changes
 from parcelwire.ports import Changed
-from parcelwire.wire.v22 import Numbered, NumberItem
+from parcelwire.wire.v22 import NumberItem
 
 
 async def stop(context: Context, account: Account, body: bytes) -> bytes:
     """The answer to POST /stoptrack. An item without a carrier stops every registration of its number."""
 
-    async def work(item: NumberItem) -> list[Numbered]:
-        return _numbered(await change_each(context, account, item, _is_tracking, _by_request))
+    def decide(found: list[Shipment]) -> list[Changed]:
+        now = context.clock.now()
+        able = [shipment for shipment in found if shipment.phase is Phase.TRACKING]
+        return [stopping(shipment, Action.STOP, StopReason.BY_REQUEST, now) for shipment in able or found[:1]]
 
-    return await for_each(body, NumberItem, work)
+    return await change_all(
+        context, account, body, NumberItem, lambda _: decide, partial(save_changes, context)
+    )
 
 
 async def retrack(context: Context, account: Account, body: bytes) -> bytes:
     """The answer to POST /retrack: each registration can be tracked again once."""
 
-    async def work(item: NumberItem) -> list[Numbered]:
-        def change(shipment: Shipment, now: datetime) -> Changed:
-            return _again(context, shipment, now)
+    def decide(found: list[Shipment]) -> list[Changed]:
+        now = context.clock.now()
+        able = [shipment for shipment in found if _can_track_again(shipment)]
+        return [_again(context, shipment, now) for shipment in able or found[:1]]
 
-        return _numbered(await change_each(context, account, item, _can_track_again, change))
-
-    return await for_each(body, NumberItem, work)
+    return await change_all(
+        context, account, body, NumberItem, lambda _: decide, partial(save_changes, context)
+    )
 
 
 def stopping(shipment: Shipment, action: Action, reason: StopReason, now: datetime) -> Changed:
@@ -49,10 +55,6 @@ def stopping(shipment: Shipment, action: Action, reason: StopReason, now: dateti
         PushEvent.STOPPED, after.version, stopped_body(after), by_request=reason is StopReason.BY_REQUEST
     )
     return Changed(shipment, after, (push,))
-
-
-def _by_request(shipment: Shipment, now: datetime) -> Changed:
-    return stopping(shipment, Action.STOP, StopReason.BY_REQUEST, now)
 
 
 def _again(context: Context, shipment: Shipment, now: datetime) -> Changed:
@@ -73,13 +75,5 @@ def _again(context: Context, shipment: Shipment, now: datetime) -> Changed:
     return Changed(shipment, after)
 
 
-def _is_tracking(shipment: Shipment) -> bool:
-    return shipment.phase is Phase.TRACKING
-
-
 def _can_track_again(shipment: Shipment) -> bool:
     return shipment.phase is Phase.STOPPED and not shipment.retracked
-
-
-def _numbered(shipments: list[Shipment]) -> list[Numbered]:
-    return [Numbered(shipment.number, shipment.code) for shipment in shipments]

@@ -1,8 +1,8 @@
 """Registrations: made, and changed by their owner."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -32,9 +32,10 @@ _REASON_FULL = "the plan has {total} a period"
 _UNCHANGED = tuple(name for name in MUTABLE if name != "refresh_at")  # a claim moves refresh_at
 SET = f"{', '.join(f'{name} = new.{name}' for name in MUTABLE)}, lease = NULL"
 
-_NUMBERED = f"""
-SELECT {COLUMNS} FROM shipment WHERE account = $1 AND number = ANY($2)
+_NUMBERED = """
+SELECT number, carrier, id, phase, registered_at FROM shipment WHERE account = $1 AND number = ANY($2)
 """
+_ONE = f"SELECT {COLUMNS} FROM shipment WHERE account = $1 AND number = $2 AND carrier = $3"
 _COLUMNS_OF_WANTED = "number, carrier, code, origin, wish, lane"
 _WANTED = f"""
 SELECT {_COLUMNS_OF_WANTED}, place
@@ -57,10 +58,10 @@ WITH made AS (
 )
 SELECT id, number, carrier FROM made
 """
-_PROMOTE = f"""
+_PROMOTE = """
 UPDATE shipment SET phase = 'tracking', code = $4, origin = $5, wish = $6, lane = $7, registered_at = $8,
   changed_at = $8, refresh_at = $8, digest = NULL, lease = NULL
-WHERE account = $1 AND number = $2 AND carrier = $3 AND phase = 'looked_up' RETURNING {COLUMNS}
+WHERE account = $1 AND number = $2 AND carrier = $3 AND phase = 'looked_up' RETURNING id
 """
 _LOOK_UP = f"""
 INSERT INTO shipment (account, {_COLUMNS_OF_WANTED}, phase, since)
@@ -115,21 +116,32 @@ SELECT id FROM held
 """
 
 
+_Key = tuple[str, str]  # number and carrier: with the account they name a shipment
+
+
+class _Known(NamedTuple):
+    """A shipment that there is."""
+
+    id: int
+    phase: Phase
+    registered_at: int | None
+
+
 async def register(
     c: Connection, account: int, wanted: Sequence[Wanted], now: datetime, *, again: bool
-) -> list[Shipment | CallerError]:
+) -> list[int | CallerError]:
     """Insert and charge in the order given. ``again``: an earlier try may have been committed."""
     usage = await quota.locked_usage(c, account, now)
     left = usage.total - usage.used
     left_today = usage.max_daily - usage.today if usage.max_daily else len(wanted)
     found = await _found(c, account, wanted)
-    answers: list[Shipment | CallerError | Wanted] = []
-    charged: dict[tuple[str, str], Wanted] = {}
+    answers: list[int | CallerError | Wanted] = []
+    charged: dict[_Key, Wanted] = {}
     for item in wanted:
         identity = item.number, item.carrier
         known = found.get(identity)
-        if again and known is not None and known.registered_at == now and identity not in charged:
-            answers.append(known)  # by the earlier try
+        if again and known is not None and known.registered_at == micros(now) and identity not in charged:
+            answers.append(known.id)  # by the earlier try
             continue
         try:
             step(Phase.TRACKING if identity in charged else known.phase if known else None, Action.REGISTER)
@@ -143,43 +155,28 @@ async def register(
         else:
             charged[identity] = item
             answers.append(item)
-    made = await _make(c, account, list(charged.values()), found, now) if charged else {}
+    made = await _make(c, account, charged, found, now) if charged else {}
     return [made[item.number, item.carrier] if isinstance(item, Wanted) else item for item in answers]
 
 
-async def _found(c: Connection, account: int, wanted: Sequence[Wanted]) -> dict[tuple[str, str], Shipment]:
+async def _found(c: Connection, account: int, wanted: Sequence[Wanted]) -> dict[_Key, _Known]:
     rows = await c.fetch(_NUMBERED, account, list({item.number for item in wanted}))
-    shipments = [shipment_of(row) for row in rows]
-    return {(one.number, one.carrier): one for one in shipments}
+    return {(row[0], row[1]): _Known(row[2], Phase(row[3]), row[4]) for row in rows}
 
 
 async def _make(
-    c: Connection,
-    account: int,
-    charged: Sequence[Wanted],
-    found: dict[tuple[str, str], Shipment],
-    now: datetime,
-) -> dict[tuple[str, str], Shipment]:
-    """New rows, and those that were only looked up promoted; all of them charged."""
-    made: dict[tuple[str, str], Shipment] = {}
-    new = [item for item in charged if (item.number, item.carrier) not in found]
-    for item in charged:
-        if (item.number, item.carrier) in found:
-            made[item.number, item.carrier] = await _promote(c, account, item, now)
+    c: Connection, account: int, charged: Mapping[_Key, Wanted], found: Mapping[_Key, _Known], now: datetime
+) -> dict[_Key, int]:
+    """Ids of new rows, and of those that were only looked up and are promoted; all of them charged."""
+    made = {key: await _promote(c, account, item, now) for key, item in charged.items() if key in found}
+    new = [item for key, item in charged.items() if key not in found]
     rows = await c.fetch(
         _REGISTER,
-        account, prices.period(now), micros(now), *_arrays(new), [one.id for one in made.values()],
-        now.date().isoformat(),
+        account, prices.period(now), micros(now), *_arrays(new), list(made.values()), now.date().isoformat(),
     )  # fmt: skip
     if len(rows) != len(new):
         raise TryAgain("a number was looked up at this moment")
-    ids = {(row[1], row[2]): row[0] for row in rows}
-    for item in new:
-        made[item.number, item.carrier] = Shipment(
-            ids[item.number, item.carrier], account, item.number, item.carrier, item.code, item.origin,
-            Phase.TRACKING, now, item.wish, registered_at=now, changed_at=now, refresh_at=now, lane=item.lane,
-        )  # fmt: skip
-    return made
+    return made | {(row[1], row[2]): row[0] for row in rows}
 
 
 def _arrays(wanted: Sequence[Wanted]) -> tuple[list[Any], ...]:
@@ -190,28 +187,27 @@ def _arrays(wanted: Sequence[Wanted]) -> tuple[list[Any], ...]:
     )  # fmt: skip
 
 
-async def _promote(c: Connection, account: int, wanted: Wanted, now: datetime) -> Shipment:
+async def _promote(c: Connection, account: int, wanted: Wanted, now: datetime) -> int:
     """A number that was only looked up becomes a registration."""
-    row = await c.fetchrow(
+    promoted: int | None = await c.fetchval(
         _PROMOTE,
         account, wanted.number, wanted.carrier, wanted.code, wanted.origin, wish_text(wanted.wish),
         wanted.lane, micros(now),
     )  # fmt: skip
-    if row is None:
+    if promoted is None:
         raise TryAgain("a number was deleted at this moment")
-    return shipment_of(row)
+    return promoted
 
 
 async def look_up(c: Connection, account: int, wanted: Wanted, now: datetime) -> Shipment:
     """What is there, or a new row in phase looked_up."""
-    found = (await _found(c, account, [wanted])).get((wanted.number, wanted.carrier))
-    if found is not None:
-        return found
-    row = await c.fetchrow(
-        _LOOK_UP,
-        account, wanted.number, wanted.carrier, wanted.code, wanted.origin, wish_text(wanted.wish),
-        wanted.lane, micros(now),
-    )  # fmt: skip
+    row = await c.fetchrow(_ONE, account, wanted.number, wanted.carrier)
+    if row is None:
+        row = await c.fetchrow(
+            _LOOK_UP,
+            account, wanted.number, wanted.carrier, wanted.code, wanted.origin, wish_text(wanted.wish),
+            wanted.lane, micros(now),
+        )  # fmt: skip
     if row is None:
         raise TryAgain("a number was looked up at this moment")
     return shipment_of(row)

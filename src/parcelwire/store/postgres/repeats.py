@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from parcelwire.domain.errors import CallerError
-from parcelwire.domain.shipment import Shipment
 from parcelwire.ports import KeyedCall, Wanted
 from parcelwire.store.postgres import quota, registrations
 from parcelwire.store.postgres.pool import Connection
@@ -60,7 +59,7 @@ async def register(
     wanted: Sequence[Wanted],
     now: datetime,
     call: KeyedCall,
-    encode: Callable[[Sequence[Shipment | CallerError]], bytes],
+    encode: Callable[[Sequence[int | CallerError]], bytes],
     *,
     again: bool,
 ) -> bytes | CallerError:

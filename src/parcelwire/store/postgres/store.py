@@ -330,7 +330,7 @@ class PostgresStore:
 
     async def register(
         self, account: int, wanted: Sequence[Wanted], now: datetime
-    ) -> list[Shipment | CallerError]:
+    ) -> list[int | CallerError]:
         answers = await self._pool.transaction(
             lambda c, again: registrations.register(c, account, wanted, now, again=again)
         )
@@ -343,7 +343,7 @@ class PostgresStore:
         wanted: Sequence[Wanted],
         now: datetime,
         call: KeyedCall,
-        encode: Callable[[Sequence[Shipment | CallerError]], bytes],
+        encode: Callable[[Sequence[int | CallerError]], bytes],
     ) -> bytes | CallerError:
         answer = await self._pool.transaction(
             lambda c, again: repeats.register(c, account, wanted, now, call, encode, again=again)

@@ -3,8 +3,8 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from parcelwire.domain.account import Usage
 from parcelwire.domain.errors import CallerError
@@ -15,7 +15,6 @@ from parcelwire.store.rows import (
     MUTABLE,
     SHIPMENT,
     micros,
-    micros_or_none,
     mutable_values,
     shipment_of,
     wish_text,
@@ -30,14 +29,20 @@ UPDATE = f"UPDATE shipment SET {', '.join(f'{name} = ?' for name in MUTABLE)}, l
 _REASON_FULL = "the plan has {total} a period"
 _UNCHANGED = tuple(name for name in MUTABLE if name != "refresh_at")  # a claim moves refresh_at
 _CHANGE = f"{UPDATE} WHERE id = ? AND {' AND '.join(f'{name} IS ?' for name in _UNCHANGED)}"
-_OF_NUMBERS = f"""
-SELECT {COLUMNS} FROM shipment WHERE account = ? AND number IN (SELECT value FROM json_each(?))
+_KNOWN = """
+SELECT number, carrier, id, phase FROM shipment
+WHERE account = ? AND number IN (SELECT value FROM json_each(?))
 """
+_ONE = f"SELECT {COLUMNS} FROM shipment WHERE account = ? AND number = ? AND carrier = ?"
 _INSERT = """
 INSERT INTO shipment (account, phase, since, registered_at, changed_at, refresh_at, number, carrier, code,
   origin, wish, lane)
 """
 _VALUES = "(?1, ?2, ?3, ?4, ?4, ?4, ?, ?, ?, ?, ?, ?)"
+_PROMOTE = """
+UPDATE shipment SET phase = 'tracking', code = ?1, origin = ?2, wish = ?3, lane = ?4, registered_at = ?5,
+  changed_at = ?5, refresh_at = ?5, digest = NULL, lease = NULL WHERE id = ?6
+"""
 _SAME = "SELECT 1 FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND id <> ?"
 _FORGET_LOOKED_UP = """
 DELETE FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND id <> ? AND phase = 'looked_up'
@@ -46,9 +51,16 @@ DELETE FROM shipment WHERE account = ? AND number = ? AND carrier = ? AND id <> 
 _Key = tuple[str, str]  # number and carrier: with the account they name a shipment
 
 
+class _Known(NamedTuple):
+    """A shipment that there is."""
+
+    id: int
+    phase: Phase
+
+
 def register(
     c: sqlite3.Connection, account: int, wanted: Sequence[Wanted], now: datetime
-) -> list[Shipment | CallerError]:
+) -> list[int | CallerError]:
     """Insert and charge in the order given."""
     known = _known(c, account, wanted)
     refusals = _refusals(quota.usage(c, account, now), known, wanted)
@@ -56,21 +68,21 @@ def register(
     founds = [known.get(_key(item)) for item in chosen]
     new = [item for item, found in zip(chosen, founds, strict=True) if found is None]
     inserted = iter(_insert(c, account, new, Phase.TRACKING, now))
-    shipments = [
-        next(inserted) if found is None else _promote(c, found, item, now)
+    ids = [
+        next(inserted) if found is None else _promote(c, found.id, item, now)
         for item, found in zip(chosen, founds, strict=True)
     ]
-    if shipments:
-        quota.book_registrations(c, account, [shipment.id for shipment in shipments], now)
-    made = iter(shipments)
+    if ids:
+        quota.book_registrations(c, account, ids, now)
+    made = iter(ids)
     return [refused or next(made) for refused in refusals]
 
 
 def _refusals(
-    usage: Usage, known: Mapping[_Key, Shipment], wanted: Sequence[Wanted]
+    usage: Usage, known: Mapping[_Key, _Known], wanted: Sequence[Wanted]
 ) -> list[CallerError | None]:
     """Why each is refused; None for those to register. ``known``: what is stored of their numbers."""
-    phases = {key: shipment.phase for key, shipment in known.items()}
+    phases = {key: found.phase for key, found in known.items()}
     left = (usage.total - usage.used) // REGISTER
     left_today = usage.max_daily - usage.today if usage.max_daily else len(wanted)
     refusals: list[CallerError | None] = []
@@ -91,27 +103,28 @@ def _refusals(
     return refusals
 
 
-def _key(item: Wanted | Shipment) -> _Key:
+def _key(item: Wanted) -> _Key:
     return item.number, item.carrier
 
 
-def _known(c: sqlite3.Connection, account: int, wanted: Sequence[Wanted]) -> dict[_Key, Shipment]:
+def _known(c: sqlite3.Connection, account: int, wanted: Sequence[Wanted]) -> dict[_Key, _Known]:
     """The shipments of these numbers that there are."""
-    rows = c.execute(_OF_NUMBERS, (account, json.dumps([item.number for item in wanted])))
-    return {_key(shipment): shipment for shipment in map(shipment_of, rows.fetchall())}
+    rows = c.execute(_KNOWN, (account, json.dumps([item.number for item in wanted])))
+    return {(number, carrier): _Known(found, Phase(phase)) for number, carrier, found, phase in rows}
 
 
 def _insert(
     c: sqlite3.Connection, account: int, wanted: Sequence[Wanted], phase: Phase, now: datetime
-) -> list[Shipment]:
+) -> range:
+    """The ids of the new rows."""
     if not wanted:
-        return []
-    at = now if phase is Phase.TRACKING else None
+        return range(0)
+    begun = micros(now) if phase is Phase.TRACKING else None
     insert(
         c,
         _INSERT,
         _VALUES,
-        (account, phase.value, micros(now), micros_or_none(at)),
+        (account, phase.value, micros(now), begun),
         [
             (item.number, item.carrier, item.code, item.origin, wish_text(item.wish), item.lane)
             for item in wanted
@@ -119,29 +132,24 @@ def _insert(
     )
     # Nobody else writes meanwhile: AUTOINCREMENT has counted on by one for each row.
     last: int = c.execute("SELECT last_insert_rowid()").fetchone()[0]
-    return [
-        Shipment(
-            identity, account, item.number, item.carrier, item.code, item.origin, phase, now, item.wish,
-            registered_at=at, changed_at=at, refresh_at=at, lane=item.lane,
-        )
-        for identity, item in enumerate(wanted, last - len(wanted) + 1)
-    ]  # fmt: skip
+    return range(last - len(wanted) + 1, last + 1)
 
 
-def _promote(c: sqlite3.Connection, found: Shipment, wanted: Wanted, now: datetime) -> Shipment:
+def _promote(c: sqlite3.Connection, shipment: int, wanted: Wanted, now: datetime) -> int:
     """A number that was only looked up becomes a registration: nothing of it has been pushed yet."""
-    shipment = replace(
-        found, phase=Phase.TRACKING, code=wanted.code, origin=wanted.origin, wish=wanted.wish,
-        lane=wanted.lane, registered_at=now, changed_at=now, refresh_at=now, digest=None,
-    )  # fmt: skip
-    c.execute(f"{UPDATE} WHERE id = ?", (*mutable_values(shipment), shipment.id))
+    values = wanted.code, wanted.origin, wish_text(wanted.wish), wanted.lane, micros(now), shipment
+    c.execute(_PROMOTE, values)
     return shipment
 
 
 def look_up(c: sqlite3.Connection, account: int, wanted: Wanted, now: datetime) -> Shipment:
     """What is there, or a new row in phase looked_up."""
-    found = _known(c, account, [wanted]).get(_key(wanted))
-    return found or _insert(c, account, [wanted], Phase.LOOKED_UP, now)[0]
+    one = (account, wanted.number, wanted.carrier)
+    row = c.execute(_ONE, one).fetchone()
+    if row is None:
+        _insert(c, account, [wanted], Phase.LOOKED_UP, now)
+        row = c.execute(_ONE, one).fetchone()
+    return shipment_of(row)
 
 
 def change(c: sqlite3.Connection, instance: str, change: Changed, now: datetime) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from parcelwire.domain.errors import CallerError
-from parcelwire.domain.shipment import Shipment
 from parcelwire.ports import KeyedCall, Wanted
 from parcelwire.store.rows import micros
 from parcelwire.store.sqlite import registrations
@@ -51,7 +50,7 @@ def register(
     wanted: Sequence[Wanted],
     now: datetime,
     call: KeyedCall,
-    encode: Callable[[Sequence[Shipment | CallerError]], bytes],
+    encode: Callable[[Sequence[int | CallerError]], bytes],
 ) -> bytes | CallerError:
     """Register and keep the answer, or give the answer that was kept."""
     kept = begin(c, account, call, now)

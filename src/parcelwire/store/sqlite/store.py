@@ -327,7 +327,7 @@ class SqliteStore:
 
     async def register(
         self, account: int, wanted: Sequence[Wanted], now: datetime
-    ) -> list[Shipment | CallerError]:
+    ) -> list[int | CallerError]:
         return await self._write(lambda c: registrations.register(c, account, wanted, now), Work.REFRESH)
 
     async def register_once(
@@ -336,7 +336,7 @@ class SqliteStore:
         wanted: Sequence[Wanted],
         now: datetime,
         call: KeyedCall,
-        encode: Callable[[Sequence[Shipment | CallerError]], bytes],
+        encode: Callable[[Sequence[int | CallerError]], bytes],
     ) -> bytes | CallerError:
         return await self._write(
             lambda c: repeats.register(c, account, wanted, now, call, encode), Work.REFRESH
