@@ -2,23 +2,22 @@
 
 import itertools
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.service import World
 
 from parcelwire.carriers import sandbox
 from parcelwire.domain.exchange import Answers, Reply
-from parcelwire.domain.merge import History
 from parcelwire.domain.poison import TROUBLE
 from parcelwire.domain.push import Chosen, PushJob, PushState
 from parcelwire.flows import push
 from parcelwire.flows.manage import OwnerError
 from parcelwire.flows.verbs import VERBS
 from parcelwire.loops.pusher import LEASE_SPARE_S, LONGEST_S
+from parcelwire.ports import Refreshed
 from parcelwire.store.sqlite import refreshes
 
 POISON = "SANDBOXDELIVERED1"
@@ -32,14 +31,14 @@ async def test_what_cannot_be_saved_does_not_keep_the_rest_of_its_call_from_bein
     world = await World.open(tmp_path)
     await world.register(POISON, "SANDBOXDELIVERED2", "SANDBOXDELIVERED3")
     poison = await world.shipment(POISON)
-    keep = refreshes._keep_history
+    keep = refreshes._keep_histories
 
-    def overflowing(c: sqlite3.Connection, shipment: int, history: History, *rest: Any) -> None:
-        if shipment == poison.id:
+    def overflowing(c: sqlite3.Connection, results: Sequence[Refreshed], raws: Mapping[int, bytes]) -> None:
+        if any(result.shipment.id == poison.id for result in results):
             raise OverflowError("int too large")
-        keep(c, shipment, history, *rest)
+        keep(c, results, raws)
 
-    monkeypatch.setattr(refreshes, "_keep_history", overflowing)
+    monkeypatch.setattr(refreshes, "_keep_histories", overflowing)
     await world.steps(TURNS)
     parked = await world.shipment(POISON)
     assert parked.trouble == "malformed: OverflowError while saving the answer"
@@ -47,7 +46,7 @@ async def test_what_cannot_be_saved_does_not_keep_the_rest_of_its_call_from_bein
     assert parked.lease is None
     for number in ("SANDBOXDELIVERED2", "SANDBOXDELIVERED3"):
         assert (await world.shown(number))["track_info"]["latest_status"]["status"] == "Delivered"
-    monkeypatch.setattr(refreshes, "_keep_history", keep)
+    monkeypatch.setattr(refreshes, "_keep_histories", keep)
     await world.steps(TURNS)
     healed = await world.shipment(POISON)
     assert (healed.trouble, healed.fails) == (None, 0)
