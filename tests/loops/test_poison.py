@@ -34,7 +34,7 @@ async def test_what_cannot_be_saved_does_not_keep_the_rest_of_its_call_from_bein
     keep = refreshes._keep_histories
 
     def overflowing(c: sqlite3.Connection, results: Sequence[Refreshed], raws: Mapping[int, bytes]) -> None:
-        if any(result.shipment.id == poison.id for result in results):
+        if any(one.shipment.id == poison.id and one.histories for one in results):
             raise OverflowError("int too large")
         keep(c, results, raws)
 
