@@ -428,8 +428,10 @@ def load(environ: Mapping[str, str], carriers: Mapping[str, Collection[str]]) ->
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
-    """The setting that was probably meant; empty when none is near."""
-    return next(iter(get_close_matches(name, names, 1, cutoff=0.8)), "")
+    """The setting that was probably meant; empty when none is near. What all begin with tells nothing."""
+    own = {one.removeprefix(PREFIX): one for one in names}
+    near = get_close_matches(name.removeprefix(PREFIX), own, 1, cutoff=0.8)
+    return own[near[0]] if near else ""
 
 
 @dataclass(frozen=True, slots=True)
