@@ -199,13 +199,20 @@ async def fill_postgres(dsn: str, size: int) -> None:
         later = await c.fetch(_LATER, [name for some in tables.values() for name in some])
         for drop, _ in later:
             await c.execute(drop)
+        await c.execute("ALTER TABLE shipment DISABLE TRIGGER USER")  # counted below
         for step, some in tables.items():
             for table, changed in some.items():
                 await _copy_postgres(c, table, changed, copies, step)
+        await c.execute("ALTER TABLE shipment ENABLE TRIGGER USER")
         for _, make in later:
             await c.execute(make)
         await c.execute("UPDATE quota_used SET units = (SELECT count(*) FROM quota_entry)")
         await c.execute("UPDATE account SET listed = (SELECT count(*) FROM shipment)")
+        await c.execute("TRUNCATE listed_count")
+        await c.execute(
+            """INSERT INTO listed_count (account, kind, n)
+            SELECT account, kind, count(*) FROM shipment WHERE kind IS NOT NULL GROUP BY account, kind"""
+        )
         await c.execute("UPDATE feed SET newest = (SELECT max(id) FROM change)")
         for table in ("shipment", "refresh_log"):
             await c.execute(
@@ -219,7 +226,8 @@ async def fill_postgres(dsn: str, size: int) -> None:
 async def _copy_postgres(c: asyncpg.Connection, table: str, changed: Columns, copies: int, step: int) -> None:
     rows = await c.fetch(
         """SELECT column_name::text FROM information_schema.columns
-        WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position""",
+        WHERE table_schema = current_schema() AND table_name = $1 AND is_generated = 'NEVER'
+        ORDER BY ordinal_position""",
         table,
     )
     columns = [row[0] for row in rows]

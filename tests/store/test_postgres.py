@@ -642,6 +642,22 @@ async def test_the_store_works_without_sessions(schema_place: PostgresPlace) -> 
         await store.close()
 
 
+async def test_every_primary_key_holds_the_account(schema_place: PostgresPlace) -> None:
+    """So that a sharded server can distribute by it; except of what all accounts share."""
+    await schema_place.open()
+    rows = await schema_place.rows(
+        """SELECT k.table_name::text, k.column_name::text FROM information_schema.table_constraints AS t
+        JOIN information_schema.key_column_usage AS k USING (constraint_schema, constraint_name)
+        WHERE t.constraint_type = 'PRIMARY KEY' AND t.constraint_schema = current_schema()"""
+    )
+    keys: dict[str, set[str]] = {}
+    for table, column in rows:
+        keys.setdefault(table, set()).add(column)
+    assert {table for table, columns in keys.items() if "account" not in columns} == {
+        "account", "inbox", "lane", "meta", "upstream", "upstream_entry", "upstream_number",
+    }  # fmt: skip
+
+
 # --- starting ---------------------------------------------------------------------------------------------
 
 

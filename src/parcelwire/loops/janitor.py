@@ -82,15 +82,15 @@ class Janitor:
 
     async def _prune(self, old: Old, before: datetime) -> int:
         most = RECORDS_AT_ONCE if old in (Old.STOPPED, Old.LOOKED_UP) else AT_ONCE
-        count, seen = 0, 0
-        upto = self._upto.pop(old, None)
+        count, seen, upto = 0, 0, self._upto.pop(old, None)
         while seen < PRUNED_MAX:
             pruned = await self._context.store.prune(old, before, most, upto)
             count += pruned.count
             seen += most
-            upto = pruned.upto
-            if upto is None:
+            if pruned.upto is None:
                 return count
+            upto = pruned.upto
+        if upto is not None:
             self._upto[old] = upto
         return count
 
