@@ -162,3 +162,21 @@ async def test_no_older_key_is_left_anywhere(tmp_path: Path) -> None:
         everything = await asyncio.to_thread(everything_in, tmp_path)
     assert old.encode() not in everything
     assert bytes.fromhex(old) not in everything
+
+
+async def test_doctor_tells_of_misspelt_settings_and_of_quota_that_does_not_add_up(tmp_path: Path) -> None:
+    environ = environment(tmp_path, PARCELWIRE_CARRIER_DHL_APIKEY="x")
+    async with serve(environ) as child:
+        await child.call("register", [{"number": "SANDBOXJOURNEY1"}])
+        code, out, _ = await run(environ, "doctor", "--ledger")
+        assert code == 0
+        nearest = "PARCELWIRE_CARRIER_DHL_APIKEY is none, PARCELWIRE_CARRIER_DHL_API_KEY is"
+        assert f"warning  settings: {nearest}\n" in out
+        assert "ok       quota: every counter is the sum of its entries\n" in out
+    with closing(sqlite3.connect(tmp_path / "parcelwire.db")) as connection:
+        connection.execute("UPDATE quota_used SET units = 5")
+        connection.commit()
+    assert (await run(environ, "doctor"))[0] == 0
+    code, out, _ = await run(environ, "doctor", "--ledger")
+    assert code == 1
+    assert "wrong    quota: main in " in out
