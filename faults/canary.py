@@ -55,7 +55,8 @@ BOUGHT = ("YT2110821266000300", 190008)  # a carrier without a credential: the u
 RAW = ("table raw_reply, inflated", "table inbox, inflated")  # raw replies are kept for the operator
 DEBUG = "import logging\nlogging.basicConfig(level=logging.DEBUG)\n"  # of the child: everything that can log
 COMMANDS = (
-    "config show", "accounts list", "keys list", "webhooks list", "webhooks log", "upstream quota",
+    "config show", "doctor --ledger",
+    "accounts list", "keys list", "webhooks list", "webhooks log", "upstream quota",
     "carriers list", "audit list", "audit verify", "explain {number}", "carriers test fedex 700000000300",
     "track {number} --carrier 100003",
 )  # fmt: skip

@@ -35,7 +35,7 @@ from parcelwire.config import (
     load,
 )
 from parcelwire.domain.account import Account, is_guessable
-from parcelwire.domain.audit import BY_SERVICE, Deed
+from parcelwire.domain.audit import BY_OWNER, BY_SERVICE, OPERATOR, Deed
 from parcelwire.domain.endpoint import SECRETS_OVERLAP
 from parcelwire.domain.errors import ConfigError, UrlRefused
 from parcelwire.domain.limits import DELAY_MAX, Reach
@@ -288,7 +288,10 @@ async def move_store(
         await asyncio.to_thread(source.check_key, vault)
         store = await PostgresStore.open(dsn, vault, random.random, moving_from=source.instance)
         try:
-            return await move(source, store, tell)
+            counts = await move(source, store, tell)
+            done = Deed(BY_OWNER, SystemClock().now(), "migrate-store", "database")
+            await store.enter(OPERATOR, done)
+            return counts
         finally:
             await store.close()
     finally:

@@ -578,6 +578,11 @@ class Store(Protocol):
         it was charged. Nothing happens when nothing is held (any more)."""
         ...
 
+    async def ledger_errors(self) -> list[tuple[int, str, int, int]]:
+        """Account and month (YYYY-MM) whose counter is not the sum of their ledger, with both; there should
+        be none."""
+        ...
+
     async def release_holds(self, before: datetime, now: datetime) -> int:
         """Give back whatever has been held since earlier than ``before``: its call died. Answers how many.
 

@@ -36,7 +36,7 @@ CHANGES: dict[str, tuple[dict[str, str], tuple[str, str, list[str]]]] = {
 # These look, or do what is in a history of its own: refreshes, pushes.
 NO_CHANGE = {
     "explain", "advance", "upstream", "accounts", "keys", "webhooks-list", "webhooks-test", "webhooks-replay",
-    "webhooks-log", "audit-list", "audit-verify",
+    "webhooks-log", "audit-list", "audit-verify", "doctor", "parked", "parked-resume",
 }  # fmt: skip
 
 

@@ -129,6 +129,8 @@ async def test_a_service_moves_to_a_server(cluster: Cluster, tmp_path: Path) -> 
                     break
                 await asyncio.sleep(0.25)
             assert (await child.call("getquota"))["quota_used"] == JOURNEYS
+            _, out, _ = await run(file | {"PARCELWIRE_DATABASE": dsn}, "audit", "list")
+            assert "cli  migrate-store  database" in out
             assert await child.end(signal.SIGTERM) == 0
     assert [number for number in numbers if "Delivered_Other" not in sink.told.get(number, ())] == []
     assert {push: count for push, count in sink.accepted.items() if count > 1} == {}

@@ -83,3 +83,11 @@ async def test_limits_of_an_account_are_kept_with_it(store: Store, place: Place)
     store = await place.open()
     assert await store.accounts() == [changed]
     assert await store.account_of_key(LOGIN_KEY) == changed
+
+
+async def test_a_counter_that_is_not_the_sum_of_its_ledger_is_found(store: Store, place: Place) -> None:
+    account = await account_in(store)
+    await tracked(store, account)
+    assert await store.ledger_errors() == []
+    await place.rows("UPDATE quota_used SET units = 5")
+    assert await store.ledger_errors() == [(account.id, "2026-05", 5, 1)]

@@ -12,6 +12,7 @@ from parcelwire.cli.carriers import carriers_app
 from parcelwire.cli.config import config_app
 from parcelwire.cli.demo import demo
 from parcelwire.cli.detect import detect
+from parcelwire.cli.doctor import doctor
 from parcelwire.cli.migrate import migrate_store
 from parcelwire.cli.openapi import openapi
 from parcelwire.cli.parked import parked_app
@@ -50,6 +51,7 @@ app.command()(demo)
 app.command()(track)
 app.command()(detect)
 app.command()(owner.explain)
+app.command()(doctor)
 app.command("migrate-store")(migrate_store)
 app.command()(openapi)
 app.command()(backup)

@@ -1,7 +1,13 @@
 """All that the owner can do, by name: what /owner/<name> and the command line call."""
 
-from parcelwire.flows import accounts, audit, manage, secrets, strikes, webhooks
+from parcelwire.flows import accounts, audit, doctor, manage, secrets, strikes, webhooks
 
 VERBS: dict[str, manage.Verb] = (
-    manage.VERBS | accounts.VERBS | webhooks.VERBS | audit.VERBS | secrets.VERBS | strikes.VERBS
+    manage.VERBS
+    | accounts.VERBS
+    | webhooks.VERBS
+    | audit.VERBS
+    | secrets.VERBS
+    | strikes.VERBS
+    | doctor.VERBS
 )

@@ -236,6 +236,12 @@ def routing_text(state: Routing) -> str:
     return f"{state.routing} {'' if state.seen is None else state.seen}"
 
 
+LEDGER_ERRORS = """
+SELECT account, period, CAST(sum(units) AS bigint), CAST(sum(amount) AS bigint) FROM (
+  SELECT account, period, units, 0 AS amount FROM quota_used
+  UNION ALL SELECT account, period, 0, amount FROM quota_entry
+) AS counted GROUP BY account, period HAVING sum(units) <> sum(amount) ORDER BY account, period
+"""
 CHAIN = f"""
 SELECT {", ".join(f"a.{name}" for name in AUDIT)}, h.seq, h.mark, h.seal
 FROM (SELECT {{}} AS account) AS one LEFT JOIN audit_head AS h ON h.account = one.account

@@ -67,6 +67,7 @@ from parcelwire.store.postgres.pool import Connection, Pool, Target
 from parcelwire.store.postgres.pool import Work as Transaction
 from parcelwire.store.rows import (
     LANE,
+    LEDGER_ERRORS,
     SHIPMENT,
     SHOWN,
     document_of,
@@ -319,6 +320,13 @@ class PostgresStore:
 
     async def _settle(self, account: int, reference: str, amount: int, now: datetime) -> int:
         return await self._pool.statement(lambda c, _: quota.settle(c, account, reference, amount, now))
+
+    async def ledger_errors(self) -> list[tuple[int, str, int, int]]:
+        async def work(c: Connection, _again: bool) -> list[tuple[int, str, int, int]]:
+            await c.execute("SET LOCAL statement_timeout = 0")  # it reads the whole ledger
+            return [tuple(row) for row in await c.fetch(LEDGER_ERRORS)]
+
+        return await self._pool.transaction(work)
 
     async def release_holds(self, before: datetime, now: datetime) -> int:
         """One transaction for each hold: no transaction spans accounts."""

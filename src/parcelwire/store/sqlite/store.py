@@ -48,6 +48,7 @@ from parcelwire.ports import (
 )
 from parcelwire.store.hearers import Hearers, pushing
 from parcelwire.store.rows import (
+    LEDGER_ERRORS,
     SHIPMENT,
     SHOWN,
     document_of,
@@ -319,6 +320,9 @@ class SqliteStore:
 
     async def settle(self, account: int, reference: str, amount: int, now: datetime) -> None:
         await self._write(lambda c: quota.settle(c, account, reference, amount, now))
+
+    async def ledger_errors(self) -> list[tuple[int, str, int, int]]:
+        return await self._read(lambda c: c.execute(LEDGER_ERRORS).fetchall())
 
     async def release_holds(self, before: datetime, now: datetime) -> int:
         return await self._write(lambda c: quota.release_holds(c, before, now))
