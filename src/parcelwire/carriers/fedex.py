@@ -354,7 +354,7 @@ def _report(number: str, result: Result, mark: str) -> Report | CarrierError:
     reason = _reason(latest)
     current = _meaning(text(latest, "code") or "", reason.code, _words(latest, reason))
     sizes = get(result.packageDetails, "weightAndDimensions")
-    weights = list(each(sizes, "weight")) or list(each(result.shipmentDetails, "weight"))
+    weights = [*each(sizes, "weight")] or [*each(result.shipmentDetails, "weight")]
     identifiers = {
         text(item, "type"): text(item, "values", 0) or text(item, "value")
         for item in each(result.additionalTrackingInfo, "packageIdentifiers")
@@ -483,6 +483,8 @@ def _estimate(result: Result, dates: Mapping[str | None, object]) -> Estimate | 
 
 
 def _window(node: object) -> tuple[Moment | None, Moment | None]:
+    if node is None:
+        return None, None
     return _known(from_iso(get(node, "begins"))), _known(from_iso(get(node, "ends")))
 
 

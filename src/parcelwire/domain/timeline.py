@@ -12,7 +12,7 @@ The order in which the histories are given means nothing.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -116,7 +116,8 @@ def assemble(histories: Sequence[History], now: datetime) -> Timeline:
     steps.sort(key=lambda step: (step.at, step.event.tie))
     ahead = now + AHEAD_MAX
     present = [step for step in steps if step.at <= ahead]
-    origin, destination = _ends(histories, steps)
+    by_news = sorted(histories, key=_news, reverse=True)
+    origin, destination = _ends(by_news, steps)
     _mark_border(present, origin, destination)
     returning = any(history.report.returning for history in histories)
     standing, descr = _walk(present, returning=returning)
@@ -125,7 +126,7 @@ def assemble(histories: Sequence[History], now: datetime) -> Timeline:
     if newest is not None:
         standing, descr = _cross_check(standing, descr, newest.report, returning=returning)
     reached = _reached(present)
-    milestones = _milestones(reached, standing, histories)
+    milestones = _milestones(reached, standing, by_news)
     return Timeline(
         sub_status=standing or _weakest(steps),
         descr=descr,
@@ -135,9 +136,7 @@ def assemble(histories: Sequence[History], now: datetime) -> Timeline:
         marks=_marks(present, reached, milestones),
         origin=origin,
         destination=destination,
-        estimate=next(
-            (history.report.estimate for history in _by_news(histories) if history.report.estimate), None
-        ),
+        estimate=next((history.report.estimate for history in by_news if history.report.estimate), None),
     )
 
 
@@ -260,14 +259,14 @@ def _reached(steps: Sequence[_Step]) -> dict[Stage, _Step]:
 
 
 def _milestones(
-    reached: Mapping[Stage, _Step], standing: SubStatus | None, histories: Sequence[History]
+    reached: Mapping[Stage, _Step], standing: SubStatus | None, by_news: Sequence[History]
 ) -> dict[Stage, Moment]:
     """When each stage was reached. A delivery whose event has no UTC time, or no event at all, takes the time
     that the carrier gives apart."""
     moments = {stage: step.event.time for stage, step in reached.items()}
     told = moments.get(Stage.DELIVERED)
     if told.utc is None if told else standing is SubStatus.DELIVERED:
-        given = (history.report.delivered for history in _by_news(histories))
+        given = (history.report.delivered for history in by_news)
         apart = next((moment for moment in given if moment and (moment.utc or not told)), None)
         if apart is not None:
             moments[Stage.DELIVERED] = apart
@@ -313,21 +312,15 @@ def _legs(histories: Sequence[History], steps: Sequence[_Step]) -> tuple[Leg, ..
     return tuple(leg for _, _, leg in legs)
 
 
-def _ends(histories: Sequence[History], steps: Sequence[_Step]) -> tuple[Address, Address]:
+def _ends(by_news: Sequence[History], steps: Sequence[_Step]) -> tuple[Address, Address]:
     """Origin and destination, as the newest answers know them; the country of the first of ``steps`` that has
     one stands for a missing origin country."""
-    origin = next((h.report.origin for h in _by_news(histories) if h.report.origin != NOWHERE), NOWHERE)
-    destination = next(
-        (h.report.destination for h in _by_news(histories) if h.report.destination != NOWHERE), NOWHERE
-    )
+    origin = next((h.report.origin for h in by_news if h.report.origin != NOWHERE), NOWHERE)
+    destination = next((h.report.destination for h in by_news if h.report.destination != NOWHERE), NOWHERE)
     if origin.country is None:
         first = next((step.event.address.country for step in steps if step.event.address.country), None)
         origin = replace(origin, country=first)
     return origin, destination
-
-
-def _by_news(histories: Sequence[History]) -> Iterable[History]:
-    return sorted(histories, key=_news, reverse=True)
 
 
 def _news(history: History) -> tuple[bool, datetime]:

@@ -8,7 +8,6 @@ event but never gives it a UTC time. A date alone stays a date. Nothing is inven
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
-from itertools import groupby
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
@@ -182,11 +181,29 @@ def _plausible(moment: Moment, latest: datetime) -> Moment:
 
 def _ordered(events: Sequence[Event], latest: datetime) -> list[Event]:
     """Newest first, each with ``order_at`` and ``tie``. EARLIEST when no event has a time at all."""
+    known = [event.time.utc for event in reversed(events)]
+    times = [at for at in known if at is not None]
+    if len(times) < len(known):
+        times = _estimated(events, latest)
+    placed = sorted(zip(times, reversed(events), strict=True), key=itemgetter(0))  # stable: oldest first
+    ordered: list[Event] = []
+    before: datetime | None = None
+    tie = 0
+    for at, event in placed:
+        tie = tie + 1 if at == before else 0
+        ordered.append(_at_place(event, at, tie))
+        before = at
+    ordered.reverse()
+    return ordered
+
+
+def _estimated(events: Sequence[Event], latest: datetime) -> list[datetime]:
+    """Where each event belongs in the order of time, oldest event first, when not all have a UTC time."""
     offsets = _neighbour_offsets(events)
-    keyed: list[tuple[datetime | None, Event]] = []
+    estimated: list[datetime | None] = []
     previous: datetime | None = None
     known: datetime | None = None  # of the last event with a UTC time
-    for event, offset in zip(reversed(events), reversed(offsets), strict=True):  # oldest first
+    for event, offset in zip(reversed(events), reversed(offsets), strict=True):
         at = event.time.utc or _placed(event.time, offset, latest)
         if event.time.utc is not None:
             known = at
@@ -196,16 +213,9 @@ def _ordered(events: Sequence[Event], latest: datetime) -> list[Event]:
         elif known is not None and event.time.time is not None and at < known <= at + ZONES_APART:
             at = known
         previous = at
-        keyed.append((at, event))
-    first = next((at for at, _ in keyed if at is not None), EARLIEST)
-    placed = sorted(((at or first, event) for at, event in keyed), key=itemgetter(0))  # stable: oldest first
-    ordered = [
-        _at_place(event, at, tie)
-        for at, group in groupby(placed, key=itemgetter(0))
-        for tie, (_, event) in enumerate(group)
-    ]
-    ordered.reverse()
-    return ordered
+        estimated.append(at)
+    first = next((at for at in estimated if at is not None), EARLIEST)
+    return [at or first for at in estimated]
 
 
 def _at_place(event: Event, order_at: datetime, tie: int) -> Event:

@@ -45,6 +45,7 @@ from parcelwire.flows.stop import stopping
 from parcelwire.flows.translate import with_translation
 from parcelwire.flows.upstream import ask_upstream
 from parcelwire.ports import Attempt, Carrier, Due, Pair, Refreshed, Told
+from parcelwire.wire.trackinfo import utc_text
 
 NO_SOURCE_BATCH = 500
 AHEAD = timedelta(minutes=15)  # a call that is made anyway takes shipments along that are due so soon
@@ -434,4 +435,4 @@ def _ended(context: Context, result: Refreshed) -> Refreshed:
 
 
 def _next_text(planned: Next) -> str:
-    return f"next refresh {planned.at:%Y-%m-%dT%H:%M:%SZ}: {planned.why}"
+    return f"next refresh {utc_text(planned.at)}: {planned.why}"
