@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.audit import Chain, Deed
 from parcelwire.domain.detect import LearnedKey
-from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
+from parcelwire.domain.endpoint import Endpoint, EndpointState, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import (
     Access,
@@ -422,6 +422,31 @@ class Work(StrEnum):
     REFRESH = "refresh"
     PUSH = "push"
     INBOUND = "inbound"
+
+
+COUNTED_MAX = 100_000  # a size that is larger is shown as this
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Shipments of one queue. ``first``: when the first is due, or was; a leased one at its lease's end."""
+
+    due: int
+    leased: int
+    first: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much there is, for monitoring."""
+
+    shipments: Mapping[str, Backlog]  # by queue of a lane
+    pushes: Mapping[str, int]  # pending, leased (these are pending, too) and dead
+    push_due: datetime | None  # see Store.pushes_due
+    parked: int
+    endpoints: Mapping[EndpointState, int]
+    lanes: tuple[Lane, ...]
+    quota_used: int  # units of the month, of all accounts
 
 
 class Store(Protocol):
@@ -849,6 +874,10 @@ class Store(Protocol):
 
     async def release_parked(self, account: int, shipments: Sequence[int], now: datetime) -> int:
         """Those of these that are parked are due now, without strikes; answers how many."""
+        ...
+
+    async def sizes(self, now: datetime) -> Sizes:
+        """How much there is now; counts of rows end at COUNTED_MAX."""
         ...
 
     # pushes to us

@@ -39,6 +39,7 @@ from parcelwire.ports import (
     Pruned,
     Refreshed,
     Shown,
+    Sizes,
     Spent,
     Told,
     Turn,
@@ -71,6 +72,7 @@ from parcelwire.store.sqlite import (
     registrations,
     repeats,
     retention,
+    sizes,
     strikes,
     upstream,
 )
@@ -489,6 +491,9 @@ class SqliteStore:
 
     async def parked(self, account: int | None = None) -> list[Parked]:
         return await self._read(lambda c: strikes.parked(c, account))
+
+    async def sizes(self, now: datetime) -> Sizes:
+        return await self._read(lambda c: sizes.sizes(c, now))
 
     async def release_parked(self, account: int, shipments: Sequence[int], now: datetime) -> int:
         return await self._write(lambda c: strikes.release(c, account, shipments, now), Work.REFRESH)
