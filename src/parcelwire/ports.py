@@ -852,11 +852,12 @@ class Store(Protocol):
 
     # work that harms the process (domain/poison.py)
     async def strike(self, work: Sequence[Piece], strike: Strike, why: str, now: datetime) -> list[Piece]:
-        """Note a strike against each; answers those that it parks.
+        """Note a strike; answers the work if it is parked by it.
 
         A parked shipment has no schedule, no lease, and domain.poison.TROUBLE; stopped and looked up
         ones are left as they are. A parked push is dead, with an attempt that says so, and lets the next
-        version go. Several at once are suspects of one call: those that are not parked are asked about alone.
+        version go. Of several at once nobody knows which is to blame: they are refreshes of one call, are
+        asked about alone from now on, and nothing is noted.
         """
         ...
 
