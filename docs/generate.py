@@ -10,6 +10,8 @@ from typing import NamedTuple
 from parcelwire.carriers import carriers
 from parcelwire.config import CARRIER, CARRIER_PATTERNS, CONFIG_FILE, PREFIX, SETTINGS, TEST_ONLY
 from parcelwire.domain.limits import Reach
+from parcelwire.flows.metrics import METRICS
+from parcelwire.flows.metrics import PREFIX as METRIC_PREFIX
 from parcelwire.ports import Carrier
 from parcelwire.wire.codes import ERRORS, NOT_USED, WireError
 from parcelwire.wire.directory import entry
@@ -69,6 +71,28 @@ def _carrier_section(carrier: Carrier) -> str:
         f"| address | `{carrier.base_url}` (`{PREFIX}{CARRIER}{carrier.slug.upper()}_URL` changes it) |\n"
         f"| numbers in one call | {carrier.batch} |\n"
         f"| limits | {rate}{day} |\n"
+    )
+
+
+def metrics_page() -> str:
+    """Every figure of /metrics."""
+    rows = "".join(
+        f"| `{METRIC_PREFIX}{one.name}` | {one.kind} | {', '.join(one.labels)} | {one.text} |\n"
+        for one in METRICS
+    )
+    return (
+        f"{NOTE}# Metrics\n\n"
+        "`GET /metrics` on the address of the service answers in the text format of Prometheus, to the "
+        "networks in `PARCELWIRE_METRICS_ALLOW` (by default this machine only). No label holds an account, a "
+        "tracking number or an id. Counters are of the process that answers and begin with it (with "
+        "`--processes` and roles each process has its own); sizes come from the database, five seconds old "
+        "at most.\n\n"
+        "| metric | kind | labels | meaning |\n| --- | --- | --- | --- |\n"
+        f"{rows}\n"
+        "Worth an alarm: `parcelwire_shipments_oldest_due_seconds` or "
+        "`parcelwire_pushes_oldest_due_seconds` above ten "
+        'minutes, `parcelwire_lane_blocked` for an hour, `parcelwire_endpoints{state="paused"}` and '
+        "`parcelwire_shipments_parked` above 0, `parcelwire_turn_failures_total` growing.\n"
     )
 
 
@@ -229,6 +253,7 @@ def _cell(text: str) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
+    "metrics.md": metrics_page,
     "carriers.md": carriers_page,
     "compatibility.md": compatibility_page,
     "errors.md": errors_page,

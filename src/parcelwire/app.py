@@ -378,7 +378,6 @@ class Service:
         self._runner: web.ServerRunner | None = None
         self._feed: Feed | None = None
         self._box: BlackBox | None = None
-        self._telemetry = Telemetry(masked=not settings.log_numbers)
 
     async def start(self) -> None:
         """Open the store, listen, and start the loops. ConfigError says what stands in the way."""
@@ -396,6 +395,7 @@ class Service:
             self.context = context_of(
                 settings, self._store, self._asker, self._sender, self._flights, self._clock
             )
+            self._telemetry = Telemetry(self.context.meters, masked=not settings.log_numbers)
             if self.role != "api":
                 await self._look_back()
             if self._door is not None:
@@ -534,7 +534,11 @@ class Service:
     async def _listen(self, door: FrontDoor) -> None:
         owner = OwnerEntrance(self.context, door.token)
         inbound = InboundEntrance(self.context, doors_of(self.settings), self.settings.proxies)
-        api = Api(self.context, self.settings.rate_limit, owner.handle, inbound.handle, self.settings.proxies)
+        settings = self.settings
+        api = Api(
+            self.context, settings.rate_limit, owner.handle, inbound.handle, settings.proxies,
+            settings.metrics_allow,
+        )  # fmt: skip
         self._feed = api.feed
         self._store.on_work(self._feed.wake, Work.PUSH)
         self._sockets = SocketServer(

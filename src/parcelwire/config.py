@@ -284,6 +284,12 @@ class Settings:
         "Networks of your own reverse proxies, comma-separated CIDR: their X-Forwarded-For is believed.",
         "none",
     )
+    metrics_allow: tuple[IPv4Network | IPv6Network, ...] = _setting(
+        _networks,
+        (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
+        "Networks that may read /metrics, comma-separated CIDR.",
+        "127.0.0.0/8,::1/128",
+    )
     connections: int = _setting(
         _count,
         2_000,

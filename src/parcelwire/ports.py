@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.audit import Chain, Deed
 from parcelwire.domain.detect import LearnedKey
-from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
+from parcelwire.domain.endpoint import Endpoint, EndpointState, EndpointTurn, NewEndpoint, Signal
 from parcelwire.domain.errors import CallerError
 from parcelwire.domain.exchange import (
     Access,
@@ -424,6 +424,31 @@ class Work(StrEnum):
     INBOUND = "inbound"
 
 
+COUNTED_MAX = 100_000  # a size that is larger is shown as this
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Shipments of one queue. ``first``: when the first is due, or was; a leased one at its lease's end."""
+
+    due: int
+    leased: int
+    first: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much there is, for monitoring."""
+
+    shipments: Mapping[str, Backlog]  # by queue of a lane
+    pushes: Mapping[str, int]  # pending, leased (these are pending, too) and dead
+    push_due: datetime | None  # see Store.pushes_due
+    parked: int
+    endpoints: Mapping[EndpointState, int]
+    lanes: tuple[Lane, ...]
+    quota_used: int  # units of the month, of all accounts
+
+
 class Store(Protocol):
     """State on disk. Every method that writes is one transaction: it happened whole or not at all, and it is
     durable when it is answered.
@@ -832,11 +857,12 @@ class Store(Protocol):
 
     # work that harms the process (domain/poison.py)
     async def strike(self, work: Sequence[Piece], strike: Strike, why: str, now: datetime) -> list[Piece]:
-        """Note a strike against each; answers those that it parks.
+        """Note a strike; answers the work if it is parked by it.
 
         A parked shipment has no schedule, no lease, and domain.poison.TROUBLE; stopped and looked up
         ones are left as they are. A parked push is dead, with an attempt that says so, and lets the next
-        version go. Several at once are suspects of one call: those that are not parked are asked about alone.
+        version go. Of several at once nobody knows which is to blame: they are refreshes of one call, are
+        asked about alone from now on, and nothing is noted.
         """
         ...
 
@@ -854,6 +880,10 @@ class Store(Protocol):
 
     async def release_parked(self, account: int, shipments: Sequence[int], now: datetime) -> int:
         """Those of these that are parked are due now, without strikes; answers how many."""
+        ...
+
+    async def sizes(self, now: datetime) -> Sizes:
+        """How much there is now; counts of rows end at COUNTED_MAX."""
         ...
 
     # pushes to us

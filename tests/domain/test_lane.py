@@ -11,12 +11,24 @@ from parcelwire.domain.errors import (
     CarrierError,
     InvalidNumber,
     MalformedReply,
+    NotYet,
     Refused,
     Throttled,
     Unavailable,
     UnknownNumber,
 )
-from parcelwire.domain.lane import BLOCK_MAX_S, BREAKER_AFTER, REFUSED_AFTER, Lane, charge, settle, take
+from parcelwire.domain.lane import (
+    BLOCK_MAX_S,
+    BREAKER_AFTER,
+    PROBE,
+    PROBE_LOOK_S,
+    PROBE_S,
+    REFUSED_AFTER,
+    Lane,
+    charge,
+    settle,
+    take,
+)
 from parcelwire.domain.limits import Limits
 
 SECOND = timedelta(seconds=1)
@@ -185,12 +197,74 @@ def test_throttling_without_a_time_grows_to_its_bound() -> None:
     assert blocked_s(failed(Throttled("429"), 100)) == BLOCK_MAX_S
 
 
-def test_the_breaker_opens_after_five_failures_in_a_row_and_grows() -> None:
+def test_the_breaker_opens_after_five_failures_in_a_row_and_grows_with_every_probe_that_fails() -> None:
     assert failed(DOWN, BREAKER_AFTER - 1).blocked_until is None
-    waits = [blocked_s(failed(DOWN, times)) for times in range(BREAKER_AFTER, BREAKER_AFTER + 7)]
-    assert waits == [30, 60, 120, 240, 480, 900, 900]
-    assert blocked_s(failed(DOWN, 500)) == BLOCK_MAX_S
-    assert failed(DOWN, 5).blocked_why == "breaker open after 5 failures: HTTP 503"
+    lane, now, waits = failed(DOWN, BREAKER_AFTER), NOW, []
+    assert lane.blocked_why == "breaker open after 5 failures: HTTP 503"
+    for _ in range(8):
+        waits.append(blocked_s(lane, now))
+        assert lane.blocked_until is not None
+        now = lane.blocked_until
+        lane = settle(take(lane, Limits(), now).lane, DOWN, now)
+    assert waits == [30, 60, 120, 240, 480, 900, 900, 900]
+
+
+def test_failures_of_questions_from_before_do_not_keep_the_breaker_open_for_longer() -> None:
+    lane = failed(DOWN, BREAKER_AFTER)
+    assert settle(lane, DOWN, NOW + SECOND) is lane
+
+
+def test_one_conversation_alone_tries_whether_the_carrier_is_back() -> None:
+    """Others look again after seconds, and a probe whose process died does not block the lane for ever."""
+    lane = failed(DOWN, BREAKER_AFTER)
+    now = NOW + 30 * SECOND
+    probe = take(lane, Limits(), now)
+    assert probe.granted
+    other = take(probe.lane, Limits(), now, urgent=True)
+    assert (other.granted, other.retry_at, other.why) == (False, now + PROBE_LOOK_S * SECOND, PROBE)
+    assert take(probe.lane, Limits(), now + PROBE_S * SECOND).granted
+    back = settle(probe.lane, None, now + SECOND)
+    assert (back.blocked_until, back.blocked_why, back.fails, back.recent) == (None, None, 0, 0)
+    assert take(take(back, Limits(), now).lane, Limits(), now).granted
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"), [(Throttled("429", 7), 7.0), (Refused("401"), 0.0), (NotYet("later"), 0.0)]
+)
+def test_whatever_a_probe_ends_in_it_is_over(error: CarrierError, seconds: float) -> None:
+    now = NOW + 30 * SECOND
+    probe = take(failed(DOWN, BREAKER_AFTER), Limits(), now).lane
+    lane = settle(probe, error, now)
+    assert blocked_s(lane, now) == seconds
+    assert lane.revision > probe.revision
+
+
+def test_the_breaker_opens_when_half_of_the_last_twenty_failed() -> None:
+    """Never five in a row: two of three fail."""
+    lane, count = FREE, 0
+    while lane.blocked_until is None:
+        lane = settle(lane, None if count % 3 == 2 else DOWN, NOW)
+        count += 1
+    assert count == 20
+    assert lane.blocked_why == "breaker open after 14 failures in 20 conversations: HTTP 503"
+    assert blocked_s(lane) == 30
+    assert blocked_s(settle(take(lane, Limits(), NOW + HOUR).lane, DOWN, NOW + HOUR), NOW + HOUR) == 60
+
+
+@given(st.lists(st.booleans(), max_size=120))
+def test_less_than_half_never_opens_it_and_an_old_failure_is_forgotten(row: list[bool]) -> None:
+    """The window is that of a plain list; without five in a row nothing else opens it."""
+    lane, seen = FREE, list[bool]()
+    for fails in row:
+        lane = settle(lane, DOWN if fails else None, NOW)
+        seen = [*seen, fails] if any(seen) or fails else []
+        window = seen[-20:]
+        in_a_row = len(seen) >= BREAKER_AFTER and all(seen[-BREAKER_AFTER:])
+        half = len(seen) >= 20 and sum(window) >= 10 and fails
+        assert (lane.blocked_until is not None) is (in_a_row or half)
+        if lane.blocked_until is not None:
+            return
+    assert lane.recent == 0 or any(seen[-20:])
 
 
 @pytest.mark.parametrize("answer", [None, UnknownNumber("404"), InvalidNumber("no")])

@@ -593,7 +593,7 @@ async def test_lanes_tell_when_each_has_something_first(store: Store) -> None:
 
 async def test_a_lane_is_new_until_it_is_saved_and_then_as_saved(store: Store) -> None:
     assert await store.lane("ups") == Lane("ups")
-    full = Lane("ups", 1, NOW, date(2026, 5, 4), 3, 4, 5, 6, NOW + HOUR, "breaker open")
+    full = Lane("ups", 1, NOW, date(2026, 5, 4), 3, 4, 5, 6, NOW + HOUR, "breaker open", 7)
     assert await store.save_lane(full, 0)
     assert await store.lane("ups") == full
     assert await store.lane("dhl") == Lane("dhl")

@@ -57,7 +57,7 @@ async def test_two_deaths_park_and_what_ended_well_between_does_not_count(store:
 
 
 async def test_suspects_of_one_call_are_asked_about_alone(store: Store) -> None:
-    """One is to blame and nobody knows which; whose turn it was alone stays in its lane."""
+    """One is to blame and nobody knows which: nothing is noted. Whose turn it was alone stays in its lane."""
     account = await account_in(store)
     first, second = await tracked(store, account), await tracked(store, account, lane="ups/4")
     single = await tracked(store, account)
@@ -65,6 +65,7 @@ async def test_suspects_of_one_call_are_asked_about_alone(store: Store) -> None:
     await store.strike([Piece(single.id)], Strike.DEATH, "died", NOW)
     lanes = [(await stored(store, one)).lane for one in (first, second, single)]
     assert lanes == ["ups/1", "ups/1", "ups"]
+    assert await store.suspects() == {Piece(single.id)}
 
 
 async def test_a_parked_shipment_is_taken_up_again(store: Store) -> None:

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from parcelwire import __version__
-from parcelwire.api.callers import caller_of
+from parcelwire.api.callers import caller_of, trusted
 from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import PREFIX as INBOUND
 from parcelwire.api.keys import Keys, TooFast
@@ -23,6 +23,7 @@ from parcelwire.domain.account import Account, Network
 from parcelwire.domain.errors import CallerError, StoreUnavailable
 from parcelwire.flows.amend import change_carrier, change_info, delete
 from parcelwire.flows.context import Context
+from parcelwire.flows.metrics import CONTENT_TYPE
 from parcelwire.flows.push import push_again
 from parcelwire.flows.read import quota, track_info
 from parcelwire.flows.realtime import real_time
@@ -30,6 +31,7 @@ from parcelwire.flows.register import register
 from parcelwire.flows.repeats import answer_once, keyed
 from parcelwire.flows.stop import retrack, stop
 from parcelwire.flows.tracklist import track_list
+from parcelwire.wire.codes import ERRORS
 from parcelwire.wire.v22 import failure
 from parcelwire.wire.versions import VERSIONS, Version
 
@@ -78,7 +80,7 @@ READS = ("gettrackinfo", "gettracklist", "getquota")  # a repeat changes nothing
 class Api:
     """One handler for all requests. ``owner`` answers what is below /owner/ (api/owner.py), ``inbound`` what
     is below /inbound/ (api/inbound.py), ``feed`` what is below /api/ (api/feed.py). ``proxies``: who is
-    believed about where a call comes from."""
+    believed about where a call comes from. ``monitors``: who may read /metrics."""
 
     def __init__(
         self,
@@ -87,8 +89,10 @@ class Api:
         owner: Handler,
         inbound: Handler,
         proxies: Sequence[Network] = (),
+        monitors: Sequence[Network] = (),
     ) -> None:
         self._context = context
+        self._monitors = monitors
         self._keys = Keys(context, rate)
         self.feed = Feed(context, self._keys, proxies)
         self._pages = Pages(context)
@@ -98,25 +102,47 @@ class Api:
         self._log = structlog.get_logger("parcelwire")
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
+        """Answer one request, and count it."""
+        began = self._context.clock.monotonic()
         try:
             async with asyncio.timeout(None if request.path.startswith(PATIENT) else REQUEST_S):
-                return await self._answer(request)
-        except TimeoutError:
-            self._log.error("request_too_long", path=request.path)
-            return _failed(CallerError("unavailable"), RETRY_AFTER_S)
-        except TooFast as error:
-            return _failed(error, math.ceil(error.wait_s))
-        except CallerError as error:
-            return _failed(error, IN_FLIGHT_S if error.reason == "key_in_flight" else None)
-        except StoreUnavailable as error:
-            self._log.error("store_unavailable", error=str(error))
-            return _failed(CallerError("unavailable"), RETRY_AFTER_S)
+                response, code = await self._answer(request), 0
         except (web.HTTPException, ConnectionError):
             raise
         except Exception as error:  # noqa: BLE001  the caller gets the envelope, the log the reason
-            self._log.exception("request_failed", path=request.path, error=type(error).__name__)
-            return _failed(CallerError("internal"))
+            failed, retry_after_s = self._failure(request, error)
+            response, code = _failed(failed, retry_after_s), ERRORS[failed.reason].code
+        endpoint = _kind(request.path)
+        meters = self._context.meters
+        meters.count("requests_total", endpoint, str(response.status), str(code))
+        meters.count("request_seconds_total", endpoint, by=self._context.clock.monotonic() - began)
+        return response
+
+    def _may_monitor(self, request: web.BaseRequest) -> bool:
+        """Behind a proxy that we do not know everybody seems to be a neighbour."""
+        unknown_proxy = "X-Forwarded-For" in request.headers and not self._proxies
+        return not unknown_proxy and trusted(caller_of(request, self._proxies), self._monitors)
+
+    async def _metrics(self) -> web.Response:
+        context, bought = self._context, self._context.routes.upstream
+        upstream = bought.source.slug if bought else None
+        body = await context.meters.exposition(context.store, upstream, context.clock.now())
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    def _failure(self, request: web.BaseRequest, error: Exception) -> tuple[CallerError, int | None]:
+        """What the caller is told, and after how many seconds to come again."""
+        if isinstance(error, TimeoutError):
+            self._log.error("request_too_long", path=request.path)
+            return CallerError("unavailable"), RETRY_AFTER_S
+        if isinstance(error, TooFast):
+            return error, math.ceil(error.wait_s)
+        if isinstance(error, CallerError):
+            return error, IN_FLIGHT_S if error.reason == "key_in_flight" else None
+        if isinstance(error, StoreUnavailable):
+            self._log.error("store_unavailable", error=str(error))
+            return CallerError("unavailable"), RETRY_AFTER_S
+        self._log.exception("request_failed", path=request.path, error=type(error).__name__)
+        return CallerError("internal"), None
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
@@ -125,6 +151,8 @@ class Api:
         if path == "/readyz":
             await self._context.store.accounts()
             return web.json_response({"status": "ready"})
+        if path == "/metrics" and self._may_monitor(request):
+            return await self._metrics()
         if path.startswith("/owner/"):
             return await self._owner(request)
         if path.startswith("/api/"):
@@ -164,6 +192,15 @@ def _route(method: str, path: str) -> tuple[str, Version]:
     if method != "POST" or not path.lower().startswith(PREFIX) or version is None or name not in ENDPOINTS:
         raise CallerError("not_found")
     return name, version
+
+
+def _kind(path: str) -> str:
+    """The endpoint as metrics name it: one of few, whatever is asked for."""
+    name = path.lower().removesuffix("/").rpartition("/")[2]
+    if path.lower().startswith(PREFIX) and name in ENDPOINTS:
+        return name
+    first = path.partition("/")[2].partition("/")[0]
+    return first if first in ("api", "inbound", "owner") else "other"
 
 
 def check_head(request: web.BaseRequest) -> None:

@@ -2,6 +2,9 @@
 
 Pure: a lane is a value; ``take`` and ``settle`` answer the next one. The store keeps it and lets only one
 writer win (compare and set on ``revision``), so that limits are exact over processes.
+
+The breaker opens after five failures in a row, or when half of the last twenty conversations failed. After
+its time one conversation may try (half open): its success closes it, its failure opens it for twice as long.
 """
 
 from datetime import date, datetime, timedelta
@@ -24,7 +27,13 @@ BREAKER_FIRST_S = 30.0
 BLOCK_MAX_S = 900.0
 RETRY_AFTER_MAX_S = 86_400.0  # what a carrier may ask for; it is often wrong beyond a day
 BREAKER_AFTER = 5  # failures in a row
+WINDOW, WINDOW_FAILS = 20, 10  # or so many of the last conversations
+BREAKER = "breaker open after"  # so begins the reason of its blocks
+PROBE = "one conversation tries whether the carrier is back"
+PROBE_S = 60.0  # it is over by then: as long as the lease of a refresh
+PROBE_LOOK_S = 5.0  # others look again whether it went well
 CLOCK_BACK = timedelta(minutes=10)  # a stamp further ahead than it can be: the clock was set back
+_BITS = (1 << WINDOW) - 1
 REFUSED_AFTER = 3  # refused credentials in a row: stop before the carrier locks the account out
 
 
@@ -42,6 +51,7 @@ class Lane:
     throttles: int = 0
     blocked_until: datetime | None = None
     blocked_why: str | None = None
+    recent: int = 0  # the last conversations since one failed, a bit each, 1 = failed, behind a leading 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,10 @@ def take(lane: Lane, limits: Limits, now: datetime, *, urgent: bool = False) -> 
     the daily budget that is reserved for such calls."""
     if lane.blocked_until is not None and now < lane.blocked_until:
         if not _clock_went_back(lane, now):
-            return Grant(lane, False, lane.blocked_until, lane.blocked_why)
+            until = lane.blocked_until
+            if lane.blocked_why == PROBE:
+                until = min(until, now + timedelta(seconds=PROBE_LOOK_S))
+            return Grant(lane, False, until, lane.blocked_why)
         lane = replace(lane, blocked_until=None, blocked_why=None)
     used = lane.used if lane.day == now.date() else 0
     if limits.per_day is not None:
@@ -77,6 +90,8 @@ def take(lane: Lane, limits: Limits, now: datetime, *, urgent: bool = False) -> 
             return Grant(lane, False, earliest, f"rate of {limits.per_s:g} calls/s")
         stamp = full + gap
     taken = replace(lane, revision=lane.revision + 1, stamp=stamp, day=now.date(), used=used + 1)
+    if lane.blocked_why == PROBE or (lane.blocked_why or "").startswith(BREAKER):  # it was open until now
+        taken = replace(taken, blocked_until=now + timedelta(seconds=PROBE_S), blocked_why=PROBE)
     return Grant(taken, True)
 
 
@@ -98,20 +113,11 @@ def charge(lane: Lane, limits: Limits, calls: int, now: datetime) -> Lane:
 
 def settle(lane: Lane, error: CarrierError | None, now: datetime) -> Lane:
     """The lane after a conversation: ``error`` when all of it failed."""
+    if lane.blocked_why == PROBE:  # this was the one that tries, whatever came of it
+        revision = lane.revision + 1
+        lane = replace(lane, revision=revision, blocked_until=None, blocked_why=None)
     if error is None or isinstance(error, UnknownNumber | InvalidNumber):  # it answered
-        if lane.blocked_until is not None and now < lane.blocked_until:
-            return lane  # asked before the block: no reason to end it
-        if not (lane.fails or lane.refusals or lane.throttles or lane.blocked_until):
-            return lane
-        return replace(
-            lane,
-            revision=lane.revision + 1,
-            fails=0,
-            refusals=0,
-            throttles=0,
-            blocked_until=None,
-            blocked_why=None,
-        )
+        return _answered(lane, now)
     revision = lane.revision + 1
     if isinstance(error, Throttled):
         asked = min(error.retry_after_s or 0, RETRY_AFTER_MAX_S)
@@ -124,12 +130,51 @@ def settle(lane: Lane, error: CarrierError | None, now: datetime) -> Lane:
             return _block(after, BLOCK_MAX_S, f"credential refused {after.refusals} times: {error}", now)
         return after
     if isinstance(error, Unavailable | MalformedReply):  # a page in their stead is an outage, too
-        after = replace(lane, revision=revision, fails=lane.fails + 1)
-        if after.fails >= BREAKER_AFTER:
-            wait = min(BLOCK_MAX_S, BREAKER_FIRST_S * 2 ** min(after.fails - BREAKER_AFTER, 10))
-            return _block(after, wait, f"breaker open after {after.fails} failures: {error}", now)
-        return after
+        return _failed(lane, error, now)
     return lane
+
+
+def _answered(lane: Lane, now: datetime) -> Lane:
+    """Nothing is written while nothing changes."""
+    if lane.blocked_until is not None and now < lane.blocked_until:
+        return lane  # asked before the block: no reason to end it
+    if not (lane.fails or lane.refusals or lane.throttles or lane.blocked_until or lane.recent):
+        return lane
+    recent = 0 if lane.fails >= BREAKER_AFTER else _noted(lane.recent, failed=False)
+    return replace(
+        lane,
+        revision=lane.revision + 1,
+        fails=0,
+        refusals=0,
+        throttles=0,
+        blocked_until=None,
+        blocked_why=None,
+        recent=recent,
+    )
+
+
+def _failed(lane: Lane, error: CarrierError, now: datetime) -> Lane:
+    if lane.blocked_until is not None and now < lane.blocked_until:
+        return lane  # asked before the breaker opened: that does not keep it open for longer
+    fails, recent = lane.fails + 1, _noted(lane.recent, failed=True)
+    after = replace(lane, revision=lane.revision + 1, fails=fails, recent=recent)
+    why = f"{BREAKER} {fails} failures: {error}"
+    if fails < BREAKER_AFTER:
+        failed = (recent & _BITS).bit_count()
+        if recent <= _BITS or failed < WINDOW_FAILS:
+            return after
+        why = f"{BREAKER} {failed} failures in {WINDOW} conversations: {error}"
+        after = replace(after, fails=BREAKER_AFTER)
+    wait = min(BLOCK_MAX_S, BREAKER_FIRST_S * 2 ** min(after.fails - BREAKER_AFTER, 10))
+    return _block(replace(after, recent=0), wait, why, now)
+
+
+def _noted(recent: int, *, failed: bool) -> int:
+    """The window with one more conversation; 0 while none of it failed."""
+    bits = (recent or 1) << 1 | failed
+    if bits > _BITS << 1 | 1:
+        bits = bits & _BITS | _BITS + 1
+    return bits if bits.bit_count() > 1 else 0
 
 
 def _gap(per_s: float) -> timedelta:

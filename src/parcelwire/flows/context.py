@@ -10,6 +10,7 @@ from parcelwire.domain.schedule import NORMAL_PACE, Pace
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.load import Loads
 from parcelwire.flows.memory import Memory
+from parcelwire.flows.metrics import Meters
 from parcelwire.flows.routes import Routes
 from parcelwire.flows.shelf import Shelf
 from parcelwire.ports import (
@@ -63,6 +64,7 @@ class Context:
     failpoint: Failpoint = no_failpoint
     keyring: Keyring | None = None  # None: the secret key stays as it is
     watch: Watch = unwatched
+    meters: Meters = field(default_factory=Meters)
     suspects: set[Piece] = field(default_factory=set)  # what has strikes, as far as this process knows
 
     def pace_of(self, carrier: str) -> Pace:

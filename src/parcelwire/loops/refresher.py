@@ -104,7 +104,7 @@ class Refresher:
             try:
                 done = await self._turn(lane)
             except Exception as error:  # noqa: BLE001  the loop survives; the rows are due again after their lease
-                self._telemetry.turn_failed(lane, error)
+                self._telemetry.turn_failed(f"refresh {lane}", error)
                 self._not_before[lane] = self._context.clock.monotonic() + ERROR_PAUSE_S
                 return
             if not done.shipments or self._stopping:

@@ -10,6 +10,7 @@ from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.domain.poison import Piece
 from parcelwire.domain.push import PushResult
 from parcelwire.flows.inbound import Done
+from parcelwire.flows.metrics import Meters
 from parcelwire.flows.refresh import Round
 from parcelwire.ports import Old
 
@@ -19,24 +20,27 @@ SHOWN_CHARACTERS = 4  # of a tracking number in a log line
 class Telemetry:
     """Event names and keys are the same for ever: operators build alarms on them."""
 
-    def __init__(self, *, masked: bool = True) -> None:
+    def __init__(self, meters: Meters | None = None, *, masked: bool = True) -> None:
+        self._meters = meters or Meters()
         self._log = structlog.get_logger("parcelwire")
         self._masked = masked
 
     def refreshed(self, done: Round) -> None:
-        """``refreshed``: one shipment was asked about."""
+        """``refreshed``: one shipment was asked about. ``fails``: how often it failed in a row."""
         for shipment, attempt in done.outcomes:
+            self._meters.count("refreshes_total", shipment.carrier, attempt.outcome)
             self._log.info(
                 "refreshed",
                 account=shipment.account,
                 number=self._number(shipment.number),
                 carrier=shipment.carrier,
                 lane=attempt.lane,
-                attempt=shipment.fails,
+                fails=shipment.fails,
                 outcome=attempt.outcome,
                 ms=attempt.ms,
             )
         if done.dropped:
+            self._meters.count("refreshes_dropped_total", by=done.dropped)
             self._log.warning("refresh_dropped", count=done.dropped)
 
     def lane_waits(self, lane: str, until: datetime, why: str) -> None:
@@ -47,6 +51,7 @@ class Telemetry:
         """``pushed``: one attempt to tell an endpoint."""
         job = result.job
         outcome = "sent" if result.sent else "retry" if result.again_at else "dead"
+        self._meters.count("push_attempts_total", outcome)
         self._log.info(
             "pushed",
             account=job.account,
@@ -64,14 +69,17 @@ class Telemetry:
     def parked(self, work: Sequence[Piece], why: str) -> None:
         """``parked``: work that harms the process is not taken up any more."""
         for one in work:
+            self._meters.count("parked_total", "push" if one.endpoint else "refresh")
             self._log.error("parked", what=str(one), why=why)
 
     def pushes_dropped(self, count: int) -> None:
         """``push_dropped``: attempts whose lease somebody else had by then, or whose endpoint was removed."""
+        self._meters.count("pushes_dropped_total", by=count)
         self._log.warning("push_dropped", count=count)
 
     def endpoint_turned(self, turn: EndpointTurn) -> None:
         """``endpoint_turned``: an endpoint is failing, paused, or healthy again."""
+        self._meters.count("endpoint_turns_total", turn.health.state.value)
         self._log.warning(
             "endpoint_turned",
             account=turn.account,
@@ -104,6 +112,7 @@ class Telemetry:
 
     def turn_failed(self, what: str, error: Exception) -> None:
         """``turn_failed``: an unexpected error; the loop goes on. ``store_unavailable``: no database now."""
+        self._meters.count("turn_failures_total", what.partition(" ")[0])
         if isinstance(error, StoreUnavailable):
             self._log.error("store_unavailable", what=what, error=str(error))
             return

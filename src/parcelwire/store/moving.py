@@ -133,7 +133,7 @@ TABLES = (
         "lane",
         (
             "name", "revision", "stamp", "day", "used", "fails", "refusals", "throttles", "blocked_until",
-            "blocked_why",
+            "blocked_why", "recent",
         ),
         ("name",),
     ),

@@ -47,7 +47,7 @@ SHOWN = (
 )  # fmt: skip
 LANE = (
     "name", "revision", "stamp", "day", "used", "fails", "refusals", "throttles", "blocked_until",
-    "blocked_why",
+    "blocked_why", "recent",
 )  # fmt: skip
 HEALTH = (
     "state", "since", "why", "fails", "first_failed", "first_failed_at", "several", "probes", "probe_at",
@@ -174,7 +174,7 @@ def lane_of(row: Sequence[Any]) -> Lane:
     """A lane from the columns LANE."""
     return Lane(
         row[0], row[1], moment_or_none(row[2]), date.fromisoformat(row[3]) if row[3] else None, row[4],
-        row[5], row[6], row[7], moment_or_none(row[8]), row[9],
+        row[5], row[6], row[7], moment_or_none(row[8]), row[9], row[10],
     )  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def lane_values(lane: Lane) -> tuple[Any, ...]:
     return (
         lane.name, lane.revision, micros_or_none(lane.stamp), lane.day.isoformat() if lane.day else None,
         lane.used, lane.fails, lane.refusals, lane.throttles, micros_or_none(lane.blocked_until),
-        lane.blocked_why,
+        lane.blocked_why, lane.recent,
     )  # fmt: skip
 
 

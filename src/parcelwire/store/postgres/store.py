@@ -35,6 +35,7 @@ from parcelwire.ports import (
     Pruned,
     Refreshed,
     Shown,
+    Sizes,
     Spent,
     Told,
     Turn,
@@ -58,6 +59,7 @@ from parcelwire.store.postgres import (
     repeats,
     retention,
     schema,
+    sizes,
     strikes,
     upstream,
 )
@@ -521,6 +523,9 @@ class PostgresStore:
 
     async def parked(self, account: int | None = None) -> list[Parked]:
         return await self._pool.statement(lambda c, _: strikes.parked(c, account))
+
+    async def sizes(self, now: datetime) -> Sizes:
+        return await self._pool.statement(lambda c, _: sizes.sizes(c, now))
 
     async def release_parked(self, account: int, shipments: Sequence[int], now: datetime) -> int:
         count = await self._pool.transaction(lambda c, _: strikes.release(c, account, shipments, now))

@@ -41,15 +41,17 @@ WHERE k.endpoint = 0 AND k.weight >= {PARKED_AT} AND s.phase = 'tracking' AND s.
 
 
 async def add(c: Connection, work: Sequence[Piece], strike: Strike, why: str, now: datetime) -> list[Piece]:
-    """Note a strike against each; answers those that are parked by it."""
+    """Note a strike; answers what is parked by it. Several: each is asked about alone from now on."""
+    if len(work) > 1:
+        for one in sorted(work):  # the same order for all, so that nobody waits in a circle
+            await _ask_alone(c, one.shipment)
+        return []
     parked = []
-    for one in sorted(work):  # the same order for all, so that nobody waits in a circle
+    for one in work:
         weight = await c.fetchval(_STRIKE, *one, strike.value, micros(now), why)
         if weight >= PARKED_AT:
             await (_park_push if one.endpoint else _park_shipment)(c, one, why, now)
             parked.append(one)
-        elif len(work) > 1:
-            await _ask_alone(c, one.shipment)
     return parked
 
 

@@ -39,6 +39,7 @@ from parcelwire.ports import (
     Pruned,
     Refreshed,
     Shown,
+    Sizes,
     Spent,
     Told,
     Turn,
@@ -72,6 +73,7 @@ from parcelwire.store.sqlite import (
     registrations,
     repeats,
     retention,
+    sizes,
     strikes,
     upstream,
 )
@@ -493,6 +495,9 @@ class SqliteStore:
 
     async def parked(self, account: int | None = None) -> list[Parked]:
         return await self._read(lambda c: strikes.parked(c, account))
+
+    async def sizes(self, now: datetime) -> Sizes:
+        return await self._read(lambda c: sizes.sizes(c, now))
 
     async def release_parked(self, account: int, shipments: Sequence[int], now: datetime) -> int:
         return await self._write(lambda c: strikes.release(c, account, shipments, now), Work.REFRESH)

@@ -37,15 +37,17 @@ WHERE k.endpoint = 0 AND k.weight >= {PARKED_AT} AND s.phase = 'tracking' AND s.
 
 
 def add(c: sqlite3.Connection, work: Sequence[Piece], strike: Strike, why: str, now: datetime) -> list[Piece]:
-    """Note a strike against each; answers those that are parked by it."""
+    """Note a strike; answers what is parked by it. Several: each is asked about alone from now on."""
+    if len(work) > 1:
+        for one in work:
+            _ask_alone(c, one.shipment)
+        return []
     parked = []
     for one in work:
         (weight,) = c.execute(_STRIKE, (*one, strike.value, micros(now), why)).fetchone()
         if weight >= PARKED_AT:
             (_park_push if one.endpoint else _park_shipment)(c, one, why, now)
             parked.append(one)
-        elif len(work) > 1:
-            _ask_alone(c, one.shipment)
     return parked
 
 
