@@ -41,28 +41,25 @@ AHEAD_PART = 4  # of its interval may be left when a shipment is asked about ahe
 _RAW_FRESH = timedelta(days=1) // _MICROSECOND
 
 _RETURNED = ", ".join(f"s.{name}" for name in SHIPMENT)
-# Of shipments with the same number one; rows that somebody else holds are left to him.
+# Of shipments with the same number one; rows that somebody else holds are left to him. Those that are claimed
+# are named in an array: of a join with as many as a parameter says the planner expects a part of the table, and
+# reads all of it once there are hundreds of thousands.
+_ONE_A_NUMBER = "s.id = ANY (ARRAY(SELECT DISTINCT ON (number) id FROM due ORDER BY number, id))"
 _CLAIM = f"""
 WITH due AS MATERIALIZED (
-  SELECT id, account, number FROM shipment WHERE lane = $3 AND refresh_at <= $4
+  SELECT id, number FROM shipment WHERE lane = $3 AND refresh_at <= $4
   ORDER BY refresh_at LIMIT $5 FOR UPDATE SKIP LOCKED
-), one AS (
-  SELECT DISTINCT ON (number) id, account FROM due ORDER BY number, id
 )
-UPDATE shipment AS s SET lease = $1, refresh_at = $2 FROM one
-WHERE s.id = one.id AND s.account = one.account RETURNING {_RETURNED}
+UPDATE shipment AS s SET lease = $1, refresh_at = $2 WHERE {_ONE_A_NUMBER} RETURNING {_RETURNED}
 """
 # Once something is due, the call is filled up with what will be soon; a call for nothing is not spent.
 _TAKE_TURN = f"""
 WITH due AS MATERIALIZED (
-  SELECT id, account, number FROM shipment WHERE lane = $3 AND refresh_at <= $5
+  SELECT id, number FROM shipment WHERE lane = $3 AND refresh_at <= $5
     AND (refresh_at <= $4 OR (lease IS NULL AND (refresh_at - $4) * {AHEAD_PART} <= refresh_at - asked_at))
   ORDER BY refresh_at LIMIT $6 FOR UPDATE SKIP LOCKED
-), one AS (
-  SELECT DISTINCT ON (number) id, account FROM due ORDER BY number, id
 ), claimed AS (
-  UPDATE shipment AS s SET lease = $1, refresh_at = $2 FROM one
-  WHERE s.id = one.id AND s.account = one.account RETURNING {_RETURNED}
+  UPDATE shipment AS s SET lease = $1, refresh_at = $2 WHERE {_ONE_A_NUMBER} RETURNING {_RETURNED}
 ), spent AS (
   UPDATE lane SET {", ".join(f"{name} = ${number}" for number, name in enumerate(LANE[1:], 8))}
   WHERE name = $7 AND EXISTS (SELECT FROM claimed)
