@@ -219,7 +219,8 @@ async def fill_postgres(dsn: str, size: int) -> None:
 async def _copy_postgres(c: asyncpg.Connection, table: str, changed: Columns, copies: int, step: int) -> None:
     rows = await c.fetch(
         """SELECT column_name::text FROM information_schema.columns
-        WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position""",
+        WHERE table_schema = current_schema() AND table_name = $1 AND is_generated = 'NEVER'
+        ORDER BY ordinal_position""",
         table,
     )
     columns = [row[0] for row in rows]

@@ -22,7 +22,7 @@ from parcelwire.domain.endpoint import WIDTH_MAX
 from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.quota import period
 from parcelwire.store.rows import HEALTH, LANE, MUTABLE, SHIPMENT, micros
-from parcelwire.store.sqlite import SqliteStore
+from parcelwire.store.sqlite import SqliteStore, counts
 
 Row = tuple[Any, ...]
 Rows = dict[str, Sequence[Row]]
@@ -233,6 +233,11 @@ class SqliteFloor:
         for text, rows in statements:
             self._own.executemany(text, rows)
 
+    def _commit(self) -> None:
+        """What the triggers have noted is counted, as it must be."""
+        counts.add_up(self._own)
+        self._own.execute("COMMIT")
+
     async def register(self, meter: Meter, at: datetime) -> int:
         rows = self._done(REGISTER, at)
         shipments, entries = rows["shipment"], rows["quota_entry"]
@@ -244,7 +249,7 @@ class SqliteFloor:
                 self._own.execute("BEGIN IMMEDIATE")
                 self._own.execute(_USAGE.format("?"), (period(at),)).fetchone()
                 self._play(statements)
-                self._own.execute("COMMIT")
+                self._commit()
         return len(shipments)
 
     async def refresh(self, meter: Meter, at: datetime) -> int:
@@ -267,7 +272,7 @@ class SqliteFloor:
             with meter.running():
                 self._own.execute("BEGIN IMMEDIATE")
                 self._play(statements)
-                self._own.execute("COMMIT")
+                self._commit()
 
     def _forget(self, meter: Meter) -> None:
         """The replies that newer ones have replaced."""
@@ -291,7 +296,7 @@ class SqliteFloor:
                 self._play(statements)
                 taken = self._own.execute(self._TAKE, (until, now, WIDTH_MAX)).fetchall()
                 self._own.execute(self._BODIES, (json.dumps([row[4] for row in taken]),)).fetchall()
-                self._own.execute("COMMIT")
+                self._commit()
             if not taken:
                 return count
             count += len(taken)
@@ -369,7 +374,8 @@ class PostgresFloor:
         found = await own.fetch(
             """SELECT table_name, array_agg(column_name::text ORDER BY ordinal_position),
               array_agg(udt_name::text ORDER BY ordinal_position)
-            FROM information_schema.columns WHERE table_schema = current_schema() GROUP BY table_name"""
+            FROM information_schema.columns
+            WHERE table_schema = current_schema() AND is_generated = 'NEVER' GROUP BY table_name"""
         )
         tables = {name: Table(name, columns) for name, columns, _ in found}
         types = {name: tuple(kinds) for name, _, kinds in found}
@@ -384,7 +390,8 @@ class PostgresFloor:
             name: [
                 tuple(row)
                 for row in await self._source.fetch(
-                    f"SELECT * FROM {name} WHERE {write.fresh.format(at=micros(at))}"
+                    f"SELECT {', '.join(self._tables[name].columns)} FROM {name} "
+                    f"WHERE {write.fresh.format(at=micros(at))}"
                 )
             ]
             for name, write in writes.items()

@@ -16,7 +16,8 @@ def keep(name: str, arguments: Sequence[str]) -> Path:
     before = machine()
     command = [sys.executable, "-m", f"bench.{name}", *arguments, "--json"]
     ran = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # 1 when a goal was missed
-    figures = json.loads(ran.stdout)
+    said = json.loads(ran.stdout)
+    figures = said if isinstance(said, dict) else {"figures": said}
     words = [name, *(word for word in arguments[:1] if word.isalpha())]
     kept = {
         "command": " ".join(["python3 dev.py bench", name, *arguments]),

@@ -1,4 +1,4 @@
-"""The bench of the whole service runs: every shipment is refreshed and pushed, with and without a database."""
+"""The bench of the whole service runs: it refreshes and pushes, with a database and without one."""
 
 import json
 import subprocess
