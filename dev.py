@@ -216,17 +216,24 @@ def check(_args: Sequence[str]) -> int:
 
 
 def bench(args: Sequence[str]) -> int:
-    """Runs bench/NAME.py; without a name, lists them."""
-    names = sorted(file.stem for file in (ROOT / "bench").glob("[!_]*.py"))
-    known = "benches: " + (", ".join(names) or "none yet")
+    """Runs bench/NAME.py; without a name, lists them. --keep keeps the figures for the docs."""
+    files = {file.stem: file for file in sorted((ROOT / "bench").glob("[!_]*.py"))}
     if not args:
-        print(known)
+        for name, file in files.items():
+            print(f"{name:12}{first_line(file)}")
         return 0
-    if args[0] not in names:
-        raise Stopped(f"dev.py: no bench called {args[0]}; {known}", 2)
+    if args[0] not in files:
+        raise Stopped(f"dev.py: no bench called {args[0]}; benches: {', '.join(files)}", 2)
     ensure(TEST)
     os.chdir(ROOT)  # for python -m
+    if "--keep" in args:
+        return hand_over([str(PYTHON), "-m", "bench._keep", *(word for word in args if word != "--keep")])
     return hand_over([str(PYTHON), "-m", f"bench.{args[0]}", *args[1:]])
+
+
+def first_line(file: Path) -> str:
+    """What a program says of itself."""
+    return file.read_text(encoding="utf-8").removeprefix('"""').partition("\n")[0]
 
 
 def faults(args: Sequence[str]) -> int:
@@ -333,7 +340,7 @@ VERBS: dict[str, Verb] = {
     "demo": Verb(demo, "[--once] [--json]"),
     "test": Verb(test, "[pytest arguments]"),
     "check": Verb(check, ""),
-    "bench": Verb(bench, "[NAME [arguments]]"),
+    "bench": Verb(bench, "[NAME [--keep] [...]]"),
     "faults": Verb(faults, "[--quick] [NAME ...]"),
     "setup": Verb(setup, ""),
     "lock": Verb(lock, "[--upgrade]"),

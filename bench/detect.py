@@ -1,6 +1,6 @@
 """How good detection is, and how fast, beside the library ``tracking-numbers``.
 
-    python bench/detect.py [--json] [--vectors FILE]
+    python3 dev.py bench detect [--json] [--vectors FILE]
 
 FILE is a CSV with the columns number, label (valid, badsum, ambiguous, garbage or nocode), truth and accept
 (official carrier codes, joined by |). Without it only the speed is measured, on the rules' own samples.

@@ -2,7 +2,8 @@
 
     python3 dev.py bench start [--json] [--rounds 5]
 
-Seconds of the clock, from the start of the process: until "parcelwire serve" in an empty folder (and in one
+Seconds of the clock, from the start of the process (beside them seconds of its CPU, which do not depend on
+what else the machine does): until "parcelwire serve" in an empty folder (and in one
 that it has used before) has answered its first call, and until "parcelwire demo" has pushed for the first
 time. The floor of a start is a bare aiohttp server that answers one path. Memory: what the service holds
 after a few seconds without work (resident, shared libraries included). Help: CPU of "parcelwire --help"
@@ -24,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench._machine import machine, resident_mb
+from bench._machine import cpu_s, machine, resident_mb
 
 COMMAND = str(Path(sys.executable).with_name("parcelwire"))
 KEY = "BENCH0123456789ABCDEF"
@@ -94,19 +95,27 @@ def answered(port: int) -> bool:
         return False
 
 
-def until_answered(command: Sequence[str], environ: Mapping[str, str], port: int) -> tuple[float, float]:
-    """Seconds from the start to the first answer, and megabytes some seconds later."""
+class Started(NamedTuple):
+    """Seconds to the first answer, of the clock and of CPU, and megabytes some seconds later."""
+
+    wall_s: float
+    cpu_s: float
+    memory_mb: float
+
+
+def until_answered(command: Sequence[str], environ: Mapping[str, str], port: int) -> Started:
+    """Start it, call it, end it."""
     began = time.perf_counter()
     with running(command, environ, subprocess.DEVNULL) as process:
         while not answered(port):
             assert time.perf_counter() - began < PATIENCE_S, "it does not answer"
             time.sleep(LOOK_S)
-        took = time.perf_counter() - began
+        wall, cpu = time.perf_counter() - began, cpu_s(process.pid)
         time.sleep(IDLE_S)
-        return took, resident_mb(process.pid)
+        return Started(wall, cpu, resident_mb(process.pid))
 
 
-def start(folder: str) -> tuple[float, float]:
+def start(folder: str) -> Started:
     """The service in a folder."""
     port = free_port()
     environ = {
@@ -117,19 +126,19 @@ def start(folder: str) -> tuple[float, float]:
     return until_answered([COMMAND, "serve"], environ, port)
 
 
-def bare_start() -> tuple[float, float]:
+def bare_start() -> Started:
     """The floor."""
     port = free_port()
     return until_answered([sys.executable, "-c", BARE % QUOTA, str(port)], {}, port)
 
 
-def until_pushed() -> float:
-    """Seconds from the start of the demo to its first push."""
+def until_pushed() -> tuple[float, float]:
+    """Seconds from the start of the demo to its first push, of the clock and of CPU."""
     began = time.perf_counter()
     with running([COMMAND, "demo", "--json"], {}, subprocess.PIPE) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["verified"]
-        took = time.perf_counter() - began
+        took = time.perf_counter() - began, cpu_s(process.pid)
         process.terminate()
         process.stdout.read()  # so that it ends in peace
         return took
@@ -144,28 +153,28 @@ def cpu_ms(command: Sequence[str]) -> float:
     return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) / HELPS * 1000
 
 
-Figures = dict[str, tuple[list[float], list[float]]]  # ours and the floor's, a value a round
+Figures = dict[str, tuple[list[float], list[float], list[float]]]  # ours, the floor's, our CPU; one a round
 
 
 def measured(rounds: int) -> Figures:
     """All figures, taking turns with their floors."""
-    found: Figures = {goal.name: ([], []) for goal in GOALS}
+    found: Figures = {goal.name: ([], [], []) for goal in GOALS}
 
-    def keep(name: str, ours: float, floor: float | None = None) -> None:
-        found[name][0].append(ours)
-        if floor is not None:
-            found[name][1].append(floor)
+    def keep(name: str, ours: float, floor: float | None = None, cpu: float | None = None) -> None:
+        for values, value in zip(found[name], (ours, floor, cpu), strict=True):
+            if value is not None:
+                values.append(value)
 
     cpu_ms([COMMAND, "--help"])  # from now on it is compiled and in memory
     for _ in range(rounds):
-        bare_s, bare_mb = bare_start()
+        bare = bare_start()
         with tempfile.TemporaryDirectory(prefix="parcelwire-start-") as folder:
-            first_s, memory_mb = start(folder)
-            again_s, _ = start(folder)
-        keep(FRESH, first_s, bare_s)
-        keep(USED, again_s, bare_s)
-        keep(IDLE, memory_mb, bare_mb)
-        keep(DEMO, until_pushed())
+            first, again = start(folder), start(folder)
+        keep(FRESH, first.wall_s, bare.wall_s, first.cpu_s)
+        keep(USED, again.wall_s, bare.wall_s, again.cpu_s)
+        keep(IDLE, first.memory_mb, bare.memory_mb)
+        pushed_s, pushed_cpu_s = until_pushed()
+        keep(DEMO, pushed_s, cpu=pushed_cpu_s)
         keep(HELP, cpu_ms([COMMAND, "--help"]), cpu_ms([sys.executable, "-c", ""]))
     return found
 
@@ -174,7 +183,7 @@ def summary(found: Figures) -> list[dict[str, Any]]:
     """A row of the table for each figure."""
     rows = []
     for goal in GOALS:
-        ours, floors = found[goal.name]
+        ours, floors, cpu = found[goal.name]
         row: dict[str, Any] = {
             "what": goal.name,
             "unit": goal.unit,
@@ -187,6 +196,8 @@ def summary(found: Figures) -> list[dict[str, Any]]:
                     statistics.median(mine / bare for mine, bare in zip(ours, floors, strict=True)), 2
                 ),
             }
+        if cpu:
+            row["cpu"] = round(statistics.median(cpu), 3)
         judged = row["ratio"] if goal.ratio else row["ours"]
         met = judged <= goal.most
         rows.append(row | {"goal": f"<= {goal.most:g} {'x' if goal.ratio else goal.unit}", "met": met})
@@ -195,12 +206,12 @@ def summary(found: Figures) -> list[dict[str, Any]]:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The figures as text."""
-    lines = [f"{'':28}{'ours':>10}{'floor':>10}{'ratio':>8}  goal"]
+    lines = [f"{'':28}{'ours':>10}{'its CPU':>10}{'floor':>10}{'ratio':>8}  goal"]
     for row in rows:
-        floor, ratio = row.get("floor", ""), row.get("ratio", "")
+        cpu, floor, ratio = (row.get(name, "") for name in ("cpu", "floor", "ratio"))
         verdict = "" if row["met"] else "  NOT met"
         lines.append(
-            f"{row['what'] + ', ' + row['unit']:28}{row['ours']:>10}{floor:>10}{ratio:>8}  "
+            f"{row['what'] + ', ' + row['unit']:28}{row['ours']:>10}{cpu:>10}{floor:>10}{ratio:>8}  "
             f"{row['goal']}{verdict}"
         )
     return "\n".join(lines)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvloop
-from bench._floors import Floor, PostgresFloor, SqliteFloor
+from bench._floors import Floor, PostgresFloor, SqliteFloor, Watched
 from bench._life import CALL, HOUR, Life, vault
 from bench._machine import Meter, machine
 from bench._postgres import meter, server
@@ -101,13 +101,13 @@ async def on_sqlite(folder: Path) -> AsyncIterator[tuple[Store, Floor]]:
         store = await SqliteStore.open(folder / f"{name}.db", vault())
         await (await Life.begin(store)).close()
         await store.close()
-    store = await SqliteStore.open(folder / "ours.db", vault())
-    floor = SqliteFloor(folder / "floor.db", folder / "ours.db")
+    watched = await Watched.open(folder / "ours.db", vault())
+    floor = SqliteFloor(folder / "floor.db", folder / "ours.db", watched)
     try:
-        yield store, floor
+        yield watched, floor
     finally:
         await floor.close()
-        await store.close()
+        await watched.close()
 
 
 @asynccontextmanager

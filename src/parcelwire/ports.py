@@ -690,7 +690,10 @@ class Store(Protocol):
         ...
 
     async def census(self, lane: str) -> dict[SubStatus | None, int]:
-        """How many shipments of a lane (side queues too) are refreshed by schedule, by sub-status."""
+        """About how many shipments of a lane (side queues too) are refreshed by schedule, by sub-status.
+
+        Exact while there are less than some hundred thousand in all.
+        """
         ...
 
     async def take_turn(

@@ -52,9 +52,28 @@ from parcelwire.domain.limits import Limits
 from parcelwire.domain.push import Chosen, PushJob
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.ports import Charge, Document, KeyedCall, Old, Store, Turn, Work
-from parcelwire.store.postgres import PostgresStore, schema
+from parcelwire.store.postgres import PostgresStore, refreshes, schema
 from parcelwire.store.postgres.pool import PAUSES_S, TIMEOUTS, Pool, Target
 from parcelwire.store.vault import Vault, secret_place, sign_key_place
+
+# --- large tables -----------------------------------------------------------------------------------------
+
+
+async def test_a_census_of_a_large_table_counts_a_part_of_it(
+    schema_place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And answers for the whole, near enough to share a budget by."""
+    store = await schema_place.open()
+    account = await account_in(store, 2_000)
+    for _ in range(50):
+        await store.register(account.id, [wanted(number()) for _ in range(40)], NOW)
+    await schema_place.rows("ANALYZE shipment")
+    assert await store.census("ups") == {None: 2_000}
+    monkeypatch.setattr(refreshes, "CENSUS_ROWS", 500)
+    counts = [(await store.census("ups"))[None] for _ in range(5)]
+    assert all(1_000 < count < 4_000 for count in counts)
+    assert len(set(counts)) > 1
+
 
 # --- several processes ------------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ from parcelwire.store.vault import Vault, sign_key_place
 
 _FOR_EVER = 2**62  # a time after all times
 _GONE = 410
+CLAIMED_MAX = 500  # pushes in one claim
 
 PARAMETERS = 9  # of ENQUEUE, see parameters()
 # The parts of a statement that enqueues for the shipments in ``held (id, account)``, which were locked by a
@@ -101,16 +102,17 @@ SELECT {", ".join(f"e.{name}" for name in endpoints.ENDPOINT)}, a.sign_key, chos
 FROM chosen JOIN endpoint AS e ON e.id = chosen.endpoint JOIN account AS a ON a.id = e.account
 ORDER BY e.id FOR NO KEY UPDATE OF e
 """
-# After the endpoints are held, so that nobody else leases pushes of theirs.
-_TAKE = """
-WITH taken AS MATERIALIZED (
+# After the endpoints are held, so that nobody else leases pushes of theirs. The planner is told that they are
+# few: of limits that are parameters it expects a tenth of all that waits, and reads all pushes to find them.
+_TAKE = f"""
+WITH heads AS (
   SELECT p.* FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) WITH ORDINALITY
     AS given (endpoint, width, last, place)
   CROSS JOIN LATERAL (
     SELECT q.shipment, q.endpoint, q.version, q.account FROM push AS q
     WHERE q.endpoint = given.endpoint AND q.state = 'pending' AND q.send_at IS NOT NULL
       AND q.send_at <= given.last
-    ORDER BY q.send_at {direction}, q.change {direction}
+    ORDER BY q.send_at {{direction}}, q.change {{direction}}
     LIMIT greatest(0, given.width - (
       SELECT count(*) FROM push AS l
       WHERE l.endpoint = given.endpoint AND l.lease IS NOT NULL AND l.send_at > $6
@@ -118,6 +120,8 @@ WITH taken AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
   ) AS p
   ORDER BY given.place LIMIT $7
+), taken AS MATERIALIZED (
+  SELECT * FROM heads LIMIT {CLAIMED_MAX}
 )
 UPDATE push AS p SET lease = $1, send_at = $2
 FROM taken, change AS c
