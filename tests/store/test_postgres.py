@@ -673,7 +673,7 @@ async def test_every_primary_key_holds_the_account(schema_place: PostgresPlace) 
     for table, column in rows:
         keys.setdefault(table, set()).add(column)
     assert {table for table, columns in keys.items() if "account" not in columns} == {
-        "account", "inbox", "lane", "meta", "upstream", "upstream_entry", "upstream_number",
+        "account", "inbox", "lane", "meta", "strike", "upstream", "upstream_entry", "upstream_number",
     }  # fmt: skip
 
 
