@@ -36,6 +36,7 @@ import msgspec
 import uvloop
 
 from parcelwire.carriers import carriers
+from parcelwire.cli.serve import GC_THRESHOLDS
 from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.exchange import Query, Reply, Request
 from parcelwire.domain.limits import Limits
@@ -328,7 +329,8 @@ async def measure(slug: str, url: str, pipe: Connection, rounds: int) -> dict[st
     with tempfile.TemporaryDirectory(prefix="parcelwire-refresh-") as path:
         folder = Path(path)
         service = await Service.open(folder, slug, url)
-        gc.freeze()  # as serve does after its start
+        gc.freeze()  # as "parcelwire serve" does
+        gc.set_threshold(*GC_THRESHOLDS)
         try:
             await service.refresh()  # connections, tokens, caches, and the first scans
             for hour in range(1, 2 * rounds + 1):

@@ -5,7 +5,7 @@ rest once, when it changes, and ``fill`` puts in the moving parts at every read.
 characters, which cannot occur in JSON text.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter
@@ -175,27 +175,23 @@ def template(timeline: story.Timeline, naming: Naming) -> bytes:
     """``track_info`` without its moving parts."""
     times = _Times()
     legs = [_leg(leg, naming, marks, times) for leg, marks in zip(timeline.legs, _SYNC, strict=False)]
-    providers_hash = _hash(b"".join(legs))
-    parts = (
-        b'{"shipping_info":',
-        _encode(ShippingInfo(_address(timeline.origin), _address(timeline.destination))),
-        b',"latest_status":',
-        _STATUS,
-        b',"latest_event":',
-        _encode(event_of(timeline.latest, times) if timeline.latest else None),
-        b',"time_metrics":',
-        _METRICS,
-        b',"milestone":',
-        _milestones(timeline.milestones, times),
-        b',"misc_info":',
-        _encode(_misc(timeline.legs, naming)),
-        b',"tracking":{"providers_hash":',
-        str(providers_hash).encode(),
-        b',"providers":[',
-        b",".join(legs),
-        b"]}}",
+    shipping = ShippingInfo(_address(timeline.origin), _address(timeline.destination))
+    latest = event_of(timeline.latest, times) if timeline.latest else None
+    milestones = [
+        Milestone(stage, *times(timeline.milestones[stage])) if stage in timeline.milestones else unreached
+        for stage, unreached in _UNREACHED
+    ]
+    return _encode(
+        {
+            "shipping_info": shipping,
+            "latest_status": msgspec.Raw(_STATUS),
+            "latest_event": latest,
+            "time_metrics": msgspec.Raw(_METRICS),
+            "milestone": milestones,
+            "misc_info": _misc(timeline.legs, naming),
+            "tracking": {"providers_hash": _hash(b"".join(legs)), "providers": [*map(msgspec.Raw, legs)]},
+        }
     )
-    return b"".join(parts)
 
 
 def estimate(given: Estimate | None) -> bytes:
@@ -249,28 +245,22 @@ def utc_text(at: datetime) -> str:
     return f"{text[:19]}Z"
 
 
-def _leg(leg: story.Leg, naming: Naming, sync_marks: tuple[bytes, bytes], times: "_Times") -> bytes:
+def _leg(leg: story.Leg, naming: Naming, marks: tuple[bytes, bytes], times: "_Times") -> bytes:
     entry = naming.entry(leg.source) or leg.facts.behind or Company(0, leg.source, "", "")
     events = _encode([event_of(scan, times) for scan in leg.scans])
-    provider = Provider(naming.code(leg.source), entry.name, entry.name, None, entry.homepage, entry.country)
-    parts = (
-        b'{"provider":',
-        _encode(provider),
-        b',"provider_lang":',
-        _encode(leg.facts.lang),
-        b',"service_type":',
-        _encode(leg.facts.service),
-        b',"latest_sync_status":',
-        sync_marks[0],
-        b',"latest_sync_time":',
-        sync_marks[1],
-        b',"events_hash":',
-        str(_hash(events)).encode(),
-        b',"events":',
-        events,
-        b"}",
+    return _encode(
+        {
+            "provider": Provider(
+                naming.code(leg.source), entry.name, entry.name, None, entry.homepage, entry.country
+            ),
+            "provider_lang": leg.facts.lang,
+            "service_type": leg.facts.service,
+            "latest_sync_status": msgspec.Raw(marks[0]),
+            "latest_sync_time": msgspec.Raw(marks[1]),
+            "events_hash": _hash(events),
+            "events": msgspec.Raw(events),
+        }
     )
-    return b"".join(parts)
 
 
 _FACTS = (
@@ -325,16 +315,7 @@ def event_of(scan: story.Scan, times: Callable[[Moment], When] = when) -> WireEv
     )  # fmt: skip
 
 
-def _milestones(reached: Mapping[Stage, Moment], times: _Times) -> bytes:
-    """The key stages in their order; nulls for those that are not reached."""
-    stages = [
-        _encode(Milestone(stage, *times(reached[stage]))) if stage in reached else unreached
-        for stage, unreached in _UNREACHED
-    ]
-    return b"[%b]" % b",".join(stages)
-
-
-_UNREACHED = [(stage, _encode(Milestone(stage, *_NEVER))) for stage in Stage]
+_UNREACHED = [(stage, Milestone(stage, *_NEVER)) for stage in Stage]
 
 
 def _address(place: Address) -> WireAddress:
