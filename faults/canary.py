@@ -53,6 +53,7 @@ NUMBERS = {
 }
 BOUGHT = ("YT2110821266000300", 190008)  # a carrier without a credential: the upstream is asked
 RAW = ("table raw_reply, inflated", "table inbox, inflated")  # raw replies are kept for the operator
+COMMAND_S = 120.0  # whatever else the machine does
 DEBUG = "import logging\nlogging.basicConfig(level=logging.DEBUG)\n"  # of the child: everything that can log
 COMMANDS = (
     "config show", "doctor --ledger",
@@ -136,7 +137,7 @@ class Life:
 
     async def command(self, line: str, *shown: str) -> str:
         """Run a command; what it prints is a place, but for what it is there to show (``shown``)."""
-        code, out, err = await run(self.environ, *line.split())
+        code, out, err = await run(self.environ, *line.split(), seconds=COMMAND_S)
         text = out + err
         if code not in (0, 1):
             raise AssertionError(f"{line}: {text}")
@@ -253,7 +254,7 @@ async def inbound(life: Life, child: Child) -> None:
 async def owner(life: Life, quick: bool) -> None:
     """What the owner types: what makes a secret shows it once, everything else shows none."""
     for line in ("keys add --json", "accounts add depot --json"):
-        key = json.loads((await run(life.environ, *line.split()))[1])["login_key"]
+        key = json.loads((await run(life.environ, *line.split(), seconds=COMMAND_S))[1])["login_key"]
         life.keep(f"login key of {line}", key)
     mine, other = (life.keep(f"secret {n}", new_secret(randomness.token_bytes(32))) for n in (1, 2))
     await life.command(f"webhooks add http://127.0.0.1:9/x --secret {mine}", mine)
@@ -311,7 +312,7 @@ async def wrong_starts(life: Life) -> None:
         "PARCELWIRE_FIRST_KEY": f"{secret} x",
         "PARCELWIRE_DATABASE": dsn,
     }.items():
-        _, out, err = await run(life.environ | {name: value}, "serve")
+        _, out, err = await run(life.environ | {name: value}, "serve", seconds=COMMAND_S)
         life.see(f"start with a wrong {name}", out + err)
 
 

@@ -11,13 +11,18 @@ from tests.process.child import KEY, environment, serve
 pytestmark = pytest.mark.process
 
 
-async def run(environ: dict[str, str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command."""
+async def run(environ: dict[str, str], *arguments: str, seconds: float = 30) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command, which may take so long."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "parcelwire", *arguments, env=environ,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), seconds)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 

@@ -38,7 +38,9 @@ class BlackBox:
         self.clear()
 
     def close(self) -> None:
-        """Nothing is under way any more."""
+        """Nothing is under way any more. Who is closed already stays so."""
+        if self._page.closed:
+            return
         self.clear()
         self._page.close()
         self._file.close()
