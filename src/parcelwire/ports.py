@@ -184,7 +184,7 @@ class Document:
 
 class Shown(NamedTuple):
     """What a read needs of a shipment, as it is stored: to make a whole one costs more than all the rest of a
-    read (docs/why/0011-reads-are-narrow.md). Times are since the epoch.
+    read (docs/why/0014-reads-are-narrow.md). Times are since the epoch.
 
     ``digest`` and ``changed_us`` name the document: when they are the same, so is it.
     """

@@ -1,4 +1,4 @@
-"""Items that were shown lately, ready to be sent again (docs/why/0011-reads-are-narrow.md).
+"""Items that were shown lately, ready to be sent again (docs/why/0014-reads-are-narrow.md).
 
 An item follows from its row, its document, the version of the wire and the day (UTC), and the row names its
 document. So it may be sent again while its row is the same, whichever process writes: a read always asks the
