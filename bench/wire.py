@@ -16,7 +16,7 @@ The service is the real one with its loops running, the rate limit off and nothi
 credentials waits in its lane for a day, as after a throttling. The three take turns within each round, each
 round begins with another one, and the figures are medians over the rounds.
 
-Reads go round over few shipments, whose items the service keeps ready (docs/why/0011): it reads their rows
+Reads go round over few shipments, whose items the service keeps ready (docs/why/0014): it reads their rows
 alone, and sends them again; the rows floor reads rows and documents. "not at hand" goes round over more
 shipments than are kept, so that not one item of it is ever ready.
 """
