@@ -105,7 +105,8 @@ async def kill(quick: bool) -> Figure:
         "kill",
         good,
         f"kill -9 x {times}: {len(client.accepted)} accepted, lost {lost}, not told to the end {untold}, "
-        f"wrongly parked {blamed}, {len(sink.bodies)} pushes, ids with two bodies {sink.two_bodies}, quota errors {quota}, "
+        f"wrongly parked {blamed}, {len(sink.bodies)} pushes, "
+        f"ids with two bodies {sink.two_bodies}, quota errors {quota}, "
         f"state errors {sink.went_back}, ready again p50 {percentile(ready_s, 0.5):.2f} s, p99 {p99:.2f} s "
         f"at load up to {load:.1f}, CPU of its own p99 {cpu_p99:.2f} s",
         {"times": times, "accepted": len(client.accepted), "lost": lost, "untold": untold, "parked": blamed,
