@@ -112,7 +112,7 @@ def charge(lane: Lane, limits: Limits, calls: int, now: datetime) -> Lane:
 
 
 def settle(lane: Lane, error: CarrierError | None, now: datetime, *, probe: bool = False) -> Lane:
-    """The lane after a conversation: ``error`` when all of it failed. ``probe``: it was the one that tries."""
+    """The lane after a conversation: ``error`` when all of it failed. ``probe``: it tried."""
     if probe and lane.blocked_why == PROBE:  # it is over, whatever came of it
         revision = lane.revision + 1
         lane = replace(lane, revision=revision, blocked_until=None, blocked_why=None)
