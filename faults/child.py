@@ -10,10 +10,11 @@ from pathlib import Path
 from aiohttp import web
 from tests.process.child import KEY, SECRET, Child, environment, serve
 
+from parcelwire.domain.poison import TROUBLE
 from parcelwire.net.clock import SystemClock
 from parcelwire.wire.signature import verify
 
-__all__ = ["Child", "Receiver", "environment", "ledger_errors", "receiver", "serve"]
+__all__ = ["Child", "Receiver", "environment", "ledger_errors", "parked", "receiver", "serve"]
 
 ORDER = (  # of a whole sandbox journey
     "InfoReceived", "InTransit_PickedUp", "InTransit_Departure", "InTransit_Arrival",
@@ -84,6 +85,16 @@ async def receiver(*, fails: bool = False) -> AsyncIterator[Receiver]:
         yield made
     finally:
         await runner.cleanup()
+
+
+def parked(folder: Path) -> int:
+    """Shipments and pushes that were taken for what had killed the process."""
+    with closing(sqlite3.connect(folder / "parcelwire.db")) as connection:
+        (shipments,) = connection.execute(
+            "SELECT count(*) FROM shipment WHERE trouble = ?", (TROUBLE,)
+        ).fetchone()
+        (pushes,) = connection.execute("SELECT count(*) FROM push WHERE state = 'dead'").fetchone()
+    return int(shipments + pushes)
 
 
 def ledger_errors(folder: Path) -> int:

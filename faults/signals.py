@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-from faults.child import Child, environment, ledger_errors, receiver, serve
+from faults.child import Child, environment, ledger_errors, parked, receiver, serve
 from faults.figure import Figure, percentile
 
 from parcelwire.net.clock import SystemClock
@@ -96,7 +96,7 @@ async def kill(quick: bool) -> Figure:
                 await until(lambda: all(sink.delivered(number) for number in client.accepted))
                 lost = await client.missing(child)
                 await child.end(signal.SIGTERM)
-        quota = ledger_errors(folder)
+        quota, blamed = ledger_errors(folder), parked(folder)
     untold = sum(not sink.delivered(number) for number in client.accepted)
     p99, cpu_p99, load = percentile(ready_s, 0.99), percentile(cpu_s, 0.99), max(loads)
     in_time = (p99 if load <= (os.cpu_count() or 1) else cpu_p99) < READY_MAX_S
@@ -105,10 +105,11 @@ async def kill(quick: bool) -> Figure:
         "kill",
         good,
         f"kill -9 x {times}: {len(client.accepted)} accepted, lost {lost}, not told to the end {untold}, "
-        f"{len(sink.bodies)} pushes, ids with two bodies {sink.two_bodies}, quota errors {quota}, "
+        f"wrongly parked {blamed}, {len(sink.bodies)} pushes, "
+        f"ids with two bodies {sink.two_bodies}, quota errors {quota}, "
         f"state errors {sink.went_back}, ready again p50 {percentile(ready_s, 0.5):.2f} s, p99 {p99:.2f} s "
         f"at load up to {load:.1f}, CPU of its own p99 {cpu_p99:.2f} s",
-        {"times": times, "accepted": len(client.accepted), "lost": lost, "untold": untold,
+        {"times": times, "accepted": len(client.accepted), "lost": lost, "untold": untold, "parked": blamed,
          "pushes": len(sink.bodies), "two_bodies": sink.two_bodies, "quota_errors": quota,
          "state_errors": sink.went_back, "ready_p50_s": percentile(ready_s, 0.5),
          "ready_p99_s": p99, "ready_cpu_p99_s": cpu_p99, "load": load},

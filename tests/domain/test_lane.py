@@ -205,7 +205,7 @@ def test_the_breaker_opens_after_five_failures_in_a_row_and_grows_with_every_pro
         waits.append(blocked_s(lane, now))
         assert lane.blocked_until is not None
         now = lane.blocked_until
-        lane = settle(take(lane, Limits(), now).lane, DOWN, now)
+        lane = settle(take(lane, Limits(), now).lane, DOWN, now, probe=True)
     assert waits == [30, 60, 120, 240, 480, 900, 900, 900]
 
 
@@ -223,7 +223,8 @@ def test_one_conversation_alone_tries_whether_the_carrier_is_back() -> None:
     other = take(probe.lane, Limits(), now, urgent=True)
     assert (other.granted, other.retry_at, other.why) == (False, now + PROBE_LOOK_S * SECOND, PROBE)
     assert take(probe.lane, Limits(), now + PROBE_S * SECOND).granted
-    back = settle(probe.lane, None, now + SECOND)
+    assert settle(probe.lane, DOWN, now) is settle(probe.lane, None, now) is probe.lane, "asked before"
+    back = settle(probe.lane, None, now + SECOND, probe=True)
     assert (back.blocked_until, back.blocked_why, back.fails, back.recent) == (None, None, 0, 0)
     assert take(take(back, Limits(), now).lane, Limits(), now).granted
 
@@ -234,7 +235,7 @@ def test_one_conversation_alone_tries_whether_the_carrier_is_back() -> None:
 def test_whatever_a_probe_ends_in_it_is_over(error: CarrierError, seconds: float) -> None:
     now = NOW + 30 * SECOND
     probe = take(failed(DOWN, BREAKER_AFTER), Limits(), now).lane
-    lane = settle(probe, error, now)
+    lane = settle(probe, error, now, probe=True)
     assert blocked_s(lane, now) == seconds
     assert lane.revision > probe.revision
 
@@ -248,7 +249,8 @@ def test_the_breaker_opens_when_half_of_the_last_twenty_failed() -> None:
     assert count == 20
     assert lane.blocked_why == "breaker open after 14 failures in 20 conversations: HTTP 503"
     assert blocked_s(lane) == 30
-    assert blocked_s(settle(take(lane, Limits(), NOW + HOUR).lane, DOWN, NOW + HOUR), NOW + HOUR) == 60
+    later = NOW + HOUR
+    assert blocked_s(settle(take(lane, Limits(), later).lane, DOWN, later, probe=True), later) == 60
 
 
 @given(st.lists(st.booleans(), max_size=120))

@@ -111,9 +111,9 @@ def charge(lane: Lane, limits: Limits, calls: int, now: datetime) -> Lane:
     return replace(lane, revision=lane.revision + 1, stamp=stamp, used=lane.used + calls)
 
 
-def settle(lane: Lane, error: CarrierError | None, now: datetime) -> Lane:
-    """The lane after a conversation: ``error`` when all of it failed."""
-    if lane.blocked_why == PROBE:  # this was the one that tries, whatever came of it
+def settle(lane: Lane, error: CarrierError | None, now: datetime, *, probe: bool = False) -> Lane:
+    """The lane after a conversation: ``error`` when all of it failed. ``probe``: it tried."""
+    if probe and lane.blocked_why == PROBE:  # it is over, whatever came of it
         revision = lane.revision + 1
         lane = replace(lane, revision=revision, blocked_until=None, blocked_why=None)
     if error is None or isinstance(error, UnknownNumber | InvalidNumber):  # it answered

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from parcelwire.domain.errors import MalformedReply
 from parcelwire.domain.exchange import Conversation, Query
-from parcelwire.domain.lane import BREAKER_AFTER, Lane, charge, settle
+from parcelwire.domain.lane import BREAKER_AFTER, PROBE, Lane, charge, settle
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.routes import Said
@@ -50,13 +50,14 @@ async def ask(
     ``parked``: about one number that is known to spoil calls. That it spoils its own says nothing about the
     lane, unless the lane is in trouble anyway.
     """
+    probe = lane.blocked_why == PROBE
     conversation = await context.fetcher.ask(source, queries)
     while True:
         now = context.clock.now()
         after = charge(lane, source.limits, len(conversation.replies) - 1, now)
         spoilt = parked and isinstance(conversation.error, MalformedReply) and lane.fails < BREAKER_AFTER
         if not spoilt:
-            after = settle(after, conversation.error, now)
+            after = settle(after, conversation.error, now, probe=probe)
         if after is lane or await context.store.save_lane(after, lane.revision):
             return conversation
         lane = await context.store.lane(lane.name)
