@@ -10,6 +10,7 @@ import pytest
 from parcelwire.domain.errors import (
     CarrierError,
     MalformedReply,
+    Mistaken,
     Refused,
     Throttled,
     Unavailable,
@@ -246,13 +247,14 @@ async def test_many_refusals_of_one_token_renew_it_once(
     ("reply", "kind"),
     [
         (Reply(401), Refused), (Reply(400), Refused), (Reply(200, {"x-fault": "timeout"}), Unavailable),
-        (Reply(200, {"x-fault": "reset"}), Unavailable), (Reply(200, {}, b"\xff"), MalformedReply),
+        (Reply(200, {"x-fault": "reset"}), Unavailable), (Reply(200, {}, b"\xff"), Mistaken),
     ],
 )  # fmt: skip
 async def test_no_token_no_question(
     clock: ManualClock, api: AcmeApi, asker: Asker, reply: Reply, kind: type[CarrierError]
 ) -> None:
-    """A token endpoint that refuses, fails or babbles: its error is every answer, nothing is retried."""
+    """A token endpoint that refuses, fails or says what the carrier's file does not expect (which is a mistake
+    of ours): its error is every answer, nothing is retried."""
     api.token_reply = reply
     seen = await ask(clock, asker, Acme())
     assert type(seen.error) is kind
