@@ -253,8 +253,10 @@ async def test_many_refusals_of_one_token_renew_it_once(
 async def test_no_token_no_question(
     clock: ManualClock, api: AcmeApi, asker: Asker, reply: Reply, kind: type[CarrierError]
 ) -> None:
-    """A token endpoint that refuses, fails or babbles: its error is every answer, nothing is retried. What the
-    carrier's file did not expect is a mistake of ours."""
+    """A token endpoint that refuses, fails or babbles: its error is every answer, nothing is retried.
+
+    What the carrier's file did not expect is a mistake of ours.
+    """
     api.token_reply = reply
     seen = await ask(clock, asker, Acme())
     assert type(seen.error) is kind
