@@ -3,13 +3,15 @@ threads, so that a run depends on its seed alone."""
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from parcelwire.ports import Failpoint, no_failpoint
-from parcelwire.store.sqlite.reader import Readers
+from parcelwire.store.sqlite.answers import Work
+from parcelwire.store.sqlite.file import connect
+from parcelwire.store.sqlite.reader import Readers, read
 from parcelwire.store.sqlite.store import SqliteStore
-from parcelwire.store.sqlite.writer import Work, Writer
+from parcelwire.store.sqlite.writer import Writer
 
 T = TypeVar("T")
 
@@ -39,9 +41,16 @@ class InlineWriter(Writer):
 class InlineReaders(Readers):
     """Reads at once."""
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def __init__(self, path: Path, count: int) -> None:
+        self._connections = [connect(path, reading=True) for _ in range(count)]
+
+    async def run(self, work: Work[T]) -> T:
         await asyncio.sleep(0)
-        return self._lend(work)
+        return read(self._connections[0], work)
+
+    def close(self) -> None:
+        for connection in self._connections:
+            connection.close()
 
 
 class InlineStore(SqliteStore):

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import CallerError
 from parcelwire.flows.context import Context
@@ -15,7 +13,7 @@ from parcelwire.wire.v22 import (
     Quota,
     QuotaEnvelope,
     Rejected,
-    answer,
+    answer_of,
     encode,
     named,
     read_items,
@@ -27,10 +25,10 @@ from parcelwire.wire.versions import V2_2, Version
 async def track_info(context: Context, account: Account, body: bytes, version: Version = V2_2) -> bytes:
     """The answer to POST /gettrackinfo: one accepted item for each registration that an item addresses."""
     items = read_items(body, NumberItem)
-    numbers: list[str | CallerError] = [_number(item) for item in items]
+    numbers = [_number(item) for item in items]
     asked = {number: None for number in numbers if isinstance(number, str)}
     known = await see(context, account, asked, version, context.clock.now())
-    accepted: list[msgspec.Raw] = []
+    accepted: list[bytes] = []
     refused: list[Rejected] = []
     for item, number in zip(items, numbers, strict=True):
         try:
@@ -39,7 +37,7 @@ async def track_info(context: Context, account: Account, body: bytes, version: V
             accepted += _addressed(context, known.get(number, ()), item, number)
         except CallerError as error:
             refused.append(rejected(*named(item), error))
-    return answer(accepted, refused)
+    return answer_of(accepted, refused)
 
 
 async def quota(context: Context, account: Account) -> bytes:
@@ -59,11 +57,11 @@ def _number(item: NumberItem | BadItem) -> str | CallerError:
 
 def _addressed(
     context: Context, known: Sequence[Seen], item: NumberItem | BadItem, number: str
-) -> list[msgspec.Raw]:
+) -> list[bytes]:
     """The registrations that an item addresses and that can be shown. CallerError when there is none."""
     code = code_given(item) if isinstance(item, NumberItem) else 0
     matches = [seen for seen in known if addresses(context, seen[0], code)]
-    told = [msgspec.Raw(item) for _, item in matches if item is not None]
+    told = [item for _, item in matches if item is not None]
     if told:
         return told
     if not matches:

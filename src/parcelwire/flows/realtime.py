@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-import msgspec
-
 from parcelwire.domain import quota
 from parcelwire.domain.account import Account
 from parcelwire.domain.detect import Context as Clues
@@ -25,7 +23,7 @@ from parcelwire.wire.v22 import (
     BadItem,
     RealTimeItem,
     Rejected,
-    answer,
+    answer_of,
     instant,
     named,
     read_items,
@@ -46,7 +44,7 @@ class _Slot:
     asks: bool = False
     shipment: Shipment | None = None  # only of one that asks
     charge: Charge | None = None
-    result: msgspec.Raw | CallerError | None = None
+    result: bytes | CallerError | None = None
 
     @property
     def code(self) -> int:
@@ -73,16 +71,16 @@ async def real_time(context: Context, account: Account, body: bytes, version: Ve
         await context.together([_ask(context, account, asking, version)])
     for slot in waiting:
         if not slot.asks and slot.seen is not None and slot.seen[1] is not None:
-            slot.result = msgspec.Raw(slot.seen[1])
-    accepted: list[msgspec.Raw] = []
+            slot.result = slot.seen[1]
+    accepted: list[bytes] = []
     refused: list[Rejected] = []
     for slot in slots:
-        if isinstance(slot.result, msgspec.Raw):
+        if isinstance(slot.result, bytes):
             accepted.append(slot.result)
         else:
             error = slot.result or CallerError("realtime_internal")
             refused.append(rejected(named(slot.item)[0], slot.code, error))
-    return answer(accepted, refused)
+    return answer_of(accepted, refused)
 
 
 async def _recognise(context: Context, account: Account, slots: Sequence[_Slot], version: Version) -> None:
@@ -204,14 +202,14 @@ async def _look_up(context: Context, account: Account, slot: _Slot) -> None:
         slot.shipment = await context.store.look_up(account.id, slot.wanted, context.clock.now())
 
 
-def _result(slot: _Slot, error: CallerError | None, item: bytes | None) -> msgspec.Raw | CallerError:
+def _result(slot: _Slot, error: CallerError | None, item: bytes | None) -> bytes | CallerError:
     """The answer to an item that was asked about; what was stored before will do unless it shall be new."""
     if item is not None and (error is None or not slot.now_please):
-        return msgspec.Raw(item)
+        return item
     return error or CallerError("no_info", detail="")
 
 
 async def _settle(context: Context, account: Account, slot: _Slot) -> None:
     if slot.charge is not None:
-        paid = slot.charge.amount if isinstance(slot.result, msgspec.Raw) else 0
+        paid = slot.charge.amount if isinstance(slot.result, bytes) else 0
         await context.store.settle(account.id, slot.charge.reference, paid, context.clock.now())

@@ -6,7 +6,7 @@ inside.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -500,6 +500,17 @@ encode = msgspec.json.Encoder().encode
 def answer(accepted: list[Any], rejected: Sequence[Rejected]) -> bytes:
     """The envelope of a processed call."""
     return encode(Envelope(Lists(accepted, rejected)))
+
+
+def answer_of(accepted: Iterable[bytes], rejected: Sequence[Rejected]) -> bytes:
+    """The same, of accepted items that are encoded already: they are copied once, and not looked at."""
+    parts = [b'{"data":{"accepted":[']
+    for item in accepted:
+        parts += item, b","
+    if len(parts) > 1:
+        parts.pop()
+    parts += b'],"rejected":', encode(rejected), b'},"code":0}'
+    return b"".join(parts)
 
 
 def rejected(number: str, code: int, error: CallerError) -> Rejected:

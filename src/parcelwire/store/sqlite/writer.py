@@ -8,22 +8,19 @@ write dearer: by a copy of each page that it touches.
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.ports import Failpoint, no_failpoint
+from parcelwire.store.sqlite.answers import Answer, Waiting, Work, deliver
 
 GROUP_MAX = 64  # pieces of work in one commit: bounds what a crash can leave unanswered
 # Errors of a statement or its values; all others are the database's.
 _OF_THE_WORK = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
-_Waiting = tuple[Work[Any], asyncio.Future[Any]]
-_Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 
 class Writer:
@@ -39,7 +36,7 @@ class Writer:
         self._connection = connection
         self._before_commit = before_commit
         self._failpoint = failpoint
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="parcelwire-writer", daemon=True)
         self._thread.start()
 
@@ -62,9 +59,9 @@ class Writer:
             if group:
                 self._commit(group)
 
-    def _next_group(self) -> tuple[list[_Waiting], bool]:
+    def _next_group(self) -> tuple[list[Waiting], bool]:
         """All work that waits now, at least one piece; False when this is the last."""
-        group: list[_Waiting] = []
+        group: list[Waiting] = []
         item = self._queue.get()
         while item is not None:
             group.append(item)
@@ -76,7 +73,7 @@ class Writer:
                 return group, True
         return group, False
 
-    def _commit(self, group: list[_Waiting]) -> None:
+    def _commit(self, group: list[Waiting]) -> None:
         try:
             answers = self._together(group)
         except BaseException as error:  # noqa: BLE001  handed to the caller that sent the work
@@ -87,13 +84,13 @@ class Writer:
                     self._commit([piece])
                 return
             answers = [(group[0][1], None, _told(error))]
-        _deliver(answers)
+        deliver(answers)
 
-    def _together(self, group: list[_Waiting]) -> list[_Answer]:
+    def _together(self, group: list[Waiting]) -> list[Answer]:
         """Answers of all, after one commit. Raises what one of them raises."""
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
-        answers: list[_Answer] = [(future, work(connection), None) for work, future in group]
+        answers: list[Answer] = [(future, work(connection), None) for work, future in group]
         self._before_commit(connection)
         self._failpoint("commit.before")
         connection.execute("COMMIT")
@@ -108,22 +105,3 @@ def _told(error: BaseException) -> BaseException:
     failed = StoreUnavailable(f"the database cannot write: {error}")
     failed.__cause__ = error
     return failed
-
-
-def _deliver(answers: list[_Answer]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
-    for answer in answers:
-        by_loop.setdefault(answer[0].get_loop(), []).append(answer)
-    for loop, part in by_loop.items():
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_resolve, part)
-
-
-def _resolve(answers: list[_Answer]) -> None:
-    for future, value, error in answers:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
