@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from time import process_time
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,11 +20,14 @@ from parcelwire.wire.v22 import (
     NumberItem,
     RealTimeItem,
     RegisterItem,
+    answer,
+    answer_of,
     carrier_code,
     deeper,
     instant,
     named,
     read_items,
+    rejected,
 )
 
 N = "RR123456785CN"
@@ -418,3 +422,12 @@ def _finite(value: Any) -> bool:
     except ValueError:
         return False
     return True
+
+
+@pytest.mark.parametrize("refusals", range(3))
+@pytest.mark.parametrize("count", range(3))
+def test_an_answer_of_encoded_items_is_the_same_answer(count: int, refusals: int) -> None:
+    """Byte for byte, with any number of items on either side."""
+    items = [f'{{"number":"{N}","place":{place}}}'.encode() for place in range(count)]
+    refused = [rejected(N, place, CallerError("bad_number", number=N)) for place in range(refusals)]
+    assert answer_of(items, refused) == answer([msgspec.Raw(item) for item in items], refused)

@@ -7,6 +7,7 @@ from parcelwire.domain.errors import CallerError
 from parcelwire.flows.context import Context
 from parcelwire.flows.identify import addresses, code_given, number_of
 from parcelwire.flows.showing import Seen, see
+from parcelwire.ports import Shown
 from parcelwire.wire.v22 import (
     BadItem,
     NumberItem,
@@ -60,11 +61,16 @@ def _addressed(
 ) -> list[bytes]:
     """The registrations that an item addresses and that can be shown. CallerError when there is none."""
     code = code_given(item) if isinstance(item, NumberItem) else 0
-    matches = [seen for seen in known if addresses(context, seen[0], code)]
-    told = [item for _, item in matches if item is not None]
+    first: Shown | None = None
+    told: list[bytes] = []
+    for shown, encoded in known:
+        if addresses(context, shown, code):
+            first = first or shown
+            if encoded is not None:
+                told.append(encoded)
     if told:
         return told
-    if not matches:
+    if first is None:
         raise CallerError("not_registered", number=number)
-    trouble = matches[0][0].trouble
+    trouble = first.trouble
     raise CallerError("no_info", detail=f" {trouble[0].upper()}{trouble[1:]}." if trouble else "")

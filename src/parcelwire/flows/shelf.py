@@ -26,11 +26,13 @@ class Shelf:
 
     def of(self, account: int, version: Version, numbers: Collection[str]) -> Mapping[str, Kept]:
         """What is kept of those numbers that something is kept of."""
-        kept = self._kept
-        keys = [(account, version.name, number) for number in numbers]
-        found = {key[2]: kept[key] for key in keys if key in kept}
-        for number in found:
-            kept.move_to_end((account, version.name, number))
+        found: dict[str, Kept] = {}
+        for number in numbers:
+            key = account, version.name, number
+            kept = self._kept.get(key)
+            if kept is not None:
+                found[number] = kept
+                self._kept.move_to_end(key)
         return found
 
     def keep(self, account: int, version: Version, shown: Shown, day: int, item: bytes) -> None:

@@ -296,7 +296,7 @@ _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]+|[\]}]+', re.DOTALL)
 
 def carrier_code(value: int | str | None) -> int:
     """The carrier code that was given; 0 for none. CallerError for a text that is no number."""
-    if value is None or value == "":
+    if not value:
         return 0
     if isinstance(value, str):
         text = value.strip()
@@ -326,7 +326,7 @@ def _code(value: object) -> int:
 
 def instant(value: int | str | None) -> bool:
     """Whether a real-time call asks the carrier now (1, "1", "Instant") or may be cached (0, "Standard")."""
-    if value is None:
+    if not value:
         return False
     word = str(value).strip().casefold()
     if word in ("1", "instant"):
