@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from parcelwire.carriers.fedex import CARRIER, Fedex, parse, parse_token, question
+from parcelwire.carriers.fedex import CARRIER, PLACE_OFTEN_MAX, Fedex, parse, parse_token, question
 from parcelwire.domain.errors import CarrierError, MalformedReply, Refused, Throttled
 from parcelwire.domain.exchange import Access, Query, Reply
-from parcelwire.domain.report import Event, Repeated, Report
+from parcelwire.domain.report import NOWHERE, Event, Repeated, Report
 from parcelwire.domain.status import SubStatus
 from parcelwire.ports import Carrier
 
@@ -156,6 +156,20 @@ def test_of_two_shipments_the_one_inside_the_window_counts_though_a_newer_exists
     answer = parse(asked, [QUERY])[NUMBER]
     assert isinstance(answer, Report)
     assert [item.location for item in answer.events] == ["OURS"]
+
+
+def test_a_scan_without_a_place_is_somewhere_and_one_in_something_else_cannot_be_read() -> None:
+    """Places are read apart from their scans: what is wrong with one concerns its number alone."""
+    without, nowhere = report({"eventType": "PU"}, {"eventType": "PU", "scanLocation": None}).events
+    assert (without.location, nowhere.location) == (None, None)
+    assert (without.address, nowhere.address) == (NOWHERE, NOWHERE)
+    wrong = reply({"scanEvents": [{"eventType": "PU", "scanLocation": "Memphis"}]})
+    assert isinstance(parse(wrong, [QUERY])[NUMBER], MalformedReply)
+
+
+def test_a_place_in_many_words_is_read_like_any_other() -> None:
+    place = {"city": "MEMPHIS", "countryCode": "US", "note": "x" * 2 * PLACE_OFTEN_MAX}
+    assert report({"eventType": "PU", "scanLocation": place}).events[0].location == "MEMPHIS"
 
 
 def test_one_bad_number_among_several_condemns_none() -> None:

@@ -17,12 +17,12 @@ from parcelwire.domain.times import (
     exact,
     from_iso,
     in_zone,
-    iso,
     local,
     naive,
     offset_text,
     settle,
 )
+from parcelwire.wire.trackinfo import iso
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CHICAGO = ZoneInfo("America/Chicago")

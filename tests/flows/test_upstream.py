@@ -14,7 +14,7 @@ from parcelwire.domain.account import Account
 from parcelwire.domain.merge import extend
 from parcelwire.domain.numbers import normalise
 from parcelwire.domain.timeline import assemble
-from parcelwire.domain.times import iso, settle
+from parcelwire.domain.times import settle
 from parcelwire.flows.inbound import process
 from parcelwire.flows.manage import VERBS
 from parcelwire.flows.realtime import real_time
@@ -23,6 +23,7 @@ from parcelwire.flows.routes import Routes, Upstream
 from parcelwire.ports import InboxState, StandIn
 from parcelwire.standins import stand_ins
 from parcelwire.standins.seventeentrack import Key, SeventeenTrackStandIn, track_info
+from parcelwire.wire.trackinfo import iso
 from parcelwire.wire.upstream import report_of
 from parcelwire.zones import zone_of
 

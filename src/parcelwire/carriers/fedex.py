@@ -14,6 +14,7 @@ Source: FedEx Track API specification 1.0.0 and rate limit page; code list in fe
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -172,6 +173,8 @@ class Place(msgspec.Struct, gc=False):
 
 
 NO_PLACE = Place()
+NULL = b"null"
+NOT_SAID = msgspec.Raw(NULL)
 
 
 class Scan(msgspec.Struct, gc=False):
@@ -182,13 +185,13 @@ class Scan(msgspec.Struct, gc=False):
     eventDescription: object = None  # noqa: N815
     exceptionCode: object = None  # noqa: N815
     exceptionDescription: object = None  # noqa: N815
-    scanLocation: Place | None = None  # noqa: N815
+    scanLocation: msgspec.Raw = NOT_SAID  # noqa: N815  (a Place, or null)
 
 
 class Party(msgspec.Struct):
     """Who sends or gets it, or where it begins or ends."""
 
-    address: Place | None = None
+    address: msgspec.Raw = NOT_SAID  # a Place, or null
 
 
 class Station(msgspec.Struct):
@@ -311,11 +314,11 @@ def _answer(query: Query, words: msgspec.Raw) -> Report | CarrierError:
         return Repeated(query.number)
     try:
         results = json_part(words, list[Result])
+        found = [result for result in results if not isinstance(result.error, dict)]
+        if found:
+            return _report(query.number, _ours(found, query.since), mark)
     except MalformedReply as error:
         return error
-    found = [result for result in results if not isinstance(result.error, dict)]
-    if found:
-        return _report(query.number, _ours(found, query.since), mark)
     code = text(results[0].error, "code") if results else None
     if code is None:
         return MalformedReply(f"no result for {query.number}")
@@ -388,26 +391,44 @@ class Reason(NamedTuple):
     text: str
 
 
+class Sense(NamedTuple):
+    """What a scan says, whenever and wherever it was made."""
+
+    description: str
+    sub_status: SubStatus | None
+    code: str
+    informative: bool
+
+
+class Spot(NamedTuple):
+    """Where a scan was made, and that in one line."""
+
+    address: Address
+    line: str | None
+
+
 def _event(scan: Scan) -> Event:
-    kind = text(scan.eventType) or ""
-    reason = Reason(text(scan.exceptionCode) or "", text(scan.exceptionDescription) or "")
-    description = text(scan.eventDescription) or kind
-    meaning = _meaning(kind, reason.code, f"{description} {reason.text}")
+    why = text(scan.exceptionDescription)
+    sense = _sense(text(scan.eventType) or "", text(scan.eventDescription), text(scan.exceptionCode), why)
     moment = from_iso(scan.date)
     if moment.zone is None and moment.time == "00:00:00":
         moment = replace(moment, time=None)
-    refined = kind in REFINED or kind not in EVENTS
-    place = scan.scanLocation or NO_PLACE
-    address = _address(place)
+    address, line = _spot(scan.scanLocation)
     return Event(
-        moment,
+        moment, sense.description, sense.sub_status, sense.code, line, address, sense.informative, why
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4_096)  # the same few words come with all shipments
+def _sense(kind: str, description: str | None, code: str | None, why: str | None) -> Sense:
+    description = description or kind
+    meaning = _meaning(kind, code or "", f"{description} {why or ''}")
+    refined = kind in REFINED or kind not in EVENTS
+    return Sense(
         description,
         meaning.sub_status if meaning else None,
-        code=joined([kind, reason.code], "/") or "" if refined else kind,
-        location=joined([address.city, address.state, text(place.countryName)]),
-        address=address,
+        code=joined([kind, code], "/") or "" if refined else kind,
         informative=meaning.informative if meaning else False,
-        reason=reason.text or None,
     )
 
 
@@ -441,22 +462,34 @@ def _words(latest: object, reason: Reason) -> str:
     return f"{text(latest, 'description') or ''} {reason.text}"
 
 
-def _address(place: Place) -> Address:
-    return Address(
+def _spot(words: msgspec.Raw) -> Spot:
+    """A place as it is read. Raises MalformedReply for one that is none."""
+    said = bytes(words)
+    return _known_spot(said) if len(said) <= PLACE_OFTEN_MAX else _spot_of(said)
+
+
+def _spot_of(said: bytes) -> Spot:
+    place = NO_PLACE if said == NULL else json_part(msgspec.Raw(said), Place)
+    address = Address(
         country(place.countryCode),
         text(place.stateOrProvinceCode),
         text(place.city),
         text(place.streetLines, 0),
         text(place.postalCode),
     )
+    return Spot(address, joined([address.city, address.state, text(place.countryName)]))
+
+
+PLACE_OFTEN_MAX = 512  # bytes; one of a hub or a town, which comes again and again, has about 160
+_known_spot = lru_cache(maxsize=4_096)(_spot_of)
 
 
 def _place(party: Party | None, station: Station | None) -> Address:
     """The party's own address; the station's when there is none."""
-    own = _address(party.address) if party and party.address else NOWHERE
+    own = _spot(party.address).address if party else NOWHERE
     if own != NOWHERE or station is None or station.locationContactAndAddress is None:
         return own
-    return _address(station.locationContactAndAddress.address or NO_PLACE)
+    return _spot(station.locationContactAndAddress.address).address
 
 
 def _date(node: object) -> Moment | None:

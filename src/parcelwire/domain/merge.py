@@ -230,9 +230,9 @@ def _facts(new: History, old: History) -> tuple[Report, dict[str, datetime]]:
     changes: dict[str, object] = {}
     older: dict[str, datetime] = {}
     aged = new.older.keys() | old.older.keys()
-    for name, ours, theirs, empty in zip(
-        _FACTS, _facts_of(new.report), _facts_of(old.report), _EMPTY, strict=True
-    ):
+    facts, known = _facts_of(new.report), _facts_of(old.report)
+    differ = facts != known or aged  # else there is nothing to choose
+    for name, ours, theirs, empty in zip(_FACTS, facts, known, _EMPTY, strict=True) if differ else ():
         has_new, has_old = ours != empty, theirs != empty
         if name not in aged and (has_new or not has_old):
             continue  # nearly always: the newer answer has it, or neither

@@ -246,9 +246,8 @@ def _reached(steps: Sequence[_Step]) -> dict[Stage, _Step]:
     for step in steps:
         if not step.counts or step.sub is None:
             continue
-        for stage in {STAGE_OF.get(step.sub), step.stage} - {None}:
-            assert stage is not None  # noqa: S101
-            if stage is Stage.DELIVERED or stage not in reached:
+        for stage in (STAGE_OF.get(step.sub), step.stage):
+            if stage is not None and (stage is Stage.DELIVERED or stage not in reached):
                 reached[stage] = step
     if Stage.PICKED_UP not in reached:
         first = next((s for s in steps if s.counts and s.sub and s.sub.status is Status.IN_TRANSIT), None)

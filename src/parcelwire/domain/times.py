@@ -117,13 +117,6 @@ def second_of(at: datetime) -> int:
     return (at - EPOCH) // _SECOND
 
 
-def iso(moment: Moment) -> str | None:
-    """Local time with offset, or None while UTC is unknown."""
-    if moment.utc is None or moment.offset_min is None:
-        return None
-    return moment.utc.astimezone(_fixed(moment.offset_min)).isoformat()
-
-
 @cache
 def _fixed(offset_min: int) -> timezone:
     """The zone that is always so many minutes, less than a day, ahead of UTC."""

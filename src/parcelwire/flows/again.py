@@ -40,9 +40,9 @@ def marked(report: Report, now: datetime) -> Report:
 
 def repeats(context: Context, source: Carrier, due: Due, report: Report) -> bool:
     """Whether a settled report says what is known."""
-    if report.further or report.behind or report.as_of or not _holds(context, source, due):
+    if report.further or report.behind or report.as_of or not due.histories:
         return False
-    return unchanged(due.histories[0], report)
+    return unchanged(due.histories[0], report) and _holds(context, source, due)
 
 
 def _holds(context: Context, source: Carrier, due: Due) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from parcelwire.domain.shipment import Shipment, Wish
+from parcelwire.domain.status import SubStatus
 from parcelwire.domain.timeline import Timeline
 from parcelwire.domain.times import second_of
 from parcelwire.flows.context import Context, Names
@@ -32,10 +33,10 @@ def document_of(context: Context, shipment: Shipment, timeline: Timeline) -> Doc
     )
 
 
-def digest_of(shipment: Shipment, document: Document) -> str:
+def digest_of(sub_status: SubStatus, descr: str | None, document: Document) -> str:
     """Changes when anything that is worth a push changes: neither day counters and sync times do, nor how the
     directory names a carrier."""
-    status = f"{shipment.sub_status}\0{shipment.descr}".encode()
+    status = f"{sub_status.value}\0{descr}".encode()
     told = _PROVIDER.sub(b"", document.template)
     return blake2b(b"\0".join((told, document.estimate, status)), digest_size=12).hexdigest()
 

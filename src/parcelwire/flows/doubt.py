@@ -36,10 +36,9 @@ def confirmed(context: Context, due: Due, result: Refreshed) -> Refreshed:
     Once for each shipment: a carrier that the caller has changed to was counted then.
     """
     shipment = result.shipment
-    news = any(_speaks(context, shipment, history) for history in result.histories)
-    if not news or shipment.carrier_changes:
+    if shipment.carrier_changes or any(_speaks(context, shipment, history) for history in due.histories):
         return result
-    if any(_speaks(context, shipment, history) for history in due.histories):
+    if not any(_speaks(context, shipment, history) for history in result.histories):
         return result
     return replace(result, counts=((learned_key(shipment.number, shipment.carrier), 1),))
 

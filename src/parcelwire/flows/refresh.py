@@ -386,24 +386,23 @@ def _shown(
     if expired(sub_status, timeline.marks.newest, attempt.at, context.pace_of(shipment.carrier)):
         sub_status = SubStatus.EXPIRED
     tracking = shipment.phase is Phase.TRACKING
+    document = document_of(context, shipment, timeline)
+    digest = digest_of(sub_status, timeline.descr, document)
+    news = digest != shipment.digest
+    # Expired is our own timer, not news: it must not put off the end.
+    puts_off_end = news and sub_status is not SubStatus.EXPIRED
     after = replace(
         shipment,
         sub_status=sub_status,
         descr=timeline.descr,
         marks=timeline.marks,
         refresh_at=planned.at if tracking else None,
-    )
-    document = document_of(context, after, timeline)
-    digest = digest_of(after, document)
-    if digest == shipment.digest:
-        return _ended(context, Refreshed(after, attempt, histories, raw=raw))
-    after = replace(
-        after,
         digest=digest,
-        # Expired is our own timer, not news: it must not put off the end.
-        changed_at=after.changed_at if sub_status is SubStatus.EXPIRED else attempt.at,
-        version=after.version + tracking,
+        changed_at=attempt.at if puts_off_end else shipment.changed_at,
+        version=shipment.version + (news and tracking),
     )
+    if not news:
+        return _ended(context, Refreshed(after, attempt, histories, raw=raw))
     if not tracking:
         return Refreshed(after, attempt, histories, document=document, raw=raw)
     push = NewPush(PushEvent.UPDATED, after.version, updated_body(after, document, attempt.at))

@@ -4,8 +4,9 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from parcelwire.domain.errors import CallerError
-from parcelwire.domain.times import from_iso, iso
+from parcelwire.domain.times import from_iso
 from parcelwire.wire.codes import shown
+from parcelwire.wire.trackinfo import iso
 
 # Year first, so that day and month cannot be confused: 2023/1/1, 2023-1-1 8:05, 2023.01.01T08:05:00
 _YEAR_FIRST = re.compile(

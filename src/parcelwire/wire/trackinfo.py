@@ -7,7 +7,7 @@ characters, which cannot occur in JSON text.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Protocol
 from zlib import crc32
@@ -17,7 +17,7 @@ import msgspec
 from parcelwire.domain import timeline as story
 from parcelwire.domain.report import Address, Company, Estimate, Moment
 from parcelwire.domain.status import Stage
-from parcelwire.domain.times import EPOCH, iso
+from parcelwire.domain.times import EPOCH, offset_text
 
 
 class Coordinates(msgspec.Struct):
@@ -243,6 +243,21 @@ def utc_text(at: datetime) -> str:
     """``2026-11-24T06:11:08Z`` of an aware UTC time. (``isoformat`` takes six times as long.)"""
     text: str = msgspec.to_builtins(at)
     return f"{text[:19]}Z"
+
+
+def iso(moment: Moment) -> str | None:
+    """Local time with offset, or None while UTC is unknown."""
+    if moment.utc is None or moment.offset_min is None:
+        return None
+    ahead, zone = _ahead(moment.offset_min)
+    text: str = msgspec.to_builtins(moment.utc + ahead)
+    return text[:19] + zone
+
+
+@cache
+def _ahead(offset_min: int) -> tuple[timedelta, str]:
+    ahead = timedelta(minutes=offset_min)
+    return ahead, offset_text(ahead)
 
 
 def _leg(leg: story.Leg, naming: Naming, marks: tuple[bytes, bytes], times: "_Times") -> bytes:

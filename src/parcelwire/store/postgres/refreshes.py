@@ -1,6 +1,5 @@
 """Refreshes: claimed, completed, forgotten after a while."""
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +21,7 @@ from parcelwire.store.rows import (
     MUTABLE,
     SHIPMENT,
     Routing,
+    document_values,
     history_bytes,
     history_of,
     lane_of,
@@ -356,7 +356,7 @@ def _complete_parameters(instance: str, results: Sequence[Refreshed]) -> list[An
             given_up.append((shipment.id, source, shipment.number, shipment.carrier, result.given_up))
         if result.document is not None:
             document = result.document
-            documents.append((*key, document.template, document.estimate, json.dumps(document.sources)))
+            documents.append((*key, *document_values(document)))
     sending = [(one.shipment, push, one.attempt.at) for one in results for push in one.pushes]
     return [
         *pushes.parameters(instance, sending),

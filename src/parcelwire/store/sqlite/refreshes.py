@@ -17,6 +17,7 @@ from parcelwire.ports import Due, Refreshed, Turn
 from parcelwire.store.rows import (
     LANE,
     Routing,
+    document_values,
     history_bytes,
     history_of,
     lane_of,
@@ -217,11 +218,7 @@ def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed])
         learn(c, one.shipment.account, one.counts, one.attempt.at)
     c.executemany(
         _SHOW,
-        [
-            (one.shipment.id, one.document.template, one.document.estimate, json.dumps(one.document.sources))
-            for one in saved
-            if one.document is not None
-        ],
+        [(one.shipment.id, *document_values(one.document)) for one in saved if one.document is not None],
     )
     c.executemany(
         _LOG,
