@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tests.service import World
+from tests.service import SECRET, World
 
+from parcelwire.domain.endpoint import NewEndpoint
 from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.loops.janitor import Janitor
 from parcelwire.loops.pusher import Pusher
@@ -120,6 +121,34 @@ async def test_a_push_under_way_is_finished_and_kept_at_a_stop(world: World) -> 
     await asyncio.gather(running, return_exceptions=True)
     assert await world.store.pushes_due() is None
     assert len(world.sink.bodies("SANDBOXDELIVERED1")) == 1
+
+
+async def test_the_end_of_the_last_attempt_under_way_is_saved_at_once(world: World) -> None:
+    """There is nothing more to gather: the clock stands still all the time."""
+    send = world.sink.send
+    delays = iter((0.0, 0.05))  # the first end begins to gather, the second is the last
+
+    class Staggered:
+        def check(self, url: str) -> None: ...
+
+        async def send(self, *arguments: Any) -> Any:
+            await asyncio.sleep(next(delays))
+            return await send(*arguments)
+
+    await world.store.add_endpoint(world.account.id, NewEndpoint("https://two.example/hook", SECRET))
+    context = replace(world.context, sender=Staggered())
+    pusher = Pusher(context, world.pusher._policy, lambda: 0.5, Telemetry())
+    await world.register("SANDBOXDELIVERED1")
+    await world.refresher.tick()
+    running = asyncio.create_task(pusher.run())
+    for _ in range(400):
+        await asyncio.sleep(0.005)
+        if await world.store.pushes_due() is None:
+            break
+    assert await world.store.pushes_due() is None
+    assert len(world.sink.bodies("SANDBOXDELIVERED1")) == 2
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_the_janitor_gives_back_what_dead_calls_held(world: World) -> None:

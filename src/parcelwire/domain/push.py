@@ -29,6 +29,7 @@ class PushState(StrEnum):
     DEAD = "dead"  # the schedule is used up; kept, can be replayed
 
 
+_MILLISECOND = timedelta(milliseconds=1)
 # Seconds after the previous attempt: 23 attempts over 7.2 days.
 SCHEDULE: tuple[float, ...] = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, *[43_200] * 13)
 COMPAT_SCHEDULE: tuple[float, ...] = (600, 1_800, 3_600)  # 17TRACK's own
@@ -90,7 +91,7 @@ class PushResult:
     @property
     def ended_at(self) -> datetime:
         """When the outcome was known."""
-        return self.at + timedelta(milliseconds=self.ms)
+        return self.at + self.ms * _MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)

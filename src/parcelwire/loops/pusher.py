@@ -22,7 +22,7 @@ BUSY_S = 0.25  # the same while attempts are under way
 # Attempts under way. One endpoint has at most 20 of these places, one at which nothing was taken yet or that
 # failed lately has one: a few hundred endpoints may hang at the same time before others have to wait.
 PUSHES_MAX = 512
-GATHER_S = 0.003  # while attempts are under way: those that end together share a commit
+GATHER_S = 0.003  # while others are under way: attempts that end together share a commit
 LEASE_SPARE_S = 30.0  # a lease outlives the longest attempt by this
 ERROR_PAUSE_S = 5.0
 LONGEST_S = 30.0  # an attempt, for whatever endpoint
@@ -39,6 +39,7 @@ class Pusher:
         self._chance = chance
         self._telemetry = telemetry
         self._hint = asyncio.Event()
+        self._all_ended = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         self._ended: list[PushResult] = []
         self._lease = timedelta(seconds=LONGEST_S + LEASE_SPARE_S)
@@ -55,7 +56,7 @@ class Pusher:
                 turn = asyncio.ensure_future(self._round())
                 await wait(self._context.clock, self._hint, await asyncio.shield(turn))
                 if self._sending:
-                    await self._context.clock.sleep(GATHER_S)
+                    await wait(self._context.clock, self._all_ended, GATHER_S)
         finally:
             await asyncio.gather(*(turn,) if turn else (), return_exceptions=True)
             await asyncio.gather(*self._sending, return_exceptions=True)
@@ -75,6 +76,7 @@ class Pusher:
             for job in await self._exchange(PUSHES_MAX - len(self._sending)):
                 self._sending.add(asyncio.create_task(self._send(job)))
             if self._sending:
+                self._all_ended.clear()
                 return BUSY_S  # mostly an end of an attempt comes before
             due_at = await self._context.store.pushes_due()
         except Exception as error:  # noqa: BLE001  the loop survives; claimed pushes are due again after their lease
@@ -113,6 +115,8 @@ class Pusher:
         if task in self._sending:  # not in tick, which waits for all
             self._sending.remove(task)
             self._hint.set()
+            if not self._sending:
+                self._all_ended.set()
 
     async def _blame(self, job: PushJob, error: str) -> None:
         """Five unexpected errors in a row park a push."""

@@ -9,10 +9,14 @@ async def wait(clock: Clock, hint: asyncio.Event, seconds: float) -> None:
     """Return after ``seconds`` of the clock, or as soon as ``hint`` is set; clears the hint."""
     if not hint.is_set() and seconds > 0:
         sleeping = asyncio.ensure_future(clock.sleep(seconds))
-        hinted = asyncio.ensure_future(hint.wait())
+
+        def woken(_: asyncio.Future[None]) -> None:
+            hint.set()
+
+        sleeping.add_done_callback(woken)
         try:
-            await asyncio.wait((sleeping, hinted), return_when=asyncio.FIRST_COMPLETED)
+            await hint.wait()
         finally:
+            sleeping.remove_done_callback(woken)
             sleeping.cancel()
-            hinted.cancel()
     hint.clear()
