@@ -78,7 +78,7 @@ STOP_LATE_S = 1.0
 STOP_CALLS_S = 3.0  # the server waits for as long, then cancels, then waits again
 DRAIN_S = 3.0  # whoever keeps a connection open learns with the next answer that it will be closed
 REAL_TIME_S = 25.0  # a caller waits for a carrier; a call has 30 (api/server.py)
-BACKLOG = 128  # connections that may wait
+BACKLOG = 1024  # connections that may wait; beyond it the system forgets some that the caller believes in
 FILES_ELSEWHERE = 128  # databases, logs, carriers, webhooks
 SERVICE_FILE = "service.json"
 KEY_FILE = "secret.key"
@@ -546,7 +546,7 @@ class Service:
         )
         runner = web.ServerRunner(self._sockets, shutdown_timeout=STOP_CALLS_S)
         await runner.setup()
-        self._site = web.SockSite(runner, door.socket)
+        self._site = web.SockSite(runner, door.socket, backlog=BACKLOG)
         await self._site.start()
         self._runner = runner
         self.url = door.url
