@@ -20,6 +20,7 @@ UNKNOWN_CODE = (
 )
 DETECTED, AS_GIVEN, GUESS = 1, 2, 3  # ``origin`` on the wire
 
+_LOOKED_UP = Phase.LOOKED_UP  # an enum's member costs a look into its class each time
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 _PLACE = re.compile(r"([A-Z]{2})-[0-9A-Z][0-9A-Z -]{2,}", re.ASCII)  # 17TRACK's param: FR-1000AA
 
@@ -90,7 +91,7 @@ def matching(context: Context, found: Iterable[Shipment], number: str, code: int
 
 def addresses(context: Context, shipment: Shipment | Shown, code: int) -> bool:
     """Whether ``carrier`` (0: none given), with the shipment's number, addresses it as a registration."""
-    if shipment.phase == Phase.LOOKED_UP:
+    if shipment.phase == _LOOKED_UP:
         return False
     return not code or shipment.code == code or shipment.carrier in context.directory.slugs_of(code)
 

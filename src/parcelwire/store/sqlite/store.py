@@ -114,6 +114,10 @@ FROM names WHERE name IS NOT NULL
 _shown_of = msgspec.json.Decoder(list[Shown]).decode
 
 
+def _json_of(numbers: Collection[str]) -> str:
+    return msgspec.json.encode(list(numbers)).decode()
+
+
 class SqliteStore:
     """``ports.Store`` on a file. Make it with ``await SqliteStore.open(...)``."""
 
@@ -377,9 +381,9 @@ class SqliteStore:
         def work(c: _Connection) -> list[Shown]:
             rows: list[Shown] = []
             if numbers:
-                rows += map(Shown._make, c.execute(_SHOWN, (account, json.dumps(list(numbers)))))
+                rows += map(Shown._make, c.execute(_SHOWN, (account, _json_of(numbers))))
             if bare:
-                (text,) = c.execute(_BARE, (account, json.dumps(list(bare)))).fetchone()
+                (text,) = c.execute(_BARE, (account, _json_of(bare))).fetchone()
                 rows += _shown_of(text)
             rows.sort(key=itemgetter(0))
             return rows
