@@ -17,7 +17,6 @@ import argparse
 import asyncio
 import gc
 import json
-import multiprocessing
 import os
 import random
 import statistics
@@ -33,6 +32,7 @@ from typing import Any, NamedTuple
 
 import uvloop
 from aiohttp import web
+from bench._child import Child
 from bench._life import CALL, CODE, HOUR, NO_LIMIT, SLUG, number, vault
 from bench._machine import cpu_s, machine, server_cpu_s
 from bench._memory import MemoryStore
@@ -182,32 +182,6 @@ async def start_floor(environ: Mapping[str, str]) -> Context:
 def wish_of(place: int) -> Wish:
     """What a shop gives with a number."""
     return Wish(tag=f"order {place}", order_no=f"A-{place:08}")
-
-
-class Child:
-    """A process at the other end of a pipe."""
-
-    def __init__(self, target: Callable[..., None], *arguments: object) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
-        self._process.start()
-        theirs.close()
-        self.ready: Any = self.pipe.recv()
-
-    @property
-    def pid(self) -> int:
-        assert self._process.pid is not None
-        return self._process.pid
-
-    def ask(self, what: object) -> Any:
-        """Its answer."""
-        self.pipe.send(what)
-        return self.pipe.recv()
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.join()
 
 
 # --- measuring --------------------------------------------------------------------------------------------

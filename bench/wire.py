@@ -24,7 +24,6 @@ shipments than are kept, so that not one item of it is ever ready.
 import argparse
 import asyncio
 import json
-import multiprocessing
 import os
 import socket
 import sqlite3
@@ -32,7 +31,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -42,6 +41,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import web
+from bench._child import Child
 from bench._machine import machine
 
 from parcelwire.app import Service, settings_from
@@ -386,30 +386,6 @@ class Rows:
 # --- measuring ------------------------------------------------------------------------------------------
 
 
-class Child:
-    """A subject in its own process."""
-
-    def __init__(self, target: Callable[..., None], *arguments: object) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
-        self._process.start()
-        theirs.close()
-        self.ready: Any = self.pipe.recv()
-
-    def cpu(self) -> float:
-        """Seconds used so far."""
-        self.pipe.send(None)
-        seconds: float = self.pipe.recv()
-        return seconds
-
-    def close(self) -> None:
-        """End it."""
-        self.pipe.close()
-        self._process.join(5)
-        self._process.kill()
-
-
 class Bench:
     """The three subjects, ready."""
 
@@ -444,9 +420,9 @@ class Bench:
         else:
             service = subject == "service"
             child, client = (self._service, self._client) if service else (self._http, self._bare_client)
-            begun = child.cpu()
+            begun = child.ask(None)
             answers = self._ask(client, operation, batches)
-            seconds = child.cpu() - begun
+            seconds = child.ask(None) - begun
             if service:
                 check(operation, batches, answers)
         return seconds / self._requests / ITEMS * 1e6
