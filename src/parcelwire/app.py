@@ -17,7 +17,7 @@ from typing import Literal
 import structlog
 from aiohttp import web
 
-from parcelwire.api.doors import showing, signed_with
+from parcelwire.api.doors import DOORS, signed_with
 from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import InboundEntrance
 from parcelwire.api.owner import OwnerEntrance
@@ -166,7 +166,8 @@ def doors_of(settings: Settings) -> dict[str, Door]:
         own = given.get(slug, {})
         credentials = _live(own, ALERT_CREDENTIAL)
         if credentials:
-            doors[slug] = showing(credentials, own.get(ALERT_HEADER, carrier.alert_header))
+            make = DOORS[carrier.alert_proof]
+            doors[slug] = make(credentials, own.get(ALERT_HEADER, carrier.alert_header))
     return doors
 
 

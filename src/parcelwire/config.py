@@ -385,6 +385,11 @@ TEST_ONLY = (
     Setting("PARCELWIRE_PG_BIN", _path, None, "Tests only: a folder of PostgreSQL's programs.", "unset"),
     Setting("PARCELWIRE_CI", _switch, None, "Tests only: 1 lets them fail without PostgreSQL.", "unset"),
 )
+ALERT_HEADERS = {
+    "UPS": "credential, which is a guess; UPS does not say",
+    "FEDEX": "fdx-signature",
+    "DHL": "dhl-push-token, or what the subscription names",
+}
 CARRIER_PATTERNS: tuple[tuple[str, str], ...] = (
     ("PARCELWIRE_CARRIER_<SLUG>_URL", "Base URL of a carrier's API, for a sandbox or a stand-in."),
     ("PARCELWIRE_CARRIER_<SLUG>_<SECRET>", "A credential of a carrier; the carriers page names them."),
@@ -400,13 +405,16 @@ CARRIER_PATTERNS: tuple[tuple[str, str], ...] = (
         "PARCELWIRE_CARRIER_SEVENTEENTRACK_TOKEN_BEFORE",
         "The token before, while it is being replaced: its pushes are still believed.",
     ),
-    (
-        "PARCELWIRE_CARRIER_UPS_ALERT_CREDENTIAL",
-        "Track Alert's credential: its pushes are let in at /inbound/ups. Replaced: ..._CREDENTIAL_BEFORE.",
-    ),
-    (
-        "PARCELWIRE_CARRIER_UPS_ALERT_HEADER",
-        "Where Track Alert shows it: credential, which is a guess; UPS does not say.",
+    *(
+        row
+        for slug, header in ALERT_HEADERS.items()
+        for row in (
+            (
+                f"PARCELWIRE_CARRIER_{slug}_ALERT_CREDENTIAL",
+                f"Lets its pushes in at /inbound/{slug.lower()}. Replaced: ..._CREDENTIAL_BEFORE.",
+            ),
+            (f"PARCELWIRE_CARRIER_{slug}_ALERT_HEADER", f"Where the proof is: {header}."),
+        )
     ),
 )
 

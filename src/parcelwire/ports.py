@@ -16,6 +16,7 @@ from parcelwire.domain.exchange import (
     Answers,
     Conversation,
     Exchange,
+    Proof,
     Query,
     Reply,
     Request,
@@ -156,12 +157,18 @@ class Alerts(Protocol):
     def serves(self) -> Sequence[str]: ...
 
     @property
+    def alert_proof(self) -> Proof: ...
+
+    @property
     def alert_header(self) -> str:
-        """Where the carrier shows the credential that the operator gave it, unless a setting says other."""
+        """Where the proof is, unless a setting says other."""
         ...
 
     def alerted(self, body: bytes) -> Sequence[str]:
-        """The numbers that a push is about. MalformedReply when it cannot be read."""
+        """The numbers that a push is about; none when it is about nothing that we need.
+
+        MalformedReply, which parks it for the operator, when it cannot be read or needs a human.
+        """
         ...
 
 
@@ -414,6 +421,16 @@ class Inbound:
     source: str
     at: datetime
     body: bytes = field(repr=False)  # it tells of people
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedInbound:
+    """A verified push that waits for the operator."""
+
+    id: int
+    source: str
+    at: datetime
+    why: str
 
 
 class Work(StrEnum):
@@ -901,6 +918,18 @@ class Store(Protocol):
     async def finish_inbound(self, inbound: int, state: InboxState, detail: str) -> None: ...
     async def inbox(self) -> dict[InboxState, int]:
         """How many pushes there are in each state."""
+        ...
+
+    async def parked_inbound(self, most: int) -> list[ParkedInbound]:
+        """The oldest that are parked."""
+        ...
+
+    async def inbound_body(self, inbound: int) -> bytes | None:
+        """What was pushed, in any state; None when there is no such push."""
+        ...
+
+    async def release_inbound(self, pushes: Sequence[int], state: InboxState, detail: str) -> int:
+        """Those of these that are parked are in this state now; answers how many."""
         ...
 
     # pushing

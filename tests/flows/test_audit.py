@@ -37,6 +37,7 @@ CHANGES: dict[str, tuple[dict[str, str], tuple[str, str, list[str]]]] = {
 NO_CHANGE = {
     "explain", "advance", "upstream", "accounts", "keys", "webhooks-list", "webhooks-test", "webhooks-replay",
     "webhooks-log", "audit-list", "audit-verify", "doctor", "parked", "parked-resume",
+    "inbox", "inbox-show", "inbox-retry", "inbox-dismiss",
 }  # fmt: skip
 
 

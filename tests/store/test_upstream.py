@@ -20,7 +20,7 @@ from tests.store.samples import (
 )
 
 from parcelwire.domain.shipment import Shipment
-from parcelwire.ports import InboxState, Old, Spent, Store
+from parcelwire.ports import InboxState, Old, ParkedInbound, Spent, Store
 
 SOURCE = "seventeentrack"
 ONE, TWO, THREE = ("A1", "ups"), ("A2", "ups"), ("A1", "usps")
@@ -159,6 +159,29 @@ async def test_waiting_pushes_come_in_order_and_go_when_they_are_finished(place:
     back = NOW - DAY  # a clock that was ahead claimed them
     assert [item.body for item in await store.claim_inbound(9, back, back + LEASE)] == [b"a", b"c"]
     assert await store.inbox() == {InboxState.WAITING: 2, InboxState.PARKED: 1}
+
+
+async def test_a_parked_push_is_listed_shown_and_released(store: Store) -> None:
+    """Only what is parked can be released; what waits again is claimed again."""
+    for body in (b"a", b"b", b"c"):
+        await store.keep_inbound(SOURCE, body, NOW)
+    first, second, third = await store.claim_inbound(9, NOW, NOW + LEASE)
+    await store.finish_inbound(first.id, InboxState.PARKED, "unreadable")
+    await store.finish_inbound(second.id, InboxState.PARKED, "needs a human")
+    await store.finish_inbound(third.id, InboxState.DONE, "")
+    parked = [
+        ParkedInbound(first.id, SOURCE, NOW, "unreadable"),
+        ParkedInbound(second.id, SOURCE, NOW, "needs a human"),
+    ]
+    assert await store.parked_inbound(9) == parked
+    assert await store.parked_inbound(1) == parked[:1]
+    assert await store.inbound_body(second.id) == b"b"
+    assert await store.inbound_body(second.id + 1000) is None
+    assert await store.release_inbound([first.id, third.id, 77], InboxState.WAITING, "") == 1
+    assert [item.body for item in await store.claim_inbound(9, NOW, NOW + LEASE)] == [b"a"]
+    assert await store.release_inbound([second.id], InboxState.DONE, "dismissed") == 1
+    assert await store.parked_inbound(9) == []
+    assert await store.inbox() == {InboxState.WAITING: 1, InboxState.DONE: 2}
 
 
 async def test_several_processes_share_the_inbox(schema_place: PostgresPlace) -> None:

@@ -9,8 +9,8 @@ What its answers do, and what the code minds therefore:
 * divisions write local times without offset;
 * 404 means "not yet" for half an hour after a label was made.
 
-Source: DHL developer portal, Shipment Tracking - Unified 1.5; codes in dhl.csv. Answers of DHL's older
-interfaces are read too (_dhl_older.py), so that kept replies of them can be replayed.
+Source: DHL developer portal, Shipment Tracking - Unified 1.5 and its Push 1.2; codes in dhl.csv. Answers of
+DHL's older interfaces are read too (_dhl_older.py), so that kept replies of them can be replayed.
 """
 
 import re
@@ -21,7 +21,16 @@ from datetime import UTC, datetime
 from parcelwire.carriers._dhl_older import parse_mydhl, parse_xml
 from parcelwire.carriers._reading import Code, check_status, code_table, country, each, get, json_of, text
 from parcelwire.domain.errors import CarrierError, InvalidNumber, MalformedReply, Refused, UnknownNumber
-from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, TokenExchange
+from parcelwire.domain.exchange import (
+    Access,
+    Answers,
+    Exchange,
+    Proof,
+    Query,
+    Reply,
+    Request,
+    TokenExchange,
+)
 from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import Address, Estimate, Event, Moment, Report, joined
 from parcelwire.domain.status import SubStatus
@@ -167,6 +176,9 @@ class Dhl:
     # Of a new key; more by agreement with DHL. Ten questions a day about one number is its own rule.
     limits = Limits(per_s=PER_S, burst=1, per_day=250, per_number_day=10)
     reach = Reach.ANY
+    # A subscription names the header and the token of its pushes; this is what our how-to page names.
+    alert_proof = Proof.SHOWN
+    alert_header = "dhl-push-token"
 
     def lane(self, number: str) -> str:  # noqa: ARG002  (one key, one lane)
         return self.slug
@@ -183,6 +195,20 @@ class Dhl:
             again = replace(_request(query, None, access), pause_s=1 / PER_S)
             answers = self.parse((yield again), queries)
         return answers
+
+    def alerted(self, body: bytes) -> Sequence[str]:
+        """The shipments of a push. About the subscription itself there are others, named by their scope."""
+        push = json_of(Reply(200, body=body))
+        scope = text(push, "scope") or ""
+        if scope == "subscription.ready":
+            return ()
+        if scope == "subscription.validate":
+            raise MalformedReply("a new subscription: activate it with the secret that is in this push")
+        numbers = [text(shipment, "id") for shipment in each(push, "shipments")]
+        found = tuple(number for number in numbers if number)
+        if not found:
+            raise MalformedReply(f"push without shipments, scope {scope[:40]!r}")
+        return found
 
     def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
         (query,) = queries

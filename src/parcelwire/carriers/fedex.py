@@ -46,6 +46,7 @@ from parcelwire.domain.exchange import (
     Access,
     Answers,
     Exchange,
+    Proof,
     Query,
     Reply,
     Request,
@@ -124,6 +125,9 @@ class Fedex:
     # 1,400 calls in any 10 s and 100,000 a day: 100 + 10 x 130 stays inside.
     limits = Limits(per_s=130.0, burst=100, per_day=100_000)
     reach = Reach.ANY
+    # Advanced Integrated Visibility, "Validation Process": keyed with the security token of the webhook.
+    alert_proof = Proof.SIGNED
+    alert_header = "fdx-signature"
 
     def lane(self, number: str) -> str:  # noqa: ARG002  (one project, one lane)
         return self.slug
@@ -156,6 +160,19 @@ class Fedex:
             body=msgspec.json.encode(question(queries)),
         )
         return self.parse(reply, queries)
+
+    def alerted(self, body: bytes) -> Sequence[str]:
+        """The numbers of a push: in the frame of an answer, or only its results."""
+        push = json_of(Reply(200, body=body))
+        entries = [*each(push, "output", "completeTrackResults"), *each(push, "trackResults")]
+        numbers = [
+            text(entry, "trackingNumber") or text(entry, "trackingNumberInfo", "trackingNumber")
+            for entry in entries
+        ]
+        found = tuple(number for number in numbers if number)
+        if not found:
+            raise MalformedReply("push without a tracking number")
+        return found
 
     def parse(self, reply: Reply, queries: Sequence[Query]) -> Answers:
         return parse(reply, queries)

@@ -27,7 +27,17 @@ from parcelwire.carriers._reading import (
     text,
 )
 from parcelwire.domain.errors import InvalidNumber, MalformedReply, Refused, Throttled, UnknownNumber
-from parcelwire.domain.exchange import Access, Answers, Exchange, Query, Reply, Request, Token, TokenExchange
+from parcelwire.domain.exchange import (
+    Access,
+    Answers,
+    Exchange,
+    Proof,
+    Query,
+    Reply,
+    Request,
+    Token,
+    TokenExchange,
+)
 from parcelwire.domain.limits import Limits, Reach
 from parcelwire.domain.report import (
     NOWHERE,
@@ -82,6 +92,7 @@ class Ups:
     # UPS publishes no figures (429 with code 10429 is all); these are careful defaults of our own.
     limits = Limits(per_s=5, burst=5, per_day=250_000)
     reach = Reach.ANY
+    alert_proof = Proof.SHOWN
     # A guess: UPS documents the credential of a subscription, not where Track Alert shows it. Public
     # receivers look here; PARCELWIRE_CARRIER_UPS_ALERT_HEADER names another one.
     alert_header = "credential"

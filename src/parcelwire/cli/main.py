@@ -13,6 +13,7 @@ from parcelwire.cli.config import config_app
 from parcelwire.cli.demo import demo
 from parcelwire.cli.detect import detect
 from parcelwire.cli.doctor import doctor
+from parcelwire.cli.inbox import inbox_app
 from parcelwire.cli.migrate import migrate_store
 from parcelwire.cli.openapi import openapi
 from parcelwire.cli.parked import parked_app
@@ -61,6 +62,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(owner.sandbox_app, name="sandbox")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(parked_app, name="parked")
+app.add_typer(inbox_app, name="inbox")
 app.add_typer(owner.upstream_app, name="upstream")
 carriers_app.command("import")(import_list)
 app.add_typer(carriers_app, name="carriers")

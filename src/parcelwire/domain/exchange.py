@@ -6,6 +6,7 @@ The driver (net/ask.py) adds the base URL and the token, keeps limits and time, 
 from collections.abc import Generator, Mapping
 from dataclasses import field
 from datetime import UTC, datetime
+from enum import Enum
 from typing import TypeAlias
 
 from parcelwire.domain.errors import CarrierError
@@ -73,6 +74,13 @@ class Token:
 
     value: str = field(repr=False)
     life_s: float
+
+
+class Proof(Enum):
+    """How a push shows that it is from a carrier. The credential is one that the operator gave to both."""
+
+    SHOWN = "the credential itself"
+    SIGNED = "base64 of the HMAC-SHA256 of the body, with the credential as the key"
 
 
 Answers: TypeAlias = Mapping[str, Report | CarrierError]

@@ -81,7 +81,9 @@ async def _receivers(context: Context) -> Finding:
 async def _inbox(context: Context) -> Finding:
     counts = await context.store.inbox()
     parked, waiting = counts.get(InboxState.PARKED, 0), counts.get(InboxState.WAITING, 0)
-    return State.WARNING if parked else State.OK, f"{waiting} waiting, {parked} that could not be read"
+    if parked:
+        return State.WARNING, f"{waiting} waiting, {parked} parked: parcelwire inbox list"
+    return State.OK, f"{waiting} waiting"
 
 
 async def _ledger(context: Context) -> Finding:

@@ -60,6 +60,8 @@ async def _alerted(context: Context, inbound: Inbound, alerts: Alerts) -> Done:
         numbers = alerts.alerted(inbound.body)
     except MalformedReply as error:
         return Done(inbound, InboxState.PARKED, str(error))
+    if not numbers:
+        return Done(inbound, InboxState.DONE, "about no shipment")
     found = [s for number in numbers for s in await _tracked(context, number) if s.carrier in alerts.serves]
     if not found:
         return Done(inbound, InboxState.UNKNOWN, "no shipment with this number and carrier")

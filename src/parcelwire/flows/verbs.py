@@ -1,6 +1,6 @@
 """All that the owner can do, by name: what /owner/<name> and the command line call."""
 
-from parcelwire.flows import accounts, audit, doctor, manage, secrets, strikes, webhooks
+from parcelwire.flows import accounts, audit, doctor, inbox, manage, secrets, strikes, webhooks
 
 VERBS: dict[str, manage.Verb] = (
     manage.VERBS
@@ -9,5 +9,6 @@ VERBS: dict[str, manage.Verb] = (
     | audit.VERBS
     | secrets.VERBS
     | strikes.VERBS
+    | inbox.VERBS
     | doctor.VERBS
 )

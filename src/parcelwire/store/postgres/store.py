@@ -32,6 +32,7 @@ from parcelwire.ports import (
     Old,
     Pair,
     Parked,
+    ParkedInbound,
     Pruned,
     Refreshed,
     Shown,
@@ -585,6 +586,17 @@ class PostgresStore:
 
     async def inbox(self) -> dict[InboxState, int]:
         return await self._pool.statement(lambda c, _: upstream.count(c))
+
+    async def parked_inbound(self, most: int) -> list[ParkedInbound]:
+        return await self._pool.statement(lambda c, _: upstream.parked(c, most))
+
+    async def inbound_body(self, inbound: int) -> bytes | None:
+        return await self._pool.statement(lambda c, _: upstream.inbound_body(c, inbound))
+
+    async def release_inbound(self, pushes: Sequence[int], state: InboxState, detail: str) -> int:
+        released = await self._pool.statement(lambda c, _: upstream.release(c, pushes, state, detail))
+        self._hints.tell(Work.INBOUND)
+        return released
 
     # --- pushing (pushes.py, deliveries.py, endpoints.py) ---
 

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from operator import itemgetter
 
 from parcelwire.domain.quota import period
-from parcelwire.ports import BoughtNumber, Inbound, InboxState, Pair, Spent, Told
+from parcelwire.ports import BoughtNumber, Inbound, InboxState, Pair, ParkedInbound, Spent, Told
 from parcelwire.store.postgres.pool import Connection
 from parcelwire.store.rows import SHIPMENT, history_of, micros, moment, moment_or_none, shipment_of
 
@@ -228,6 +228,30 @@ async def claim_inbound(c: Connection, most: int, now: datetime, until: datetime
 async def finish(c: Connection, inbound: int, state: InboxState, detail: str) -> None:
     """What became of it."""
     await c.execute("UPDATE inbox SET state = $1, detail = $2 WHERE id = $3", state.value, detail, inbound)
+
+
+async def parked(c: Connection, most: int) -> list[ParkedInbound]:
+    """The oldest that are parked."""
+    rows = await c.fetch(
+        "SELECT id, source, at, detail FROM inbox WHERE state = 'parked' ORDER BY id LIMIT $1", most
+    )
+    return [ParkedInbound(row[0], row[1], moment(row[2]), row[3]) for row in rows]
+
+
+async def inbound_body(c: Connection, inbound: int) -> bytes | None:
+    """What was pushed."""
+    body = await c.fetchval("SELECT body FROM inbox WHERE id = $1", inbound)
+    return None if body is None else zlib.decompress(body)
+
+
+async def release(c: Connection, pushes: Sequence[int], state: InboxState, detail: str) -> int:
+    """Those that are parked are in another state now."""
+    rows = await c.fetch(
+        """UPDATE inbox SET state = $1, detail = $2, claimed_until = NULL
+        WHERE state = 'parked' AND id = ANY($3) RETURNING id""",
+        state.value, detail, list(pushes),
+    )  # fmt: skip
+    return len(rows)
 
 
 async def count(c: Connection) -> dict[InboxState, int]:

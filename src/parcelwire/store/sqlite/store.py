@@ -38,6 +38,7 @@ from parcelwire.ports import (
     Old,
     Pair,
     Parked,
+    ParkedInbound,
     Pruned,
     Refreshed,
     Shown,
@@ -571,6 +572,15 @@ class SqliteStore:
 
     async def inbox(self) -> dict[InboxState, int]:
         return await self._read(upstream.count)
+
+    async def parked_inbound(self, most: int) -> list[ParkedInbound]:
+        return await self._read(lambda c: upstream.parked(c, most))
+
+    async def inbound_body(self, inbound: int) -> bytes | None:
+        return await self._read(lambda c: upstream.inbound_body(c, inbound))
+
+    async def release_inbound(self, pushes: Sequence[int], state: InboxState, detail: str) -> int:
+        return await self._write(lambda c: upstream.release(c, pushes, state, detail), Work.INBOUND)
 
     # --- pushing ---
 

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from operator import itemgetter
 
 from parcelwire.domain.quota import period
-from parcelwire.ports import BoughtNumber, Inbound, InboxState, Pair, Spent, Told
+from parcelwire.ports import BoughtNumber, Inbound, InboxState, Pair, ParkedInbound, Spent, Told
 from parcelwire.store.rows import SHIPMENT, history_of, micros, moment, moment_or_none, shipment_of
 
 Connection = sqlite3.Connection
@@ -201,6 +201,26 @@ def claim_inbound(c: Connection, most: int, now: datetime, until: datetime) -> l
 
 def finish(c: Connection, inbound: int, state: InboxState, detail: str) -> None:
     c.execute("UPDATE inbox SET state = ?, detail = ? WHERE id = ?", (state.value, detail, inbound))
+
+
+def parked(c: Connection, most: int) -> list[ParkedInbound]:
+    rows = c.execute(
+        "SELECT id, source, at, detail FROM inbox WHERE state = 'parked' ORDER BY id LIMIT ?", (most,)
+    ).fetchall()
+    return [ParkedInbound(row[0], row[1], moment(row[2]), row[3]) for row in rows]
+
+
+def inbound_body(c: Connection, inbound: int) -> bytes | None:
+    row = c.execute("SELECT body FROM inbox WHERE id = ?", (inbound,)).fetchone()
+    return zlib.decompress(row[0]) if row else None
+
+
+def release(c: Connection, pushes: Sequence[int], state: InboxState, detail: str) -> int:
+    return c.execute(
+        """UPDATE inbox SET state = ?, detail = ?, claimed_until = NULL
+        WHERE state = 'parked' AND id IN (SELECT value FROM json_each(?))""",
+        (state.value, detail, json.dumps(list(pushes))),
+    ).rowcount
 
 
 def count(c: Connection) -> dict[InboxState, int]:

@@ -1,0 +1,60 @@
+"""``parcelwire inbox``: pushes to us that are parked, because they could not be read or need a human."""
+
+from typing import Annotated
+
+import typer
+
+from parcelwire.cli.output import WRONG_USE, fail, say_json
+from parcelwire.cli.owner import Json, call
+
+inbox_app = typer.Typer(no_args_is_help=True, help="Pushes to us that could not be processed.")
+Id = Annotated[str, typer.Argument(metavar="ID", help="As 'inbox list' shows it.")]
+Everything = Annotated[bool, typer.Option("--all", help="All that are parked.")]
+
+
+@inbox_app.command("list")
+def listed(as_json: Json = False) -> None:
+    """Show what is parked, who pushed it when, and why it is parked."""
+    answer = call("inbox", {})
+    if as_json:
+        say_json(answer)
+        return
+    for row in answer["parked"]:
+        typer.echo(f"{row['id']}  {row['source']}, {row['at']}: {row['why']}")
+    if not answer["parked"]:
+        typer.echo("nothing is parked")
+
+
+@inbox_app.command()
+def show(push: Id) -> None:
+    """Write what was pushed to the standard output, byte for byte."""
+    import base64
+
+    answer = call("inbox-show", {"id": push})
+    typer.echo(base64.b64decode(answer["body"]), nl=False)
+
+
+@inbox_app.command()
+def retry(push: Id = "", everything: Everything = False, as_json: Json = False) -> None:
+    """Process parked pushes again, after an update that reads them."""
+    answer = call("inbox-retry", _chosen(push, everything))
+    if as_json:
+        say_json(answer)
+    else:
+        typer.echo(f"{answer['waiting']} processed again")
+
+
+@inbox_app.command()
+def dismiss(push: Id = "", everything: Everything = False, as_json: Json = False) -> None:
+    """Done with parked pushes: doctor is silent about them, and they are removed like all that are done."""
+    answer = call("inbox-dismiss", _chosen(push, everything))
+    if as_json:
+        say_json(answer)
+    else:
+        typer.echo(f"{answer['dismissed']} dismissed")
+
+
+def _chosen(push: str, everything: bool) -> dict[str, str]:
+    if bool(push) is everything:
+        fail("give the id of a push, or --all", WRONG_USE)
+    return {"id": push} if push else {}
