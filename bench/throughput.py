@@ -54,7 +54,7 @@ from parcelwire.net.push import PushSender
 from parcelwire.ports import Store, Wanted
 from parcelwire.standins import stand_in
 from parcelwire.standins._gate import Gate
-from parcelwire.standins.server import serve
+from parcelwire.standins.server import listening, serve
 from parcelwire.store.postgres import PostgresStore
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import MASTER_BYTES
@@ -113,11 +113,8 @@ def answer(pipe: Connection) -> None:
             taken += 1
             return web.Response()
 
-        runner = web.ServerRunner(web.Server(take, access_log=None))
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        async with serve(there, clock) as url:
-            pipe.send((url, f"http://127.0.0.1:{runner.addresses[0][1]}/hook"))
+        async with listening(take) as sink, serve(there, clock) as url:
+            pipe.send((url, f"{sink}/hook"))
             while True:
                 asked = await asyncio.to_thread(pipe.recv)
                 clock.hours = clock.hours if asked is None else asked

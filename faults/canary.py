@@ -184,13 +184,8 @@ async def refusing_receiver(life: Life) -> AsyncIterator[str]:
         life.see("a push", f"{dict(request.headers)}".encode() + body)
         return web.Response(status=500 if life.pushed % 2 else 200, text="not today")
 
-    runner = web.ServerRunner(web.Server(handle))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    finally:
-        await runner.cleanup()
+    async with server.listening(handle) as url:
+        yield f"{url}/hook"
 
 
 def settings_of(life: Life, hook: str, database: str | None) -> None:

@@ -12,6 +12,7 @@ from tests.process.child import KEY, SECRET, Child, environment, serve
 
 from parcelwire.domain.poison import TROUBLE
 from parcelwire.net.clock import SystemClock
+from parcelwire.standins.server import listening
 from parcelwire.wire.signature import verify
 
 __all__ = ["Child", "Receiver", "environment", "ledger_errors", "parked", "receiver", "serve"]
@@ -77,14 +78,9 @@ class Receiver:
 async def receiver(*, fails: bool = False) -> AsyncIterator[Receiver]:
     """A receiver on a free loopback port."""
     made = Receiver(fails)
-    runner = web.ServerRunner(web.Server(made.handle))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    try:
+    async with listening(made.handle) as url:
+        made.url = f"{url}/hook"
         yield made
-    finally:
-        await runner.cleanup()
 
 
 def parked(folder: Path) -> int:

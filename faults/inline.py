@@ -2,11 +2,9 @@
 threads, so that a run depends on its seed alone."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
 from typing import TypeVar
 
-from parcelwire.ports import Failpoint, no_failpoint
 from parcelwire.store.sqlite.answers import Work
 from parcelwire.store.sqlite.file import connect
 from parcelwire.store.sqlite.reader import Readers, read
@@ -19,15 +17,8 @@ T = TypeVar("T")
 class InlineWriter(Writer):
     """Commits each piece of work at once, in the order in which it comes."""
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        before_commit: Work[None],
-        failpoint: Failpoint = no_failpoint,
-    ) -> None:
-        self._connection = connection
-        self._before_commit = before_commit
-        self._failpoint = failpoint
+    def _begin(self) -> None:
+        """No thread."""
 
     async def run(self, work: Work[T]) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()

@@ -1,11 +1,17 @@
-"""How the log is written when no person reads it."""
+"""How the log is written when no person reads it, and what happens when nobody reads any more."""
 
+import asyncio
 import json
+import os
+import sys
+from pathlib import Path
 
 import pytest
 import structlog
 
 from parcelwire.cli.output import set_up_logs
+
+SOURCE = str(Path(__file__).parents[2] / "src")
 
 
 def test_a_line_is_json_whatever_is_in_it(
@@ -25,3 +31,26 @@ def test_a_line_is_json_whatever_is_in_it(
     assert (plain["number"], plain["what"]) == ("…1234", "range(0, 3)")
     assert plain["timestamp"].endswith("Z")
     assert odd["detail"] == "\ud800"
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+@pytest.mark.process
+async def test_a_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path: Path) -> None:
+    """``parcelwire demo --json | head -1`` ends soon, without a traceback, and leaves nothing behind."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PARCELWIRE_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "parcelwire", "demo", "--json",
+        env=environ | {"PYTHONPATH": SOURCE, "TMPDIR": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert b'"verified": true' in await process.stdout.readline()
+    process.stdout._transport.close()  # type: ignore[attr-defined]
+    said = await process.stderr.read()
+    assert await process.wait() != 0
+    assert b"Traceback" not in said
+    assert left_in(tmp_path) == []

@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp import web
 
 from parcelwire.net.clock import SystemClock
+from parcelwire.standins.server import listening
 from parcelwire.wire.signature import verify
 
 KEY = "PROCESSKEY0123456789"
@@ -55,14 +56,9 @@ class Sink:
 async def sink_server(*, fails: bool = False) -> AsyncIterator[Sink]:
     """A sink on a free loopback port."""
     sink = Sink(fails)
-    runner = web.ServerRunner(web.Server(sink.handle))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    sink.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    try:
+    async with listening(sink.handle) as url:
+        sink.url = f"{url}/hook"
         yield sink
-    finally:
-        await runner.cleanup()
 
 
 def environment(data: Path, **settings: str) -> dict[str, str]:

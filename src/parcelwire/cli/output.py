@@ -1,6 +1,8 @@
 """How commands end and speak: 0 done, 1 failed, 2 wrong use or environment; errors go to standard error."""
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -21,9 +23,13 @@ def fail(text: str, code: int = FAILED) -> NoReturn:
 
 
 def say_json(value: object) -> None:
-    """One JSON object on one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    """One JSON object on one line. Who reads it may have seen enough: that is like Ctrl-C."""
+    try:
+        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at exit
+        signal.raise_signal(signal.SIGINT)
 
 
 def run(work: Coroutine[Any, Any, T], *, parent: bool = False) -> T:

@@ -21,6 +21,7 @@ from parcelwire.app import Service, settings_from
 from parcelwire.cli.output import say_json
 from parcelwire.domain.errors import ConfigError
 from parcelwire.net.clock import SystemClock
+from parcelwire.standins.server import listening
 from parcelwire.wire.signature import new_secret, verify
 
 STEP_S = 0.5  # one step of a sandbox journey, which stands for a day
@@ -162,7 +163,10 @@ async def play(*, once: bool, as_json: bool) -> int:
     sink = Sink(key, new_secret(secrets.token_bytes(SECRET_BYTES)), as_json)
     with TemporaryDirectory(prefix="parcelwire-demo-") as folder:
         began = clock.monotonic()
-        async with _sink_url(sink) as url, _service(Path(folder), sink, url) as service:
+        async with (
+            listening(sink.handle) as url,
+            _service(Path(folder), sink, f"{url}/hook") as service,
+        ):
             started = clock.monotonic()
             async with ClientSession(headers={"17token": key}) as session:
                 await _register(session, service.url)
@@ -177,17 +181,6 @@ async def play(*, once: bool, as_json: bool) -> int:
                 _farewell(service, key)
                 await asyncio.Event().wait()
     return code
-
-
-@asynccontextmanager
-async def _sink_url(sink: Sink) -> AsyncIterator[str]:
-    runner = web.ServerRunner(web.Server(sink.handle))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

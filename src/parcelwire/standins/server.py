@@ -1,8 +1,8 @@
-"""Puts a stand-in behind real HTTP on the loopback interface, with faults on request."""
+"""Puts a stand-in behind real HTTP on the loopback interface, with faults on request; or any handler."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -30,6 +30,18 @@ class Fault:
 
 
 NO_FAULT = Fault()
+
+
+@asynccontextmanager
+async def listening(handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """The base URL on 127.0.0.1, on any free port, where ``handle`` answers every request."""
+    runner = web.ServerRunner(web.Server(handle, access_log=None))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 @asynccontextmanager

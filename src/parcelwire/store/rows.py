@@ -45,6 +45,9 @@ SHOWN = (
     *(f"s.{name} / 86400000000 + 719163" for name in ("first_at", "transit_at", "done_at", "newest_at")),
     "s.asked_at / 1000000", "s.answered_at", "s.trouble",
 )  # fmt: skip
+# For monitoring.
+LEASE_MAX_US = 3_600_000_000  # whoever is leased is due again within the hour
+PUSHES_COUNTED = {"pending": "state = 'pending'", "leased": "lease IS NOT NULL", "dead": "state = 'dead'"}
 LANE = (
     "name", "revision", "stamp", "day", "used", "fails", "refusals", "throttles", "blocked_until",
     "blocked_why", "recent",

@@ -9,23 +9,17 @@ from parcelwire.ports import COUNTED_MAX, Backlog, Sizes
 from parcelwire.store.postgres import endpoints
 from parcelwire.store.postgres.pool import Connection
 from parcelwire.store.postgres.refreshes import LANE_NAMES
-from parcelwire.store.rows import LANE, lane_of, micros, moment_or_none
+from parcelwire.store.rows import LANE, LEASE_MAX_US, PUSHES_COUNTED, lane_of, micros, moment_or_none
 
-_LEASE_MAX = 3_600_000_000  # microseconds: whoever is leased is due again within the hour
 _OF_LANE = "FROM shipment WHERE lane = name AND refresh_at IS NOT NULL"
 _SHIPMENTS = f"""
 WITH {LANE_NAMES}
 SELECT name, (SELECT count(*) FROM (SELECT 1 {_OF_LANE} AND refresh_at <= $1 LIMIT {COUNTED_MAX}) AS due),
   (SELECT count(*) FROM (SELECT 1 {_OF_LANE} AND refresh_at > $1 AND lease IS NOT NULL
-    AND refresh_at <= $1 + {_LEASE_MAX} LIMIT {COUNTED_MAX}) AS leased),
+    AND refresh_at <= $1 + {LEASE_MAX_US} LIMIT {COUNTED_MAX}) AS leased),
   (SELECT min(refresh_at) {_OF_LANE})
 FROM names WHERE name IS NOT NULL
 """
-_PUSHES = {
-    "pending": "state = 'pending'",
-    "leased": "lease IS NOT NULL",
-    "dead": "state = 'dead'",
-}
 
 
 async def sizes(c: Connection, now: datetime) -> Sizes:
@@ -35,7 +29,7 @@ async def sizes(c: Connection, now: datetime) -> Sizes:
         name: await c.fetchval(
             f"SELECT count(*) FROM (SELECT 1 FROM push WHERE {condition} LIMIT {COUNTED_MAX}) AS found"
         )
-        for name, condition in _PUSHES.items()
+        for name, condition in PUSHES_COUNTED.items()
     }
     states = await c.fetch("SELECT state, count(*) FROM endpoint GROUP BY state")
     lanes = await c.fetch(f"SELECT {', '.join(LANE)} FROM lane ORDER BY name")

@@ -7,24 +7,18 @@ from parcelwire.domain.endpoint import EndpointState
 from parcelwire.domain.poison import PARKED_AT
 from parcelwire.domain.quota import period
 from parcelwire.ports import COUNTED_MAX, Backlog, Sizes
-from parcelwire.store.rows import LANE, lane_of, micros, moment_or_none
+from parcelwire.store.rows import LANE, LEASE_MAX_US, PUSHES_COUNTED, lane_of, micros, moment_or_none
 from parcelwire.store.sqlite.refreshes import LANE_NAMES
 
-_LEASE_MAX = 3_600_000_000  # microseconds: whoever is leased is due again within the hour
 _OF_LANE = "FROM shipment WHERE lane = name AND refresh_at IS NOT NULL"
 _SHIPMENTS = f"""
 WITH {LANE_NAMES}
 SELECT name, (SELECT count(*) FROM (SELECT 1 {_OF_LANE} AND refresh_at <= ?1 LIMIT {COUNTED_MAX})),
   (SELECT count(*) FROM (SELECT 1 {_OF_LANE} AND refresh_at > ?1 AND lease IS NOT NULL
-    AND refresh_at <= ?1 + {_LEASE_MAX} LIMIT {COUNTED_MAX})),
+    AND refresh_at <= ?1 + {LEASE_MAX_US} LIMIT {COUNTED_MAX})),
   (SELECT min(refresh_at) {_OF_LANE})
 FROM names WHERE name IS NOT NULL
 """
-_PUSHES = {
-    "pending": "state = 'pending'",
-    "leased": "lease IS NOT NULL",
-    "dead": "state = 'dead'",
-}
 
 
 def sizes(c: sqlite3.Connection, now: datetime) -> Sizes:
@@ -43,7 +37,7 @@ def sizes(c: sqlite3.Connection, now: datetime) -> Sizes:
             name: c.execute(
                 f"SELECT count(*) FROM (SELECT 1 FROM push WHERE {condition} LIMIT {COUNTED_MAX})"
             ).fetchone()[0]
-            for name, condition in _PUSHES.items()
+            for name, condition in PUSHES_COUNTED.items()
         },
         moment_or_none(push_due),
         parked,

@@ -36,6 +36,9 @@ class Writer:
         self._connection = connection
         self._before_commit = before_commit
         self._failpoint = failpoint
+        self._begin()
+
+    def _begin(self) -> None:
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="parcelwire-writer", daemon=True)
         self._thread.start()
