@@ -21,6 +21,7 @@ from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.push import PushResult
 from parcelwire.domain.schedule import Pace
 from parcelwire.domain.shipment import Wish
+from parcelwire.flows.asking import Calls
 from parcelwire.flows.context import Context
 from parcelwire.flows.refresh import ask_about, outcome
 from parcelwire.net.ask import Asker
@@ -139,8 +140,8 @@ class Life:
         results = []
         for start in range(0, len(due), self.source.batch):
             some = due[start : start + self.source.batch]
-            lane = await self.store.lane(SLUG)
-            said = await ask_about(self.context, self.source, lane, some)
+            calls = Calls(self.context, self.source.limits, SLUG)
+            said = await ask_about(self.context, self.source, calls, some)
             results += [
                 outcome(self.context, self.source, item, said[item.shipment.id], SLUG, self.pace)
                 for item in some

@@ -48,7 +48,7 @@ from parcelwire.flows.routes import Routes
 from parcelwire.net.ask import Asker
 from parcelwire.net.flights import Flights
 from parcelwire.net.push import PushSender
-from parcelwire.ports import Carrier
+from parcelwire.ports import Carrier, Permit
 from parcelwire.standins import credentials_of, stand_in
 from parcelwire.standins._gate import Gate
 from parcelwire.standins.server import serve
@@ -88,9 +88,9 @@ class Recording(Asker):
 
     asked: list[Request]
 
-    async def send(self, carrier: Carrier, request: Request, total_s: float) -> Reply:
+    async def send(self, carrier: Carrier, request: Request, total_s: float, permit: Permit) -> Reply:
         self.asked.append(request)
-        return await super().send(carrier, request, total_s)
+        return await super().send(carrier, request, total_s, permit)
 
 
 @dataclass(frozen=True)

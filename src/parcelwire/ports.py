@@ -172,11 +172,26 @@ class Alerts(Protocol):
         ...
 
 
+class Permit(Protocol):
+    """Awaited just before a request is sent: whether it may be. Raises NoRoom when it may not be within
+    ``patience_s``, and StoreUnavailable when nobody knows."""
+
+    def __call__(self, patience_s: float, /) -> Awaitable[None]: ...
+
+
+async def unlimited(_patience_s: float, /) -> None:
+    """Nobody counts."""
+
+
 class Fetcher(Protocol):
     """Holds conversations with carriers: base URL, access token, deadlines, size limits."""
 
-    async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Conversation:
-        """An answer for every query. Never raises CarrierError: what failed is in the conversation."""
+    async def ask(
+        self, carrier: Carrier, queries: Sequence[Query], permit: Permit = unlimited
+    ) -> Conversation:
+        """An answer for every query. Never raises CarrierError: what failed is in the conversation.
+
+        ``permit`` is asked for every request but those for an access token, which carriers count apart."""
         ...
 
 
@@ -283,6 +298,7 @@ class Attempt:
     text: str
 
 
+Taking = Callable[[Lane, datetime], Grant]  # domain.lane.take or take_more, at a time not before the given
 Count = tuple[LearnedKey, int]  # shipments more of a carrier among the numbers of a shape; -1: one less
 LEARNED_MAX = 2000  # carriers of shapes that are remembered of an account
 
@@ -738,8 +754,8 @@ class Store(Protocol):
         """Compare and set: False when the lane is no longer at ``revision`` (0: was never saved)."""
         ...
 
-    async def take_call(self, lane: str, limits: Limits, now: datetime) -> Grant:
-        """Take an urgent call from a lane, if it has one; a refusal changes nothing."""
+    async def take_call(self, lane: str, taking: Taking, now: datetime) -> Grant:
+        """Take a call from a lane, if it has one; a refusal changes nothing."""
         ...
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:

@@ -61,11 +61,9 @@ def test_each_company_is_asked_at_its_division(carrier: str, service: str) -> No
 
 @pytest.mark.parametrize("carrier", ["dhl_paket", "dhl_express"])
 def test_what_people_call_dhl_is_looked_for_everywhere_once(carrier: str) -> None:
-    """The second call waits a second, which is DHL's limit."""
     requests, answer = asked(carrier, NOTHING, NOTHING)
     assert isinstance(answer, UnknownNumber)
     assert [request.query.get("service") for request in requests] == [SERVICES[carrier], None]
-    assert [request.pause_s for request in requests] == [0, 1]
     _, answer = asked(carrier, NOTHING, reply("ecommerce", {"statusCode": "transit"}))
     assert isinstance(answer, Report)
 

@@ -11,12 +11,11 @@ from tests.clocks import SetClock
 
 from parcelwire.carriers import carriers
 from parcelwire.domain.errors import CarrierError
-from parcelwire.domain.exchange import Query, Reply, Request
+from parcelwire.domain.exchange import Reply, Request
 from parcelwire.domain.report import Report
 from parcelwire.net.ask import Asker
 from parcelwire.ports import Carrier, StandIn
 from parcelwire.standins import stand_ins
-from parcelwire.standins.dhl import DhlStandIn
 from parcelwire.standins.server import serve
 from parcelwire.zones import zone_of
 
@@ -128,14 +127,3 @@ async def test_a_made_up_journey_goes_from_label_to_delivered(slug: str, number:
     assert seen[0] == "InfoReceived"
     assert seen[-1] == "Delivered"
     assert "InTransit" in seen
-
-
-async def test_a_dhl_number_of_another_division_is_found_within_one_call_a_second() -> None:
-    """Registered as Paket, found by the second call, which waits: the stand-in would answer 429."""
-    carrier, stand_in, clock = carriers()["dhl"], DhlStandIn(), SetClock()
-    query = Query("4100000309", "dhl_paket", clock.now())
-    async with serve(stand_in, clock) as base_url, driver(carrier, base_url, clock) as asker:
-        conversation = await asker.ask(carrier, [query])
-    assert isinstance(conversation.answers[query.number], Report)
-    assert [reply.status for reply in conversation.replies] == [404, 200]
-    assert stand_in.gate.busiest == 1

@@ -1,6 +1,8 @@
 """A lane never asks a carrier more than it allows."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from math import floor
 
 import pytest
 from hypothesis import given
@@ -20,14 +22,15 @@ from parcelwire.domain.errors import (
 from parcelwire.domain.lane import (
     BLOCK_MAX_S,
     BREAKER_AFTER,
+    LATE_S,
     PROBE,
     PROBE_LOOK_S,
     PROBE_S,
     REFUSED_AFTER,
     Lane,
-    charge,
     settle,
     take,
+    take_more,
 )
 from parcelwire.domain.limits import Limits
 
@@ -57,22 +60,46 @@ def test_without_limits_every_call_is_granted_and_counted() -> None:
     assert (lane.used, lane.day, lane.revision) == (2, NOW.date(), 2)
 
 
+LATE = timedelta(seconds=LATE_S)
+
+
 def test_a_burst_then_one_call_a_gap() -> None:
-    limits = Limits(per_s=2, burst=3)
+    """The burst is smaller by what may arrive late; the gap stays what it is."""
+    limits = Limits(per_s=2, burst=4)
     grant = take(FREE, limits, NOW)
     for _ in range(2):
         grant = take(grant.lane, limits, NOW)
         assert grant.granted
     refused = take(grant.lane, limits, NOW)
-    assert refused == type(refused)(grant.lane, False, NOW + SECOND / 2, "rate of 2 calls/s")
+    assert refused == type(refused)(grant.lane, NOW, False, NOW + LATE, "rate of 2 calls/s")
     assert refused.retry_at is not None
     assert take(grant.lane, limits, refused.retry_at).granted
     assert not take(grant.lane, limits, refused.retry_at - timedelta(microseconds=1)).granted
 
 
 def test_a_pause_refills_the_burst_and_no_more() -> None:
-    limits = Limits(per_s=1, burst=2)
+    limits = Limits(per_s=1, burst=3)
     assert len(play(limits, [NOW] * 5 + [NOW + HOUR] * 5)) == 4
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds", "calls"),
+    [
+        (Limits(per_s=1, burst=1), 100, 80),  # DHL: a gap of 1.25 s
+        (Limits(per_s=1 / 60, burst=1), 6025, 100),  # USPS
+        (Limits(per_s=5, burst=5), 100, 503),  # UPS: the rate is whole
+        (Limits(per_s=130, burst=100), 10, 1367),  # FedEx
+        (Limits(per_s=30 / 86_400, burst=10), 86_400, 39),  # Royal Mail: 9 at once and soon a 10th
+    ],
+)
+def test_what_may_be_late_costs_little(limits: Limits, seconds: float, calls: int) -> None:
+    """Asked as often as is granted: a burst is smaller; without one gaps are a quarter of a second longer."""
+    lane, now, count = FREE, NOW, 0
+    while now < NOW + timedelta(seconds=seconds):
+        grant = take(lane, limits, now)
+        lane, count = grant.lane, count + grant.granted
+        now = grant.retry_at or now
+    assert count == calls
 
 
 GAPS_US = st.lists(st.integers(0, 3_000_000), min_size=1, max_size=60)
@@ -92,6 +119,37 @@ def test_no_window_ever_holds_more_calls_than_rate_times_time_plus_burst(
         for last in range(first, len(granted)):
             window_s = (granted[last] - start).total_seconds()
             assert last - first + 1 <= per_s * window_s + burst + 1e-9
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 700_000), st.one_of(st.sampled_from([0, 250_000]), st.integers(0, 250_000))),
+        min_size=2,
+        max_size=60,
+    ),
+    st.sampled_from([0.5, 1, 3, 5, 7, 10, 130, 333.3]),
+    st.integers(1, 8),
+)
+def test_however_late_calls_arrive_the_carrier_sees_no_more_than_its_bucket_lets_through(
+    wishes: list[tuple[int, int]], per_s: float, burst: int
+) -> None:
+    """Each is up to LATE_S on its way, overtaking others. Microseconds; three are wanted at each moment."""
+    limits, lane, now, arrivals = Limits(per_s=per_s, burst=burst), FREE, NOW, list[float]()
+    for gap_us, late_us in wishes:
+        now += timedelta(microseconds=gap_us)
+        for late in (late_us, 250_000 - late_us, late_us):
+            grant = take(lane, limits, now)
+            lane = grant.lane
+            if grant.granted:
+                arrivals.append(((now - NOW) + timedelta(microseconds=late)).total_seconds())
+    arrivals.sort()
+    tokens, last = float(burst), arrivals[0]
+    for at in arrivals:  # the bucket
+        tokens, last = min(burst, tokens + (at - last) * per_s) - 1, at
+        assert tokens >= -1e-6
+    for first, start in enumerate(arrivals):  # and any window
+        for count, at in enumerate(arrivals[first:], 1):
+            assert count <= floor(burst + per_s * (at - start) + 1e-6)
 
 
 @given(GAPS_US, st.sampled_from([0.5, 3, 10]), st.integers(1, 5))
@@ -150,14 +208,55 @@ def test_the_budget_of_ordinary_calls_is_exact(per_day: int, reserved: float, bu
     )
 
 
-def test_further_calls_of_a_conversation_count_against_the_day_and_the_rate() -> None:
-    lane = take(FREE, Limits(per_day=10), NOW).lane
-    assert charge(lane, Limits(per_day=10), 3, NOW).used == 4
-    assert charge(lane, Limits(per_day=10), 3, NOW).stamp is None
-    limits = Limits(per_s=1)
-    assert (
-        take(charge(take(FREE, limits, NOW).lane, limits, 2, NOW), limits, NOW).retry_at == NOW + 3 * SECOND
-    )
+# --- further calls of a conversation --------------------------------------------------------------------
+
+DHL = Limits(per_s=1, per_day=250)
+
+
+def test_a_further_call_is_a_call_like_any_other() -> None:
+    first = take(FREE, DHL, NOW).lane
+    refused = take_more(first, first, DHL, NOW, made=True)
+    assert (refused.granted, refused.retry_at) == (False, NOW + SECOND + LATE)
+    assert refused.retry_at is not None
+    second = take_more(first, first, DHL, refused.retry_at, made=True)
+    assert (second.granted, second.lane.used) == (True, 2)
+
+
+def test_a_call_that_was_not_made_is_as_if_it_had_never_been_taken() -> None:
+    """Its place goes to the one in its stead, which waits for nothing and costs no call of the day more."""
+    first = take(FREE, DHL, NOW).lane
+    later = NOW + SECOND / 2
+    other = take_more(first, first, DHL, later, made=False)
+    assert other.granted
+    assert other.lane == replace(take(FREE, DHL, later).lane, revision=2)
+
+
+def test_a_call_that_was_not_made_gives_no_rate_back_once_others_were_taken() -> None:
+    """They were granted as if it had been made: nobody knows any more what there would be without it."""
+    first = take(FREE, DHL, NOW).lane
+    lane = take(first, DHL, NOW + 5 * SECOND).lane
+    assert not take_more(lane, first, DHL, NOW + 5 * SECOND, made=False).granted
+    other = take_more(lane, first, DHL, NOW + 9 * SECOND, made=False)
+    assert (other.granted, other.lane.used) == (True, 2)
+
+
+def test_a_call_of_yesterday_that_was_not_made_is_none_of_today() -> None:
+    first = take(FREE, DHL, NOW).lane
+    today = take(first, DHL, NOW + DAY).lane
+    other = take_more(today, first, DHL, NOW + DAY + HOUR, made=False)
+    assert (other.granted, other.lane.used) == (True, 2)
+
+
+def test_the_conversation_that_tries_whether_a_carrier_is_back_may_go_on() -> None:
+    """No other may, and one that was under way when the breaker opened may not either."""
+    before = take(FREE, Limits(), NOW).lane
+    now = NOW + 30 * SECOND
+    probe = take(failed(DOWN, BREAKER_AFTER), Limits(), now).lane
+    more = take_more(probe, probe, Limits(), now + SECOND, made=True)
+    assert more.granted
+    assert more.lane.blocked_why == PROBE
+    assert not take(more.lane, Limits(), now + SECOND).granted
+    assert not take_more(more.lane, before, Limits(), now + SECOND, made=True).granted
 
 
 # --- what a conversation means --------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from parcelwire.domain.times import exact
 from parcelwire.flows.read import quota
 from parcelwire.flows.realtime import real_time
 from parcelwire.flows.stop import stop
-from parcelwire.ports import Carrier, Refreshed
+from parcelwire.ports import Carrier, Permit, Refreshed, unlimited
 from parcelwire.store.sqlite import SqliteStore
 
 NUMBER = "SANDBOXINTRANSIT1"
@@ -37,7 +37,9 @@ class Saying:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Conversation:
+    async def ask(
+        self, carrier: Carrier, queries: Sequence[Query], permit: Permit = unlimited
+    ) -> Conversation:
         self.asked += 1
         self.calls.append([query.number for query in queries])
         self.begun.set()

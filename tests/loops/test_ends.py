@@ -14,7 +14,7 @@ from parcelwire.loops import janitor
 from parcelwire.loops.janitor import HOLD_MAX, KEPT, Janitor
 from parcelwire.loops.refresher import Refresher
 from parcelwire.loops.telemetry import Telemetry
-from parcelwire.ports import Carrier, Charge, Old
+from parcelwire.ports import Carrier, Charge, Old, Permit, unlimited
 
 NUMBER = "SANDBOXJOURNEY1"
 
@@ -22,7 +22,9 @@ NUMBER = "SANDBOXJOURNEY1"
 class Refusing:
     """A carrier for which every number is none of its own."""
 
-    async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Conversation:
+    async def ask(
+        self, carrier: Carrier, queries: Sequence[Query], permit: Permit = unlimited
+    ) -> Conversation:
         answers = {query.number: InvalidNumber("not ours") for query in queries}
         return Conversation(answers, (), None, 1)
 

@@ -12,7 +12,7 @@ from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.loops.janitor import Janitor
 from parcelwire.loops.pusher import Pusher
 from parcelwire.loops.telemetry import Telemetry
-from parcelwire.ports import Charge
+from parcelwire.ports import Charge, unlimited
 
 
 async def until(true: Callable[[], bool], world: World) -> None:
@@ -80,10 +80,10 @@ async def test_a_conversation_under_way_is_finished_and_kept_at_a_stop(world: Wo
     ask = world.context.fetcher.ask
 
     class Slow:
-        async def ask(self, carrier: Any, queries: Any) -> Any:
+        async def ask(self, carrier: Any, queries: Any, permit: Any = unlimited) -> Any:
             asked.set()
             await go_on.wait()
-            return await ask(carrier, queries)
+            return await ask(carrier, queries, permit)
 
     world.refresher._context = replace(world.context, fetcher=Slow())
     await world.register("SANDBOXDELIVERED1")

@@ -13,7 +13,7 @@ from parcelwire.domain.exchange import Conversation, Query
 from parcelwire.domain.width import FIRST, MOST
 from parcelwire.loops.refresher import Refresher
 from parcelwire.loops.telemetry import Telemetry
-from parcelwire.ports import Carrier
+from parcelwire.ports import Carrier, Permit, unlimited
 
 SLUG = "canada_post"  # one number a call, no limit published
 COUNT = 300
@@ -34,7 +34,9 @@ class Slow:
             self.changed.clear()
             await self.changed.wait()
 
-    async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Conversation:
+    async def ask(
+        self, carrier: Carrier, queries: Sequence[Query], permit: Permit = unlimited
+    ) -> Conversation:
         self.active += 1
         self.seen.append(self.active)
         self.changed.set()

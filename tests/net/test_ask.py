@@ -11,7 +11,9 @@ from parcelwire.domain.errors import (
     CarrierError,
     MalformedReply,
     Mistaken,
+    NoRoom,
     Refused,
+    StoreUnavailable,
     Throttled,
     Unavailable,
     UnknownNumber,
@@ -28,7 +30,7 @@ from parcelwire.domain.exchange import (
     TokenExchange,
 )
 from parcelwire.domain.limits import Limits, Reach
-from parcelwire.net.ask import CONVERSATION_S, REQUESTS_MAX, Asker
+from parcelwire.net.ask import CONVERSATION_S, PATIENCE_S, REQUESTS_MAX, Asker
 from parcelwire.net.client import REPLY_LIMITS, ReplyLimits
 from parcelwire.net.clock import ManualClock, SystemClock
 
@@ -341,6 +343,52 @@ async def test_a_failed_request_is_raised_in_the_carrier_file() -> None:
 
     clock, asker, carrier, _ = talk(Reply(200, {"x-fault": "reset"}), forgiving)
     assert (await ask(clock, asker, carrier)).error is None
+
+
+async def test_every_request_but_those_for_a_token_needs_a_permit(
+    clock: ManualClock, api: AcmeApi, asker: Asker
+) -> None:
+    """Also the repeat with a fresh token; what waits for its permit is not sent."""
+    asked: list[list[str]] = []
+
+    async def permit(patience_s: float) -> None:
+        asked.append([path for path, _ in api.asked])
+        assert 0 < patience_s <= PATIENCE_S
+
+    api.accepts = lambda token: token == "t2"
+    seen = await finish(clock, asyncio.create_task(asker.ask(Acme(), QUERIES, permit)))
+    assert seen.error is None
+    assert asked == [["/token"], ["/token", "/track", "/token"]]
+
+
+async def test_a_request_without_a_permit_ends_the_conversation_and_is_not_sent() -> None:
+    """Unless the carrier file makes something of it. When nobody knows, nobody guesses."""
+
+    def two(queries: Sequence[Query]) -> Exchange:
+        yield Request("GET", "/")
+        yield Request("GET", "/more")
+        raise AssertionError("the second request was sent")
+
+    failures: list[Exception] = []
+
+    async def permit(_patience_s: float) -> None:
+        if failures:
+            raise failures[0]
+        failures.append(failure)
+
+    for failure in (NoRoom("rate of 1 calls/s", 60), StoreUnavailable("disk full")):
+        failures.clear()
+        clock, asker, carrier, stand_in = talk(Reply(200), two)
+        asking = asyncio.create_task(asker.ask(carrier, QUERIES, permit))
+        if isinstance(failure, StoreUnavailable):
+            with pytest.raises(StoreUnavailable):
+                await finish(clock, asking)
+        else:
+            seen = await finish(clock, asking)
+            assert seen.error is failure
+            assert set(seen.answers.values()) == {failure}
+            assert len(seen.replies) == 1
+        assert stand_in.calls == 1
 
 
 async def test_an_endless_carrier_file_is_stopped() -> None:

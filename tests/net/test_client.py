@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from parcelwire.domain.errors import CarrierError, MalformedReply, Unavailable
+from parcelwire.domain.errors import CarrierError, MalformedReply, NoRoom, Unavailable
 from parcelwire.domain.exchange import Request
 from parcelwire.net.client import USER_AGENT, HttpTransport, ReplyLimits, inflate, target_url
 
@@ -110,6 +110,32 @@ async def test_connections_are_used_again(serve: Serve, http: HttpTransport) -> 
     for _ in range(3):
         await http.send(server.url, GET, 5)
     assert (server.connects, len(server.requests)) == (1, 3)
+
+
+async def test_each_time_that_a_request_is_written_it_is_allowed_first(
+    serve: Serve, http: HttpTransport
+) -> None:
+    """On an open connection: not while it is being made. A kept one that the server closes as the request
+    comes is replaced, and the request is written again with a permit of its own; so it may be refused."""
+
+    async def gone(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await serve(response(body=b"1"), gone, response(body=b"2"), gone, response(body=b"3"))
+    seen: list[tuple[int, int]] = []
+
+    async def before() -> None:
+        await asyncio.sleep(0.01)
+        seen.append((server.connects, len(server.requests)))
+        if len(seen) == 5:
+            raise NoRoom("no more", 1)
+
+    assert (await http.send(server.url, GET, 5, before)).body == b"1"
+    assert (await http.send(server.url, GET, 5, before)).body == b"2"
+    assert seen == [(1, 0), (1, 1), (2, 2)]
+    with pytest.raises(NoRoom):
+        await http.send(server.url, GET, 5, before)
+    assert (len(seen), len(server.requests)) == (5, 4)
 
 
 async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -627,15 +627,19 @@ async def test_a_daily_budget_is_exact_under_concurrency(store: Store) -> None:
 async def test_urgent_calls_are_taken_exactly_by_any_number_at_once(store: Store) -> None:
     """Of the whole budget, from a lane that was never saved; a refusal changes nothing."""
     limits = Limits(per_day=15, reserved=0.4)
-    grants = await asyncio.gather(*(store.take_call("ups", limits, NOW) for _ in range(25)))
+
+    def urgent(lane: Lane, now: datetime) -> Grant:
+        return take(lane, limits, now, urgent=True)
+
+    grants = await asyncio.gather(*(store.take_call("ups", urgent, NOW) for _ in range(25)))
     assert sum(grant.granted for grant in grants) == 15
     refused = next(grant for grant in grants if not grant.granted)
     assert refused.retry_at == datetime(2026, 5, 5, tzinfo=UTC)
     assert await store.lane("ups") == Lane("ups", revision=15, day=NOW.date(), used=15)
-    assert await store.take_call("ups", limits, NOW) == Grant(
-        await store.lane("ups"), False, refused.retry_at, refused.why
+    assert await store.take_call("ups", urgent, NOW) == Grant(
+        await store.lane("ups"), NOW, False, refused.retry_at, refused.why
     )
-    assert (await store.take_call("dhl", limits, NOW)).lane == await store.lane("dhl")
+    assert (await store.take_call("dhl", urgent, NOW)).lane == await store.lane("dhl")
 
 
 # --- claim ------------------------------------------------------------------------------------------------

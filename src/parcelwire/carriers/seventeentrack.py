@@ -11,6 +11,7 @@ from parcelwire.carriers._reading import check_status
 from parcelwire.domain.errors import (
     CarrierError,
     MalformedReply,
+    NoRoom,
     NotRealTime,
     NotRegistered,
     NotTaken,
@@ -57,8 +58,7 @@ class SeventeenTrack:
     base_url = "https://api.17track.net"
     secrets: Sequence[str] = ("token",)
     batch = 40
-    # 3 calls a second are allowed, and a conversation may take two: so no second ever sees more than three.
-    limits = Limits(per_s=2, burst=1)
+    limits = Limits(per_s=3, burst=1)  # without a burst: no second, however cut, sees more than three
     reach = Reach.BOUGHT
 
     def lane(self, number: str) -> str:  # noqa: ARG002
@@ -82,7 +82,13 @@ class SeventeenTrack:
             answers |= _refused(new, _answer(reply))
         wanted = [query for query in queries if query.number not in answers]
         if wanted:
-            reply = yield _request("gettrackinfo", headers, numbers_body(wanted))
+            try:
+                reply = yield _request("gettrackinfo", headers, numbers_body(wanted))
+            except NoRoom as no_room:
+                if not new:
+                    raise
+                bought = NotYet("17TRACK has registered it just now")
+                return answers | {query.number: no_room if query.known else bought for query in wanted}
             answers |= self.parse(reply, wanted)
         return answers
 

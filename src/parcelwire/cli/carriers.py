@@ -181,16 +181,22 @@ async def _ask(carrier: Carrier, number: str) -> Conversation:
     import os
 
     from parcelwire.app import asker_of, lacking, settings_from
+    from parcelwire.domain.lane import LATE_S
     from parcelwire.flows.parse import query_of
     from parcelwire.net.clock import SystemClock
 
     settings, clock = settings_from(os.environ), SystemClock()
+    pauses_s = iter([0.0])
+
+    async def paced(_patience_s: float) -> None:
+        await clock.sleep(next(pauses_s, 1 / carrier.limits.per_s + LATE_S if carrier.limits.per_s else 0.0))
+
     missing = lacking(settings, carrier)
     if missing:
         fail(f"{carrier.slug} needs credentials: set {' and '.join(missing)}", WRONG_USE)
     asker = asker_of(settings, clock)
     try:
-        return await asker.ask(carrier, [query_of(carrier, number, clock.now())])
+        return await asker.ask(carrier, [query_of(carrier, number, clock.now())], paced)
     finally:
         await asker.close()
 

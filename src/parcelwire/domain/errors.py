@@ -6,6 +6,7 @@ ParcelwireError
 |  |- UnknownNumber     the carrier does not know the number (yet): refresh again, slower
 |  |- InvalidNumber     the carrier says that the number can never be one of its own
 |  |- Throttled         wait ``retry_after_s``; not a failure
+|  |- NoRoom            our own lane has no call left for it: not a failure, ask when it has
 |  |- Unavailable       timeout, 5xx, broken connection: back off, counts for the breaker
 |  |- Refused           401/403: the credential is not accepted; pause it, tell the operator
 |  |- MalformedReply    we cannot read the answer: kept, counted, never NotFound
@@ -68,6 +69,16 @@ class Throttled(CarrierError):
     def __init__(self, detail: str, retry_after_s: float | None = None) -> None:
         super().__init__(detail)
         self.retry_after_s = None if retry_after_s is None else min(retry_after_s, DELAY_MAX.total_seconds())
+
+
+class NoRoom(CarrierError):
+    """The lane allowed no call for one more request, or none in time: nothing was sent, nobody has failed."""
+
+    outcome = "no_room"
+
+    def __init__(self, detail: str, retry_after_s: float) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(CarrierError):

@@ -44,7 +44,6 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
-    pause_s: float = 0.0  # before it: a second request to a carrier that counts calls a second
 
 
 @dataclass(frozen=True, slots=True)

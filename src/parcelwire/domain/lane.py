@@ -3,6 +3,8 @@
 Pure: a lane is a value; ``take`` and ``settle`` answer the next one. The store keeps it and lets only one
 writer win (compare and set on ``revision``), so that limits are exact over processes.
 
+What counts is when calls arrive at the carrier, not when they are granted (docs/why/0015).
+
 The breaker opens after five failures in a row, or when half of the last twenty conversations failed. After
 its time one conversation may try (half open): its success closes it, its failure opens it for twice as long.
 """
@@ -22,6 +24,8 @@ from parcelwire.domain.errors import (
 from parcelwire.domain.limits import DELAY_MAX, Limits
 from parcelwire.domain.values import dataclass, replace
 
+LATE_S = 0.25  # a call arrives up to so much after its grant: the rate is planned for that
+SEND_S = 0.2  # so long after its grant it may be sent; the rest of LATE_S is for its way
 THROTTLED_FIRST_S = 30.0  # a 429 without Retry-After; doubles up to BLOCK_MAX_S
 BREAKER_FIRST_S = 30.0
 BLOCK_MAX_S = 900.0
@@ -56,9 +60,12 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Whether one call may be made now; if not, when to try again and why."""
+    """Whether one call may be made, decided ``at`` a time; if not, when to try again and why.
+
+    One that is not sent within SEND_S is not to be sent at all."""
 
     lane: Lane
+    at: datetime
     granted: bool
     retry_at: datetime | None = None
     why: str | None = None
@@ -72,43 +79,51 @@ def take(lane: Lane, limits: Limits, now: datetime, *, urgent: bool = False) -> 
             until = lane.blocked_until
             if lane.blocked_why == PROBE:
                 until = min(until, now + timedelta(seconds=PROBE_LOOK_S))
-            return Grant(lane, False, until, lane.blocked_why)
+            return Grant(lane, now, False, until, lane.blocked_why)
         lane = replace(lane, blocked_until=None, blocked_why=None)
     used = lane.used if lane.day == now.date() else 0
     if limits.per_day is not None:
         budget = limits.per_day if urgent else limits.per_day - round(limits.per_day * limits.reserved)
         if used >= budget:
             midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), now.tzinfo)
-            return Grant(lane, False, midnight, f"daily budget of {budget} calls is used up")
+            return Grant(lane, now, False, midnight, f"daily budget of {budget} calls is used up")
     stamp = lane.stamp
     if limits.per_s is not None:
-        gap = _gap(limits.per_s)
-        honest = stamp is not None and stamp <= now + gap * limits.burst + CLOCK_BACK
+        gap, early = _planned(limits.per_s, limits.burst)
+        honest = stamp is not None and stamp <= now + early + gap + CLOCK_BACK
         full = max(stamp, now) if stamp and honest else now
-        earliest = full - gap * (limits.burst - 1)
-        if earliest > now:
-            return Grant(lane, False, earliest, f"rate of {limits.per_s:g} calls/s")
+        if full - early > now:
+            return Grant(lane, now, False, full - early, f"rate of {limits.per_s:g} calls/s")
         stamp = full + gap
     taken = replace(lane, revision=lane.revision + 1, stamp=stamp, day=now.date(), used=used + 1)
     if lane.blocked_why == PROBE or (lane.blocked_why or "").startswith(BREAKER):  # it was open until now
         taken = replace(taken, blocked_until=now + timedelta(seconds=PROBE_S), blocked_why=PROBE)
-    return Grant(taken, True)
+    return Grant(taken, now, True)
+
+
+def take_more(
+    lane: Lane, taken: Lane, limits: Limits, now: datetime, *, made: bool, urgent: bool = False
+) -> Grant:
+    """Another call for a conversation that has got one; ``taken`` is the lane as it was then.
+
+    Not ``made``: the other one was not sent in time and is given back; when nobody has taken one since, as if
+    it had never been.
+    """
+    own = lane
+    if lane.blocked_why == PROBE and taken.blocked_why == PROBE:
+        own = replace(own, blocked_until=None)  # it is the one that tries
+    if not made:
+        unspent = own.used - 1 if own.day == taken.day else own.used
+        gap = _planned(limits.per_s, limits.burst)[0] if limits.per_s is not None else timedelta()
+        alone = own.stamp is not None and own.stamp == taken.stamp
+        own = replace(own, used=unspent, stamp=own.stamp - gap if own.stamp and alone else own.stamp)
+    return take(own, limits, now, urgent=urgent)
 
 
 def _clock_went_back(lane: Lane, now: datetime) -> bool:
     """Whether a block was made by a clock that was ahead: on a later day, or for longer than can be."""
     later = lane.day is not None and lane.day > now.date()
     return later or (lane.blocked_until is not None and lane.blocked_until > now + DELAY_MAX)
-
-
-def charge(lane: Lane, limits: Limits, calls: int, now: datetime) -> Lane:
-    """The lane after ``calls`` more than the one that was taken: a conversation may need several."""
-    if calls <= 0 or limits.per_s is limits.per_day is None:
-        return lane
-    stamp = lane.stamp
-    if limits.per_s is not None:
-        stamp = (max(stamp, now) if stamp else now) + calls * _gap(limits.per_s)
-    return replace(lane, revision=lane.revision + 1, stamp=stamp, used=lane.used + calls)
 
 
 def settle(lane: Lane, error: CarrierError | None, now: datetime, *, probe: bool = False) -> Lane:
@@ -177,9 +192,15 @@ def _noted(recent: int, *, failed: bool) -> int:
     return bits if bits.bit_count() > 1 else 0
 
 
-def _gap(per_s: float) -> timedelta:
-    """From one call to the next, rounded up: never faster than the limit."""
-    return timedelta(microseconds=ceil(1_000_000 / per_s))
+def _planned(per_s: float, burst: int) -> tuple[timedelta, timedelta]:
+    """From one call to the next, and how much earlier a call of a burst may be.
+
+    Calls that are granted so keep rate and burst when each arrives up to LATE_S later. What the burst does
+    not cover makes the gap longer. Rounded up: never faster than the limit.
+    """
+    gap, late = timedelta(microseconds=ceil(1_000_000 / per_s)), timedelta(seconds=LATE_S)
+    early = gap * (burst - 1)
+    return (gap, early - late) if early >= late else (gap + late - early, timedelta())
 
 
 def _block(lane: Lane, seconds: float, why: str, now: datetime) -> Lane:

@@ -6,7 +6,7 @@ Intervals: reference, carriers/INDEX ("default intervals"). Stop rules: 17TRACK'
 from datetime import datetime, timedelta
 
 from parcelwire.domain.budget import UNSTRETCHED, Stretch, can_wait
-from parcelwire.domain.errors import CarrierError, QuotaSpent, Throttled
+from parcelwire.domain.errors import CarrierError, NoRoom, QuotaSpent, Throttled
 from parcelwire.domain.lane import RETRY_AFTER_MAX_S
 from parcelwire.domain.report import Estimate
 from parcelwire.domain.status import FINISHED, Status, SubStatus
@@ -134,7 +134,7 @@ def after_failure(
     wait = min(first * 2 ** min(fails - 1, 16), max(normal.at - now, first))
     if isinstance(error, QuotaSpent):
         return Next(now + QUOTA_INTERVAL, "until there is quota again")
-    if isinstance(error, Throttled) and error.retry_after_s is not None:
+    if isinstance(error, Throttled | NoRoom) and error.retry_after_s is not None:
         wait = max(wait, timedelta(seconds=min(error.retry_after_s, RETRY_AFTER_MAX_S)))
     return Next(now + wait, f"{error.outcome}, attempt {fails}")
 

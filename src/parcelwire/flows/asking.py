@@ -1,10 +1,14 @@
-"""One conversation with a source, and what it means for the lane."""
+"""One conversation with a source: the calls that it takes from the lane, and what it means for the lane."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from math import inf
 
-from parcelwire.domain.errors import MalformedReply
+from parcelwire.domain.errors import MalformedReply, NoRoom
 from parcelwire.domain.exchange import Conversation, Query
-from parcelwire.domain.lane import BREAKER_AFTER, PROBE, Lane, charge, settle
+from parcelwire.domain.lane import BREAKER_AFTER, PROBE, SEND_S, Grant, Lane, settle, take_more
+from parcelwire.domain.limits import Limits
 from parcelwire.domain.shipment import Shipment
 from parcelwire.flows.context import Context
 from parcelwire.flows.routes import Said
@@ -42,22 +46,75 @@ def query_of(
     )
 
 
+class Calls:
+    """The calls of one conversation (a ports.Permit): each is taken from the lane before it is sent.
+
+    The first one comes with the claim, so that one request costs no more. One that could not be sent in time
+    is given back for another. ``lane`` is as it was when the last one was taken.
+    """
+
+    def __init__(self, context: Context, limits: Limits, lane: str, *, urgent: bool = False) -> None:
+        self.lane = Lane(lane)
+        self._context = context
+        self._limits = limits
+        self._urgent = urgent
+        self._made = True  # the last one that was taken
+        self._send_by = -inf  # by the monotonic clock
+
+    def got(self, grant: Grant, now: datetime, began: float) -> None:
+        """A call was granted: asked for at ``now``, which was ``began`` by the monotonic clock."""
+        self.lane, self._made = grant.lane, False
+        asked_for_s = (grant.at - now).total_seconds()
+        self._send_by = began + asked_for_s + SEND_S if self._limits.per_s is not None else inf
+
+    async def __call__(self, patience_s: float, /) -> None:
+        """See ports.Permit."""
+        if self._limits.per_s is self._limits.per_day is None:
+            return
+        clock = self._context.clock
+        until = clock.monotonic() + patience_s
+        while self._made or clock.monotonic() > self._send_by:
+            await self.take(until - clock.monotonic())
+        self._made = True
+
+    async def take(self, patience_s: float) -> None:
+        """Take a call, waiting for it. NoRoom when the lane has none within ``patience_s``."""
+        clock, limits = self._context.clock, self._limits
+        taking = partial(take_more, taken=self.lane, limits=limits, made=self._made, urgent=self._urgent)
+        until = clock.monotonic() + patience_s
+        while True:
+            now, began = clock.now(), clock.monotonic()
+            grant = await self._context.store.take_call(
+                self.lane.name, lambda lane, at: taking(lane, now=at), now
+            )
+            if grant.granted:
+                return self.got(grant, now, began)
+            wait_s = (grant.retry_at - now).total_seconds() if grant.retry_at else inf
+            if began + wait_s > until:
+                raise NoRoom(f"{grant.why}; try again {_when(grant.retry_at)}", wait_s)
+            await clock.sleep(wait_s)
+
+
+def _when(at: datetime | None) -> str:
+    return f"after {at:%H:%M:%S}Z" if at else "later"
+
+
 async def ask(
-    context: Context, source: Carrier, lane: Lane, queries: Sequence[Query], *, parked: bool = False
+    context: Context, source: Carrier, calls: Calls, queries: Sequence[Query], *, parked: bool = False
 ) -> Conversation:
     """One conversation (of one lane). A claim holds each number once: answers are by number.
 
     ``parked``: about one number that is known to spoil calls. That it spoils its own says nothing about the
     lane, unless the lane is in trouble anyway.
     """
+    conversation = await context.fetcher.ask(source, queries, calls)
+    lane = calls.lane
     probe = lane.blocked_why == PROBE
-    conversation = await context.fetcher.ask(source, queries)
     while True:
-        now = context.clock.now()
-        after = charge(lane, source.limits, len(conversation.replies) - 1, now)
+        after = lane
         spoilt = parked and isinstance(conversation.error, MalformedReply) and lane.fails < BREAKER_AFTER
         if not spoilt:
-            after = settle(after, conversation.error, now, probe=probe)
+            after = settle(lane, conversation.error, context.clock.now(), probe=probe)
         if after is lane or await context.store.save_lane(after, lane.revision):
             return conversation
         lane = await context.store.lane(lane.name)

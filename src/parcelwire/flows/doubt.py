@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from parcelwire.domain.detect import Candidate, detect, learned_key
 from parcelwire.domain.doubt import NO_DOUBT, found, ripe
-from parcelwire.domain.errors import CarrierError, Throttled, Unavailable
+from parcelwire.domain.errors import CarrierError, NoRoom, Throttled, Unavailable
 from parcelwire.domain.lane import take
 from parcelwire.domain.merge import History
 from parcelwire.domain.schedule import Pace, next_refresh
@@ -46,7 +46,7 @@ def confirmed(context: Context, due: Due, result: Refreshed) -> Refreshed:
 def missed(context: Context, due: Due, candidate: str, said: Said, lane: str, pace: Pace) -> Refreshed:
     """The candidate did not know the number, or could not answer: back to the first carrier, in its turn."""
     shipment, now, doubt = due.shipment, context.clock.now(), due.shipment.doubt or NO_DOUBT
-    failed = isinstance(said.answer, Unavailable | Throttled)  # that is no answer
+    failed = isinstance(said.answer, Unavailable | Throttled | NoRoom)  # that is no answer
     tried = doubt.tried if failed else (*doubt.tried, candidate)
     planned = next_refresh(shipment.sub_status, shipment.since, now, pace)
     after = replace(

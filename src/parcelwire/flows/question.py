@@ -5,11 +5,11 @@ As many shipments in a call as the source takes; what it says is kept like the a
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import field
-from datetime import datetime, timedelta
 
 from parcelwire.domain.errors import (
     CallerError,
     CarrierError,
+    NoRoom,
     NotRealTime,
     NotTaken,
     NotYet,
@@ -17,11 +17,11 @@ from parcelwire.domain.errors import (
     Throttled,
     Unavailable,
 )
-from parcelwire.domain.lane import Lane
 from parcelwire.domain.queue import batch_of, home
 from parcelwire.domain.report import Report
 from parcelwire.domain.shipment import Shipment
 from parcelwire.domain.values import dataclass, replace
+from parcelwire.flows.asking import Calls
 from parcelwire.flows.context import Context
 from parcelwire.flows.refresh import ask_about, results_of, save
 from parcelwire.ports import Carrier, Due, Refreshed, Told
@@ -130,17 +130,17 @@ async def _converse(context: Context, group: _Group, outcomes: Outcomes) -> None
 
 async def _ask(context: Context, group: _Group, questions: Sequence[Question]) -> Outcomes:
     """One call to a source, and what it brings is kept."""
-    until = context.clock.now() + timedelta(seconds=PATIENCE_S)
-    lane = await _granted(context, group, until)
+    until = context.clock.monotonic() + PATIENCE_S
+    calls = await _granted(context, group, until)
     dues = await _claimed(context, questions)
     asked = [question.put_to(dues[question.key]) for question in questions if question.key in dues]
     if not asked:
         return {question.key: CallerError("realtime_internal") for question in questions}
-    said = dict(await ask_about(context, group.source, lane, asked, instant=group.now_please))
+    said = dict(await ask_about(context, group.source, calls, asked, instant=group.now_please))
     unsold = [due for due in asked if isinstance(said[due.shipment.id].answer, NotRealTime)]
     if unsold:  # an upstream does not sell it: the ordinary way, one more call
-        lane = await _granted(context, group, until)
-        said |= await ask_about(context, group.source, lane, unsold)
+        calls = await _granted(context, group, until)
+        said |= await ask_about(context, group.source, calls, unsold)
     results = await results_of(context, group.source, list(dues.values()), said, group.queue)
     kept = await _kept(context, results)
     return {
@@ -177,16 +177,14 @@ async def _kept(context: Context, results: Sequence[Refreshed]) -> set[int]:
     return kept
 
 
-async def _granted(context: Context, group: _Group, until: datetime) -> Lane:
-    """The lane with one call taken. CallerError when it cannot be had by ``until``."""
-    while True:
-        now = context.clock.now()
-        grant = await context.store.take_call(home(group.queue), group.source.limits, now)
-        if grant.granted:
-            return grant.lane
-        if grant.retry_at is None or grant.retry_at > until:
-            raise CallerError("carrier_failed", detail=f"{grant.why}; try again {_when(grant.retry_at)}")
-        await context.clock.sleep((grant.retry_at - now).total_seconds())
+async def _granted(context: Context, group: _Group, until: float) -> Calls:
+    """With one call taken. CallerError when it cannot be had by ``until`` of the monotonic clock."""
+    calls = Calls(context, group.source.limits, home(group.queue), urgent=True)
+    try:
+        await calls.take(until - context.clock.monotonic())
+    except NoRoom as refused:
+        raise CallerError("carrier_failed", detail=str(refused)) from refused
+    return calls
 
 
 def caller_error(said: Report | CarrierError | Told) -> CallerError | None:
@@ -204,7 +202,3 @@ def caller_error(said: Report | CarrierError | Told) -> CallerError | None:
     if isinstance(said, Refused):
         return CallerError("carrier_failed", detail=f"the carrier does not accept the credential ({said})")
     return CallerError("carrier_failed", detail=str(said))
-
-
-def _when(at: datetime | None) -> str:
-    return f"after {at:%H:%M:%S}Z" if at else "later"

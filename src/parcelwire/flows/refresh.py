@@ -14,7 +14,6 @@ from parcelwire.domain.errors import (
     UnknownNumber,
 )
 from parcelwire.domain.exchange import Reply
-from parcelwire.domain.lane import Lane
 from parcelwire.domain.merge import History, extend, merge
 from parcelwire.domain.poison import Piece
 from parcelwire.domain.push import NewPush, PushEvent
@@ -35,7 +34,7 @@ from parcelwire.domain.timeline import Timeline, assemble
 from parcelwire.domain.times import settle as settle_times
 from parcelwire.domain.values import dataclass, replace
 from parcelwire.flows.again import mark_to_tell, marked, repeats
-from parcelwire.flows.asking import ask, candidate, query_of
+from parcelwire.flows.asking import Calls, ask, candidate, query_of
 from parcelwire.flows.asking import said as said_of
 from parcelwire.flows.context import Context
 from parcelwire.flows.documents import digest_of, document_of, updated_body
@@ -68,7 +67,7 @@ class Round:
 
 async def refresh_lane(context: Context, name: str) -> Round:
     """One call to the carrier of a lane, for as many due shipments as it takes."""
-    now = context.clock.now()
+    now, began = context.clock.now(), context.clock.monotonic()
     lease, until = context.new_id(), now + context.lease
     source = context.routes.named(name)
     if source is None:
@@ -84,12 +83,14 @@ async def refresh_lane(context: Context, name: str) -> Round:
         return Round(wait_until=turn.grant.retry_at, why=turn.grant.why)
     if context.clock.now() >= until:
         return Round()  # we were stopped meanwhile: by now others ask about them, at the rate of the lane
+    calls = Calls(context, source.limits, home(name))
+    calls.got(turn.grant, now, began)
     work = [Piece(item.shipment.id) for item in turn.due]
-    return await context.watch(work, _asked(context, source, turn.grant.lane, turn.due, name))
+    return await context.watch(work, _asked(context, source, calls, turn.due, name))
 
 
-async def _asked(context: Context, source: Carrier, lane: Lane, due: Sequence[Due], name: str) -> Round:
-    said = await ask_about(context, source, lane, due)
+async def _asked(context: Context, source: Carrier, calls: Calls, due: Sequence[Due], name: str) -> Round:
+    said = await ask_about(context, source, calls, due)
     saved = await _save(context, due, await results_of(context, source, due, said, name))
     whole = _whole_error(said)
     return replace(
@@ -136,15 +137,15 @@ async def pace_of(context: Context, source: Carrier, due: Due, queue: str) -> Pa
 
 
 async def ask_about(
-    context: Context, source: Carrier, lane: Lane, due: Sequence[Due], *, instant: bool = False
+    context: Context, source: Carrier, calls: Calls, due: Sequence[Due], *, instant: bool = False
 ) -> Mapping[int, Said]:
     """What a source says about shipments, by their id. ``instant``: an upstream is to ask the carrier now."""
     upstream = context.routes.upstream
     if upstream is not None and source is upstream.source:
-        return await ask_upstream(context, upstream, lane, due, instant=instant)
+        return await ask_upstream(context, upstream, calls, due, instant=instant)
     parked = len(due) == 1 and due[0].shipment.lane != home(due[0].shipment.lane)
     queries = [query_of(context, source, item, told=mark_to_tell(context, source, item)) for item in due]
-    conversation = await ask(context, source, lane, queries, parked=parked)
+    conversation = await ask(context, source, calls, queries, parked=parked)
     return {item.shipment.id: said_of(conversation, item) for item in due}
 
 

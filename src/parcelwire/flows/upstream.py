@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from parcelwire.domain import quota
 from parcelwire.domain.errors import (
     InvalidNumber,
+    NoRoom,
     NotRealTime,
     NotRegistered,
     NotTaken,
@@ -20,10 +21,9 @@ from parcelwire.domain.errors import (
     Throttled,
     UnknownNumber,
 )
-from parcelwire.domain.lane import Lane
 from parcelwire.domain.report import Report
 from parcelwire.domain.schedule import next_refresh
-from parcelwire.flows.asking import ask, query_of, said
+from parcelwire.flows.asking import Calls, ask, query_of, said
 from parcelwire.flows.context import Context
 from parcelwire.flows.routes import Said, Upstream
 from parcelwire.ports import BoughtNumber, Carrier, Due, Pair, Told
@@ -32,20 +32,20 @@ from parcelwire.ports import BoughtNumber, Carrier, Due, Pair, Told
 _REGISTERED = (Report, UnknownNumber, InvalidNumber, NotYet)
 _NOT_BOUGHT = (QuotaSpent, NotTaken)
 # Real-time questions that certainly cost nothing; what cannot be told counts as spent.
-_FREE = (NotRealTime, QuotaSpent, NotTaken, Refused, Throttled)
+_FREE = (NotRealTime, QuotaSpent, NotTaken, Refused, Throttled, NoRoom)
 _BUY_AGAIN = timedelta(days=1)  # a registration that gets lost there is bought once a day at most
 _LOST = NotRegistered("17TRACK has lost the registration; it is made again a day after the last one")
 _FRESH_MAX = timedelta(hours=24)  # the longest normal interval: nothing older is fresh
 
 
 async def ask_upstream(
-    context: Context, upstream: Upstream, lane: Lane, due: Sequence[Due], *, instant: bool = False
+    context: Context, upstream: Upstream, calls: Calls, due: Sequence[Due], *, instant: bool = False
 ) -> dict[int, Said]:
     """What the upstream, or the store, says about shipments, by their id."""
     source = upstream.source
     if instant and upstream.real_time:
         (item,) = due
-        return {item.shipment.id: await _real_time(context, upstream, lane, item)}
+        return {item.shipment.id: await _real_time(context, upstream, calls, item)}
     bought = {row.pair: row for row in await context.store.bought(source.slug, _numbers(due))}
     known = {pair for pair, row in bought.items() if row.registered_at is not None}
     answers = {} if instant else await _told_to_others(context, source, due)
@@ -60,7 +60,7 @@ async def ask_upstream(
     if not asking:
         return answers
     queries = [query_of(context, source, item, known=_pair(item) in known) for item in asking]
-    conversation = await ask(context, source, lane, queries)
+    conversation = await ask(context, source, calls, queries)
     by_pair = {_pair(item): said(conversation, item) for item in asking}
     await _settle(context, source, by_pair, granted)
     return answers | {item.shipment.id: by_pair[_pair(item)] for item in asking}
@@ -148,14 +148,14 @@ def _news(context: Context, told: Told, due: Due, now: datetime) -> bool:
     return now < next_refresh(told.shipment.sub_status, told.shipment.since, at, pace).at
 
 
-async def _real_time(context: Context, upstream: Upstream, lane: Lane, item: Due) -> Said:
+async def _real_time(context: Context, upstream: Upstream, calls: Calls, item: Due) -> Said:
     """Buy one real-time answer. NotRealTime: 17TRACK does not sell it, ask the ordinary way."""
     store, slug = context.store, upstream.source.slug
     reference, now = context.new_id(), context.clock.now()
     if not await store.spend(slug, quota.REAL_TIME, reference, upstream.cap, now):
         return Said(NotRealTime("the limit that you set for 17TRACK leaves no real-time question"))
     query = query_of(context, upstream.source, item, instant=True)
-    answer = said(await ask(context, upstream.source, lane, [query]), item)
+    answer = said(await ask(context, upstream.source, calls, [query]), item)
     if isinstance(answer.answer, _FREE):
         await store.spend(slug, -quota.REAL_TIME, f"{reference}/back", None, context.clock.now())
     if isinstance(answer.answer, QuotaSpent):

@@ -1,9 +1,18 @@
 """Conversations with carriers: drives a carrier file, which knows the protocol, and moves its bytes."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
-from parcelwire.domain.errors import CarrierError, MalformedReply, Mistaken, Refused, Throttled, Unavailable
+from parcelwire.domain.errors import (
+    CarrierError,
+    MalformedReply,
+    Mistaken,
+    Refused,
+    StoreUnavailable,
+    Throttled,
+    Unavailable,
+)
 from parcelwire.domain.exchange import (
     Access,
     Answers,
@@ -18,9 +27,12 @@ from parcelwire.domain.report import Report
 from parcelwire.net.client import REPLY_LIMITS, HttpTransport, ReplyLimits
 from parcelwire.net.in_process import IN_PROCESS, send_in_process
 from parcelwire.net.oauth import TokenCache
-from parcelwire.ports import Carrier, Clock, Failpoint, StandIn, no_failpoint
+from parcelwire.ports import Carrier, Clock, Failpoint, Permit, StandIn, no_failpoint, unlimited
 
 CONVERSATION_S = 35.0  # with a token renewed at its end (20 s) it stays below the lease of a refresh (60 s)
+PATIENCE_S = (
+    4.0  # for a permit: its connection is open by then, and callers wait no longer (flows/question.py)
+)
 REQUESTS_MAX = 100  # of one carrier file in one conversation: 40 numbers with two requests each, and some
 
 Result = TypeVar("Result")
@@ -56,19 +68,23 @@ class Asker:
         await self._tokens.close()
         await self._http.close()
 
-    async def ask(self, carrier: Carrier, queries: Sequence[Query]) -> Conversation:
+    async def ask(
+        self, carrier: Carrier, queries: Sequence[Query], permit: Permit = unlimited
+    ) -> Conversation:
         """See ports.Fetcher. A bug in a carrier file harms only this conversation.
 
         It becomes a Mistaken with the bug as its cause.
         """
         began = self._clock.monotonic()
-        talk = _Talk(self, carrier, self._clock)
+        talk = _Talk(self, carrier, self._clock, permit)
         error: CarrierError | None = None
         answers: Answers = {}
         try:
             answers = _complete(await self._answers(talk, carrier, queries), queries)
         except CarrierError as failed:
             error = failed
+        except StoreUnavailable:  # nobody knows whether the permit was taken
+            raise
         except Exception as bug:  # noqa: BLE001 - whatever a carrier file does wrong, the others go on
             error = Mistaken(f"{type(bug).__name__} while reading the answer of {carrier.slug}")
             error.__cause__ = bug
@@ -100,7 +116,7 @@ class Asker:
         )
 
     async def _fetch_token(self, carrier: Carrier, exchange: TokenExchange) -> Token:
-        talk = _Talk(self, carrier, self._clock)
+        talk = _Talk(self, carrier, self._clock, unlimited)
         try:
             return await talk.hold(exchange)
         except (Throttled, Unavailable):
@@ -110,31 +126,36 @@ class Asker:
                 raise Refused(f"access token: {error.detail}") from error
             raise Unavailable(f"access token: {error.detail}") from error
 
-    async def send(self, carrier: Carrier, request: Request, total_s: float) -> Reply:
-        """Move one request to where this carrier is answered. Raises Unavailable or MalformedReply."""
+    async def send(self, carrier: Carrier, request: Request, total_s: float, permit: Permit) -> Reply:
+        """Move one request to where this carrier is answered. Raises CarrierError."""
         self._failpoint("ask.before")
-        reply = await self._moved(carrier, request, total_s)
+        before = partial(permit, min(PATIENCE_S, total_s / 2))
+        reply = await self._moved(carrier, request, total_s, before)
         self._failpoint("ask.after")
         return reply
 
-    async def _moved(self, carrier: Carrier, request: Request, total_s: float) -> Reply:
+    async def _moved(
+        self, carrier: Carrier, request: Request, total_s: float, before: Callable[[], Awaitable[None]]
+    ) -> Reply:
         base_url = self._base_urls.get(carrier.slug) or carrier.base_url
         if not base_url.startswith(IN_PROCESS):
-            return await self._http.send(base_url, request, total_s)
+            return await self._http.send(base_url, request, total_s, before)
         stand_in = self._stand_ins.get(base_url.removeprefix(IN_PROCESS) or carrier.slug)
         if stand_in is None:
             raise Unavailable(f"no stand-in for {base_url}")
+        await before()
         return await send_in_process(stand_in, request, self._clock, min(total_s, self._limits.total_s))
 
 
 class _Talk:
     """One conversation: what came back so far, and how long it may still take."""
 
-    def __init__(self, asker: Asker, carrier: Carrier, clock: Clock) -> None:
+    def __init__(self, asker: Asker, carrier: Carrier, clock: Clock, permit: Permit) -> None:
         self.replies: list[Reply] = []
         self._asker = asker
         self._carrier = carrier
         self._clock = clock
+        self._permit = permit
         self._ends_at = clock.monotonic() + CONVERSATION_S
 
     async def hold(self, exchange: Generator[Request, Reply, Result]) -> Result:
@@ -160,10 +181,7 @@ class _Talk:
             raise Unavailable("the conversation took too long", timed_out=True)
         if len(self.replies) >= REQUESTS_MAX:
             raise MalformedReply(f"more than {REQUESTS_MAX} requests in one conversation")
-        if request.pause_s > 0:
-            await self._clock.sleep(min(request.pause_s, left_s))
-            left_s -= request.pause_s
-        reply = await self._asker.send(self._carrier, request, left_s)
+        reply = await self._asker.send(self._carrier, request, left_s, self._permit)
         self.replies.append(reply)
         return reply
 

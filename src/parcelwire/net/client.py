@@ -7,11 +7,13 @@ proxy from the environment, TLS verified.
 import asyncio
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 import aiohttp
+from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -39,10 +41,15 @@ class ReplyLimits:
 REPLY_LIMITS = ReplyLimits()
 
 
-def open_session(connector: aiohttp.BaseConnector, limits: ReplyLimits) -> aiohttp.ClientSession:
+def open_session(
+    connector: aiohttp.BaseConnector,
+    limits: ReplyLimits,
+    request_class: type[aiohttp.ClientRequest] = aiohttp.ClientRequest,
+) -> aiohttp.ClientSession:
     """A session without any habits of its own. The caller keeps the total time and the size of bodies."""
     return aiohttp.ClientSession(
         connector=connector,
+        request_class=request_class,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, connect=limits.connect_s, sock_read=limits.silence_s),
         auto_decompress=False,
@@ -63,6 +70,22 @@ def target_url(base_url: str, path: str, query: Mapping[str, str]) -> URL:
     return URL(base_url.rstrip("/") + below + asked, encoded=True)
 
 
+async def at_once() -> None:
+    """Nothing has to be waited for."""
+
+
+_BEFORE: ContextVar[Callable[[], Awaitable[None]]] = ContextVar("_BEFORE")
+
+
+class _Permitted(aiohttp.ClientRequest):
+    """Waits for its permit on an open connection, just before it is written. A kept connection that turns out
+    to be closed is replaced by the session, once: the request is written again, with a permit of its own."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        await _BEFORE.get()()
+        return await super().send(conn)
+
+
 class HttpTransport:
     """Sends a carrier's requests over real sockets. Connections are kept until ``close``."""
 
@@ -74,8 +97,16 @@ class HttpTransport:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, base_url: str, request: Request, total_s: float) -> Reply:
-        """One request, one reply. Raises Unavailable or MalformedReply."""
+    async def send(
+        self,
+        base_url: str,
+        request: Request,
+        total_s: float,
+        before: Callable[[], Awaitable[None]] = at_once,
+    ) -> Reply:
+        """One request, one reply. Raises Unavailable or MalformedReply, and what ``before`` raises, which is
+        awaited each time that the request is about to be written."""
+        _BEFORE.set(before)
         headers = CIMultiDict(request.headers)
         headers["Accept-Encoding"] = "identity"
         url = target_url(base_url, request.path, request.query)
@@ -93,7 +124,7 @@ class HttpTransport:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:  # a connector needs the running loop
             # The refresher bounds how many conversations run: a queue here would only eat their time.
-            self._session = open_session(aiohttp.TCPConnector(limit=0), self._limits)
+            self._session = open_session(aiohttp.TCPConnector(limit=0), self._limits, _Permitted)
         return self._session
 
     async def _read(self, response: aiohttp.ClientResponse) -> Reply:

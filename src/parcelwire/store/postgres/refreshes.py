@@ -11,7 +11,7 @@ from parcelwire.domain.limits import Limits
 from parcelwire.domain.merge import History, earlier
 from parcelwire.domain.queue import home
 from parcelwire.domain.status import SubStatus
-from parcelwire.ports import Due, Refreshed
+from parcelwire.ports import Due, Refreshed, Taking
 from parcelwire.store.postgres import pushes
 from parcelwire.store.postgres.learned import learn
 from parcelwire.store.postgres.pool import Connection, TryAgain
@@ -222,13 +222,13 @@ async def take_turn(
     return (grant, rows) if rows else (None, [])
 
 
-async def take_call(c: Connection, name: str, limits: Limits, now: datetime) -> Grant:
-    """An urgent call from a lane, which is held until the commit."""
+async def take_call(c: Connection, name: str, taking: Taking, now: Callable[[], datetime]) -> Grant:
+    """A call from a lane, which is held until the commit."""
     row = await c.fetchrow(_HELD_LANE, name)
     if row is None:
         await c.execute(_NEW_LANE, *lane_values(Lane(name)))
         row = await c.fetchrow(_HELD_LANE, name)
-    grant = take(lane_of(row), limits, now, urgent=True)
+    grant = taking(lane_of(row), now())
     if grant.granted:
         await c.execute(_SPEND, *lane_values(grant.lane))
     return grant

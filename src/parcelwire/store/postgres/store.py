@@ -38,6 +38,7 @@ from parcelwire.ports import (
     Shown,
     Sizes,
     Spent,
+    Taking,
     Told,
     Turn,
     Wanted,
@@ -449,8 +450,9 @@ class PostgresStore:
             return Turn(grant)
         return Turn(grant, tuple(await self._pool.statement(lambda c, _: refreshes.with_histories(c, rows))))
 
-    async def take_call(self, lane: str, limits: Limits, now: datetime) -> Grant:
-        return await self._pool.transaction(lambda c, _: refreshes.take_call(c, lane, limits, now))
+    async def take_call(self, lane: str, taking: Taking, now: datetime) -> Grant:
+        then = _from(now)
+        return await self._pool.transaction(lambda c, _: refreshes.take_call(c, lane, taking, then))
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
         return await self._pool.statement(lambda c, _: refreshes.claim(c, lane, most, now, until, lease))

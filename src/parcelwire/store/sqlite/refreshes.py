@@ -13,7 +13,7 @@ from parcelwire.domain.merge import earlier
 from parcelwire.domain.queue import home
 from parcelwire.domain.shipment import Shipment
 from parcelwire.domain.status import SubStatus
-from parcelwire.ports import Due, Refreshed, Turn
+from parcelwire.ports import Due, Refreshed, Taking, Turn
 from parcelwire.store.rows import (
     LANE,
     Routing,
@@ -133,9 +133,9 @@ def take_turn(
     return Turn(grant, tuple(_with_histories(c, [shipment_of(row) for row in rows])))
 
 
-def take_call(c: sqlite3.Connection, name: str, limits: Limits, now: datetime) -> Grant:
-    """An urgent call from a lane."""
-    grant = take(read_lane(c, name), limits, now, urgent=True)
+def take_call(c: sqlite3.Connection, name: str, taking: Taking, now: datetime) -> Grant:
+    """A call from a lane."""
+    grant = taking(read_lane(c, name), now)
     if grant.granted:
         write_lane(c, grant.lane)
     return grant

@@ -44,6 +44,7 @@ from parcelwire.ports import (
     Shown,
     Sizes,
     Spent,
+    Taking,
     Told,
     Turn,
     Wanted,
@@ -438,8 +439,8 @@ class SqliteStore:
             lambda c: refreshes.take_turn(c, queue, most, limits, now, until, lease, ahead)
         )
 
-    async def take_call(self, lane: str, limits: Limits, now: datetime) -> Grant:
-        return await self._write(lambda c: refreshes.take_call(c, lane, limits, now))
+    async def take_call(self, lane: str, taking: Taking, now: datetime) -> Grant:
+        return await self._write(lambda c: refreshes.take_call(c, lane, taking, now))
 
     async def claim(self, lane: str, most: int, now: datetime, until: datetime, lease: str) -> list[Due]:
         return await self._write(lambda c: refreshes.claim(c, lane, most, now, until, lease))
