@@ -391,6 +391,16 @@ async def test_a_request_without_a_permit_ends_the_conversation_and_is_not_sent(
         assert stand_in.calls == 1
 
 
+async def test_a_failed_conversation_keeps_nothing_of_what_was_read(serve: Serve) -> None:
+    """Else the frames of its error held it until the collector comes by: megabytes for each bad answer."""
+    server = await serve(response(body=b"x" * 60_000))
+    asker = Asker(SystemClock(), {}, {}, limits=ReplyLimits(body=50_000))
+    seen = await asker.ask(Bare(once, server.url), QUERIES)
+    await asker.close()
+    assert isinstance(seen.error, MalformedReply)
+    assert (seen.error.__traceback__, seen.error.__cause__, seen.error.__context__) == (None, None, None)
+
+
 async def test_an_endless_carrier_file_is_stopped() -> None:
     """A file that always asks once more gets a hundred replies."""
 

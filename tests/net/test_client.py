@@ -138,6 +138,14 @@ async def test_each_time_that_a_request_is_written_it_is_allowed_first(
     assert (len(seen), len(server.requests)) == (5, 4)
 
 
+async def test_a_body_that_is_announced_as_too_large_is_not_read(serve: Serve, http: HttpTransport) -> None:
+    """One byte more than the limit is enough; the limit itself is read."""
+    good, large = (b"x" * size for size in (QUICK.body, QUICK.body + 1))
+    server = await serve(response(body=good), response(body=large)[:-1])
+    assert len((await http.send(server.url, GET, 5)).body) == QUICK.body
+    assert "body longer than 50000 bytes" in str(await fail(http, server.url))
+
+
 async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     for _ in range(1000):

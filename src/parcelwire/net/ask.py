@@ -82,12 +82,12 @@ class Asker:
         try:
             answers = _complete(await self._answers(talk, carrier, queries), queries)
         except CarrierError as failed:
-            error = failed
+            error = _bare(failed)
         except StoreUnavailable:  # nobody knows whether the permit was taken
             raise
         except Exception as bug:  # noqa: BLE001 - whatever a carrier file does wrong, the others go on
             error = Mistaken(f"{type(bug).__name__} while reading the answer of {carrier.slug}")
-            error.__cause__ = bug
+            error.__cause__ = bug.with_traceback(None)
         if error is not None:
             answers = {query.number: error for query in queries}
         return Conversation(
@@ -184,6 +184,13 @@ class _Talk:
         reply = await self._asker.send(self._carrier, request, left_s, self._permit)
         self.replies.append(reply)
         return reply
+
+
+def _bare(error: CarrierError) -> CarrierError:
+    """Without the frames that it came through, which would keep what they had read, megabytes perhaps, for as
+    long as somebody has the error, and in a circle with it."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error
 
 
 def _credential(carrier: Carrier, secrets: Mapping[str, str]) -> tuple[str, frozenset[tuple[str, str]]]:

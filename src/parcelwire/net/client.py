@@ -130,6 +130,8 @@ class HttpTransport:
     async def _read(self, response: aiohttp.ClientResponse) -> Reply:
         if sum(len(name) + len(value) + 4 for name, value in response.raw_headers) > self._limits.head:
             raise MalformedReply(f"HTTP {response.status}, head longer than {self._limits.head} bytes")
+        if (response.content_length or 0) > self._limits.body:
+            raise MalformedReply(f"HTTP {response.status}, body longer than {self._limits.body} bytes")
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
         if encoding == "identity":
             body = await self._read_body(response, self._limits.body)
@@ -141,13 +143,14 @@ class HttpTransport:
 
     @staticmethod
     async def _read_body(response: aiohttp.ClientResponse, size_max: int) -> bytes:
-        body = bytearray()
+        chunks, size = [], 0
         async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > size_max:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > size_max:
                 response.close()
                 raise MalformedReply(f"HTTP {response.status}, body longer than {size_max} bytes")
-        return bytes(body)
+        return b"".join(chunks)
 
 
 def _joined(response: aiohttp.ClientResponse) -> dict[str, str]:
