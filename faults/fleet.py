@@ -1,15 +1,17 @@
 """One service in five processes on one PostgreSQL, with callers, a receiver and a carrier that counts."""
 
 import asyncio
-import math
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import pairwise
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+from bench._child import Child as Other
+from faults.arrivals import beyond, obey, request_of, stamping
+from faults.broken_http import head
 from faults.child import Child, Receiver, environment, receiver, serve
 from faults.signals import until
 from tests.postgres import free_port
@@ -17,21 +19,14 @@ from tests.process.callers import Caller, books
 from tests.process.child import worker
 
 from parcelwire.carriers import carriers
-from parcelwire.domain.exchange import Reply, Request
-from parcelwire.domain.limits import Limits
 from parcelwire.net.clock import SystemClock
-from parcelwire.standins.server import serve as answer
 from parcelwire.standins.ups import DETAILS, UpsStandIn
 
 APIS, WORKERS, CALLERS = 2, 3, 2
 LEASE_S = 2
 CALL_EVERY_S = 1.0  # each caller
 ASKED_ABOUT = 40  # numbers of the lane with a rate; each is due again every second: more than the rate allows
-WINDOWS_S = (1.0, 10.0)
-FORGIVEN_S = (
-    0.1  # calls may be as late, and twice what the machine made us wait: the worker waits, and so do we
-)
-TICK_S = 0.05
+NUMBERS = [f"1Z4R2W7E03{n:08}" for n in range(ASKED_ABOUT)]
 DRAIN_S = 180.0
 SECRET_KEY = "5a" * 32
 UPS = 100002
@@ -40,37 +35,33 @@ clock = SystemClock()
 
 
 class Counted(UpsStandIn):
-    """UPS, which refuses no call but keeps the time of each; it knows no parcel."""
+    """UPS, which refuses no call but keeps when each arrived; it knows no parcel."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[float] = []
-        self.unknown = {f"1Z4R2W7E03{n:08}" for n in range(ASKED_ABOUT)}
+        self.unknown = set(NUMBERS)
         self.gate.calls = 1_000_000
 
-    def answer(self, request: Request, now: datetime) -> Reply:
-        """As UPS answers."""
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, at: float) -> None:
+        """One request, one answer."""
+        request = await request_of(reader)
         if DETAILS.fullmatch(request.path):
-            self.asked.append(clock.monotonic())
-        return super().answer(request, now)
+            self.asked.append(at)
+        reply = self.answer(request, clock.now())
+        writer.write(head(reply.status, len(reply.body)) + reply.body)
 
 
-def busiest(times: Sequence[float], seconds: float) -> int:
-    """The most of them within so many seconds."""
-    first = most = 0
-    for place, at in enumerate(times):
-        while times[first] <= at - seconds:
-            first += 1
-        most = max(most, place + 1 - first)
-    return most
+def count(pipe: Connection) -> None:
+    """UPS in a process of its own, so that nobody else makes it late. It tells when it was asked."""
 
+    async def run() -> None:
+        ups = Counted()
+        async with stamping(ups.handle) as url:
+            pipe.send(url)
+            await obey(pipe, lambda _: ups.asked)
 
-def beyond(times: Sequence[float], limits: Limits, forgiven_s: float = FORGIVEN_S) -> int:
-    """Calls more than the rate and its burst allow in the busiest of any WINDOWS_S."""
-    rate = limits.per_s or 0.0
-    most = {window_s: math.floor(limits.burst + rate * window_s) for window_s in WINDOWS_S}
-    over = [busiest(times, window_s - forgiven_s) - most[window_s] for window_s in WINDOWS_S]
-    return max(0, *over)
+    asyncio.run(run())
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,6 @@ class Found:
     two_bodies: int
     state_errors: int
     calls_beyond: int
-    late_s: float  # the longest that this busy machine made us wait for our turn
     away_s: float  # the longest that a caller was without an answer
     silent_s: float  # the longest that no carrier was asked
 
@@ -105,8 +95,7 @@ class Found:
             f"{self.acknowledged} acknowledged, lost {self.lost}, refused for nothing {self.untrue}, "
             f"not told to the end {self.untold}, {self.pushes} pushes, ids with two bodies "
             f"{self.two_bodies}, quota errors {self.quota_errors}, state errors {self.state_errors}, "
-            f"{self.calls} calls to a lane with a rate, beyond it {self.calls_beyond} (the machine was up to "
-            f"{self.late_s:.2f} s late); "
+            f"{self.calls} calls to a lane with a rate, beyond it {self.calls_beyond}; "
             f"{self.unanswered} calls of clients had to be made again, longest without an answer "
             f"{self.away_s:.1f} s, without a refresh {self.silent_s:.1f} s"
         )
@@ -117,13 +106,12 @@ class Fleet:
     """Make it with ``fleet()``. Processes are known by their place: APIs come first."""
 
     environ: dict[str, str]
-    carrier: Counted
+    carrier: Other
     sink: Receiver
     stack: AsyncExitStack
     ports: list[int] = field(default_factory=lambda: [free_port() for _ in range(APIS)])
     processes: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
     callers: list[Caller] = field(default_factory=list)
-    late_s: float = 0.0
     _calling: list["asyncio.Task[None]"] = field(default_factory=list)
 
     async def begin(self) -> None:
@@ -131,22 +119,14 @@ class Fleet:
         first = await self._start_api(0)
         for place in range(1, APIS + WORKERS):
             await self.start(place)
-        items = [{"number": number, "carrier": UPS} for number in self.carrier.unknown]
+        items = [{"number": number, "carrier": UPS} for number in NUMBERS]
         await first.call("register", items)
         urls = [f"http://127.0.0.1:{port}" for port in self.ports]
         for n in range(CALLERS):
             order = urls[n % APIS :] + urls[: n % APIS]
             self.callers.append(Caller(order, first=1_000_000 * (n + 1), pause_s=CALL_EVERY_S))
         self._calling = [asyncio.create_task(caller.go_on()) for caller in self.callers]
-        self._calling.append(asyncio.create_task(self._watch()))
-        await until(lambda: bool(self.carrier.asked))
-
-    async def _watch(self) -> None:
-        """How late we wake up."""
-        while True:
-            began = clock.monotonic()
-            await asyncio.sleep(TICK_S)
-            self.late_s = max(self.late_s, clock.monotonic() - began - TICK_S)
+        await until(lambda: bool(self.carrier.ask(None)))
 
     async def start(self, place: int) -> None:
         """One process; it is ready afterwards."""
@@ -188,7 +168,7 @@ class Fleet:
             process.send_signal(signal.SIGTERM)
         await asyncio.gather(*(process.wait() for process in self.processes.values()))
         found = await books(dsn, acknowledged)
-        asked = self.carrier.asked
+        asked = sorted(self.carrier.ask(None))
         return Found(
             acknowledged=len(acknowledged),
             pushes=len(self.sink.bodies),
@@ -200,8 +180,7 @@ class Fleet:
             untold=sum(not self.sink.delivered(number) for number in acknowledged),
             two_bodies=self.sink.two_bodies,
             state_errors=self.sink.went_back,
-            calls_beyond=beyond(asked, carriers()["ups"].limits, FORGIVEN_S + 2 * self.late_s),
-            late_s=self.late_s,
+            calls_beyond=beyond(asked, carriers()["ups"].limits),
             away_s=max(caller.longest_s for caller in self.callers),
             silent_s=max(later - at for at, later in pairwise(asked)),
         )
@@ -210,13 +189,14 @@ class Fleet:
 @asynccontextmanager
 async def fleet(dsn: str, folder: Path) -> AsyncIterator[Fleet]:
     """Under load; whatever runs at the end is killed."""
-    carrier = Counted()
-    async with receiver() as sink, answer(carrier, clock) as url, AsyncExitStack() as stack:
+    async with receiver() as sink, AsyncExitStack() as stack:
+        carrier = Other(count)
+        stack.callback(carrier.close)
         environ = environment(
             folder, PARCELWIRE_DATABASE=dsn, PARCELWIRE_SECRET_KEY=SECRET_KEY,
             PARCELWIRE_LEASE_SECONDS=str(LEASE_S), PARCELWIRE_PUSH_TIMEOUT="1",
             PARCELWIRE_WEBHOOK_URL=sink.url, PARCELWIRE_REFRESH_SECONDS="1",
-            PARCELWIRE_CARRIER_UPS_URL=url, PARCELWIRE_CARRIER_UPS_CLIENT_ID="id",
+            PARCELWIRE_CARRIER_UPS_URL=carrier.ready, PARCELWIRE_CARRIER_UPS_CLIENT_ID="id",
             PARCELWIRE_CARRIER_UPS_CLIENT_SECRET="secret",  # noqa: S106
         )  # fmt: skip
         made = Fleet(environ, carrier, sink, stack)

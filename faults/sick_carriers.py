@@ -1,16 +1,20 @@
-"""A service whose carriers are sick in every way at once, each in a lane of its own, over real sockets."""
+"""A service whose carriers are sick in every way at once, each in a lane of its own, over real sockets.
+
+The carriers live in a process of their own: their stalls, floods and memory are not the service's.
+"""
 
 import asyncio
 import json
 import resource
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from bench._child import Child
+from faults.arrivals import beyond, obey, request_of, stamping
 from faults.broken_http import MODES, body_of, head
 from faults.figure import Figure, percentile
 from faults.simulation import silence
@@ -35,7 +39,6 @@ from parcelwire.store.vault import MASTER_BYTES, Vault
 
 NUMBERS = 3  # of each mode
 CODES = ("IR", "PU", "TR", "OD", "DL")
-RATE, BURST = 2.0, 5
 WELL_S, SICK_S, RECOVERY_MAX_S = 5.0, 40.0, 60.0
 GROWTH_MAX_MIB = 128
 RESTING = {"status 401", "status 403"}  # a refused credential rests for 15 minutes: no account gets locked
@@ -55,7 +58,7 @@ def numbers_of(place: int) -> list[str]:
 class Paced(Sandbox):
     """A lane for each mode, with a rate."""
 
-    limits = Limits(per_s=RATE, burst=BURST)
+    limits = Limits(per_s=2.0, burst=5)
     batch = NUMBERS
 
     def lane(self, number: str) -> str:
@@ -70,29 +73,20 @@ class Server:
     sick: bool = False
     scans: int = STAGES[0]
     while_sick: dict[int, int] = field(default_factory=dict)  # calls
-    calls: dict[int, list[float]] = field(default_factory=dict)
-    url: str = ""
-    _open: set["asyncio.Task[Any] | None"] = field(default_factory=set)
+    calls: dict[int, list[float]] = field(default_factory=dict)  # when they arrived
 
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, at: float) -> None:
         """One request, one answer."""
-        task = asyncio.current_task()
-        self._open.add(task)
-        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            asked = await reader.readuntil(b"\r\n\r\n")
-            length = int(asked.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-            numbers = [item["number"] for item in json.loads(await reader.readexactly(length))["shipments"]]
-            place = int(numbers[0][14:16])
-            self.calls.setdefault(place, []).append(clock.monotonic())
-            items = [self.item(number) for number in numbers]
-            if self.sick:
-                self.while_sick[place] = self.while_sick.get(place, 0) + 1
-                await MODES[NAMES[place]](writer, items)
-            else:
-                writer.write(head(200, len(body_of(items))) + body_of(items))
-            await writer.drain()
-        writer.close()
-        self._open.discard(task)
+        asked = await request_of(reader)
+        numbers = [item["number"] for item in json.loads(asked.body or b"")["shipments"]]
+        place = int(numbers[0][14:16])
+        self.calls.setdefault(place, []).append(at)
+        items = [self.item(number) for number in numbers]
+        if self.sick:
+            self.while_sick[place] = self.while_sick.get(place, 0) + 1
+            await MODES[NAMES[place]](writer, items)
+        else:
+            writer.write(head(200, len(body_of(items))) + body_of(items))
 
     def item(self, number: str) -> dict[str, Any]:
         """The truth, newest first."""
@@ -102,25 +96,23 @@ class Server:
         ][::-1]
         return {"number": number, "result": 200, "events": scans, "current": scans[0]["code"]}
 
-    async def close(self) -> None:
-        """Whoever hangs is let go."""
-        for task in self._open:
-            if task is not None:
-                task.cancel()
-        await asyncio.sleep(0.1)
+    def turn(self, told: tuple[bool, int] | None) -> "Server":
+        """Whether it is sick from now on, and how many scans it knows; None: just what it has seen."""
+        if told is not None:
+            self.sick, self.scans = told
+        return self
 
 
-def beyond(calls: Sequence[float]) -> int:
-    """Calls that a bucket of BURST, filled at RATE, would not have let through (0.1 s is forgiven)."""
-    tokens, last, refused = float(BURST), None, 0
-    for at in calls:
-        tokens = min(BURST, tokens + (0 if last is None else (at - last) * RATE))
-        last = at
-        if tokens + 0.1 * RATE < 1:
-            refused += 1
-        else:
-            tokens -= 1
-    return refused
+def play(pipe: Connection) -> None:
+    """All carriers, in a process of their own."""
+
+    async def run() -> None:
+        server = Server()
+        async with stamping(server.handle) as url:
+            pipe.send(url)
+            await obey(pipe, server.turn)
+
+    asyncio.run(run())
 
 
 @dataclass
@@ -167,10 +159,8 @@ async def sick_carriers(quick: bool) -> Figure:
 
 
 async def _sick_carriers(folder: Path, sick_s: float) -> Figure:
-    server = Server()
-    listening = await asyncio.start_server(server.handle, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    asker = Asker(clock, {}, {"sandbox": url})
+    carriers = Child(play)
+    asker = Asker(clock, {}, {"sandbox": carriers.ready})
     store = await SqliteStore.open(folder / "parcelwire.db", Vault(bytes(MASTER_BYTES), bytes))
     settings = settings_from({"PARCELWIRE_DATA": str(folder)})
     context = replace(
@@ -188,15 +178,15 @@ async def _sick_carriers(folder: Path, sick_s: float) -> Figure:
     watch = Watch(context, account)
     await _pass(WELL_S, watch)
     memory = _memory_mib()
-    server.sick, server.scans = True, STAGES[1]
+    carriers.ask((True, STAGES[1]))
     await _pass(sick_s, watch)
-    server.sick, server.scans = False, STAGES[2]
+    carriers.ask((False, STAGES[2]))
     recovered = await _recover(watch)
     growth = _memory_mib() - memory
     running.cancel()
-    await server.close()
+    server = carriers.ask(None)
+    carriers.close()
     await asyncio.gather(running, return_exceptions=True)
-    listening.close()
     await asker.close()
     await store.close()
     return _figure(server, watch, recovered, growth)
@@ -229,7 +219,7 @@ def _memory_mib() -> float:
 
 def _figure(server: Server, watch: Watch, recovered: dict[int, float], growth: float) -> Figure:
     stuck = [name for place, name in enumerate(NAMES) if place not in recovered and name not in RESTING]
-    over = sum(beyond(calls) for calls in server.calls.values())
+    over = sum(beyond(calls, Paced.limits) for calls in server.calls.values())
     longest = max(recovered.values(), default=0.0)
     refused = max(server.while_sick.get(NAMES.index(name), 0) for name in RESTING)
     bad = refused > RESTING_CALLS_MAX or bool(stuck or watch.regressions or over or watch.foreign)
@@ -239,7 +229,7 @@ def _figure(server: Server, watch: Watch, recovered: dict[int, float], growth: f
         not bad and growth <= GROWTH_MAX_MIB and longest <= RECOVERY_MAX_S,
         f"carrier fault modes {len(NAMES)}: {calls} calls, stuck {len(stuck)}{_named(stuck)}, "
         f"state regressions {watch.regressions}, data of another number shown {len(watch.foreign)}, "
-        f"calls beyond the limit {over}, memory growth {growth:.0f} MiB (the servers' included), "
+        f"calls beyond the limit {over}, memory growth {growth:.0f} MiB, "
         f"calls with a refused credential at most {refused} (then it rests for 15 min), "
         f"up to date again p50 {percentile(list(recovered.values()), 0.5):.0f} s, longest {longest:.0f} s",
         {"modes": len(NAMES), "calls": calls, "stuck": len(stuck), "regressions": watch.regressions,

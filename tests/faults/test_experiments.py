@@ -1,20 +1,22 @@
 """The experiments of ``dev.py faults`` run, and their bookkeeping is right."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 import pytest
+from faults.arrivals import beyond, request_of, stamping
 from faults.broken_http import MODES
 from faults.figure import Figure, Missing, percentile
-from faults.fleet import Found, beyond, busiest
-from faults.sick_carriers import BURST, RATE
-from faults.sick_carriers import beyond as beyond_bucket
+from faults.fleet import Found
 
 from faults import __main__ as experiments
 from parcelwire.domain.limits import Limits
+from parcelwire.net.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,10 +48,39 @@ def test_a_carrier_can_be_sick_in_forty_ways_and_more() -> None:
     assert len(MODES) >= 40
 
 
-def test_calls_beyond_the_limit_are_counted() -> None:
-    within = [0.0] * BURST + [1 / RATE * n for n in range(1, 9)]
-    assert beyond_bucket(within) == 0
-    assert beyond_bucket([0.0] * (BURST + 3)) == 3
+LIMITS = Limits(per_s=2, burst=5)
+
+
+@pytest.mark.parametrize(
+    ("times", "count"),
+    [
+        ([0.0] * 5 + [0.5 * n for n in range(1, 9)], 0),
+        ([0.0] * 8, 3),
+        ([0.0] * 5 + [0.499], 1),
+        ([0.0] * 5 + [10.0] * 5 + [10.4, 10.5], 1),
+    ],
+)
+def test_calls_beyond_the_limit_are_counted_and_nothing_is_forgiven(times: list[float], count: int) -> None:
+    assert beyond([1.8e9 + at for at in times], LIMITS) == count
+
+
+async def test_a_request_is_stamped_when_it_arrives_not_when_it_is_read() -> None:
+    """The server is kept from running for a third of a second."""
+    stamped: list[float] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, at: float) -> None:
+        request = await request_of(reader)
+        stamped.append(at)
+        writer.write(f"{request.method} {request.path} {request.query} {request.body!r}".encode())
+
+    async with stamping(handle) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        before = SystemClock().now().timestamp()
+        writer.write(b"POST /a%20b?c=d HTTP/1.1\r\nContent-Length: 2\r\n\r\nxy")
+        sleep(0.3)  # noqa: ASYNC251  that is what it is about
+        assert await reader.read() == b"POST /a b {'c': 'd'} b'xy'"
+        writer.close()
+    assert 0 <= stamped[0] - before < 0.15
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:
@@ -58,16 +89,8 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
     assert percentile([], 0.99) == 0.0
 
 
-def test_calls_of_the_busiest_window_are_counted() -> None:
-    assert busiest([0.0, 0.5, 0.9, 1.0, 1.2], 1.0) == 4
-    limits = Limits(per_s=5, burst=5)
-    as_fast_as_can_be = [0.0] * 5 + [0.2 * n for n in range(1, 100)]
-    assert beyond(as_fast_as_can_be, limits) == 0
-    assert beyond([*as_fast_as_can_be, *[20.0] * 7], limits) == 1
-
-
 def test_one_broken_promise_is_enough() -> None:
-    found = Found(9, 9, 0, 9, 0, 0, 0, 0, 0, 0, 0, late_s=9.0, away_s=3.0, silent_s=4.0)
+    found = Found(9, 9, 0, 9, 0, 0, 0, 0, 0, 0, 0, away_s=3.0, silent_s=4.0)
     assert found.good(4.0)
     assert not found.good(3.5)
     for name in ("lost", "quota_errors", "untrue", "untold", "two_bodies", "state_errors", "calls_beyond"):
