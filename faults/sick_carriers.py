@@ -58,7 +58,7 @@ def numbers_of(place: int) -> list[str]:
 class Paced(Sandbox):
     """A lane for each mode, with a rate."""
 
-    limits = Limits(per_s=2.0, burst=5)
+    limits = Limits(per_s=1.5, burst=2)  # less than three numbers want that are asked alone
     batch = NUMBERS
 
     def lane(self, number: str) -> str:

@@ -112,7 +112,7 @@ async def test_connections_are_used_again(serve: Serve, http: HttpTransport) -> 
     assert (server.connects, len(server.requests)) == (1, 3)
 
 
-async def test_each_time_that_a_request_is_written_it_is_allowed_first(
+async def test_each_time_that_a_request_is_written_it_must_be_allowed(
     serve: Serve, http: HttpTransport
 ) -> None:
     """On an open connection: not while it is being made. A kept one that the server closes as the request
@@ -136,6 +136,28 @@ async def test_each_time_that_a_request_is_written_it_is_allowed_first(
     with pytest.raises(NoRoom):
         await http.send(server.url, GET, 5, before)
     assert (len(seen), len(server.requests)) == (5, 4)
+
+
+async def test_a_request_with_a_body_is_allowed_once_and_when_it_is_refused_nothing_is_written(
+    serve: Serve, http: HttpTransport
+) -> None:
+    """Whatever refuses it is raised, in no other error."""
+    server = await serve(response(body=b"1"))
+    post = Request("POST", "/x", {}, body=b"{}")
+    seen: list[int] = []
+
+    async def before() -> None:
+        await asyncio.sleep(0.01)
+        seen.append(len(server.requests))
+        if len(seen) == 2:
+            raise NoRoom("no more", 1)
+
+    assert (await http.send(server.url, post, 5, before)).body == b"1"
+    with pytest.raises(NoRoom):
+        await http.send(server.url, post, 5, before)
+    assert (await http.send(server.url, post, 5, before)).body == b"1"
+    assert seen == [0, 1, 1]
+    assert [body for _, _, body in server.requests] == [b"{}"] * 2
 
 
 async def test_a_body_that_is_announced_as_too_large_is_not_read(serve: Serve, http: HttpTransport) -> None:

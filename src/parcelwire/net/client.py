@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
@@ -82,8 +83,22 @@ class _Permitted(aiohttp.ClientRequest):
     to be closed is replaced by the session, once: the request is written again, with a permit of its own."""
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        await _BEFORE.get()()
+        if not self.body:
+            await _BEFORE.get()()
         return await super().send(conn)
+
+    async def write_bytes(
+        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
+    ) -> None:
+        """Head and body together, in a task of their own, whose turn a busy loop may put off."""
+        if self.body:
+            try:
+                await _BEFORE.get()()
+            except Exception as refused:  # noqa: BLE001  whoever waits for the response gets it
+                assert conn.protocol is not None  # noqa: S101
+                conn.protocol.set_exception(refused)
+                return
+        await super().write_bytes(writer, conn, content_length)
 
 
 class HttpTransport:
