@@ -100,6 +100,10 @@ class Floor(Protocol):
     async def refresh(self, meter: Meter, at: datetime) -> int: ...
     async def push(self, meter: Meter, at: datetime) -> int: ...
     async def list_page(self, meter: Meter, times: int) -> None: ...
+    async def tidy(self) -> None:
+        """What a server does by itself now and then, for both databases."""
+        ...
+
     async def same(self) -> list[str]:
         """Tables in which the two databases differ; none."""
         ...
@@ -315,6 +319,9 @@ class SqliteFloor:
                 most = max(len(self._own.execute(statement).fetchall()) for statement in statements)
             assert most == CALL
 
+    async def tidy(self) -> None:
+        pass
+
     async def same(self) -> list[str]:
         return [
             name
@@ -476,6 +483,9 @@ class PostgresFloor:
                 await self._own.fetchval("SELECT listed FROM account WHERE id = 1")
                 ids = [row[0] for row in await self._own.fetch(self._PAGE, CALL)]
                 assert len(await self._own.fetch(self._ROWS, ids)) == CALL
+
+    async def tidy(self) -> None:
+        await self._own.execute("VACUUM ANALYZE")
 
     async def same(self) -> list[str]:
         different = []

@@ -6,7 +6,8 @@ Registrations in calls of 40; refreshes, claimed and saved 100 at a time, each w
 the carrier's reply and a push; pushes, claimed and saved 20 at a time; the first page of the list. CPU of
 this process (all threads) and of all processes of the PostgreSQL server; both stores are durable (fsync). In
 each round the floor (bench/_floors.py) does in a database of its own what the store has just done in its; at
-the end both databases are compared. Medians over the rounds.
+the end both databases are compared. Medians over the rounds. The PostgreSQL server is vacuumed and analysed
+before each round: when it would do so by itself is chance, and its CPU would count for whoever was just busy.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import uvloop
 from bench._floors import Floor, PostgresFloor, SqliteFloor, Watched
 from bench._life import CALL, HOUR, Life, vault
 from bench._machine import Meter, machine
-from bench._postgres import meter, server
+from bench._postgres import SETTINGS, meter, server
 from tests.postgres import Cluster, make_schema
 
 from parcelwire.ports import Store
@@ -85,8 +86,11 @@ async def measure(
 ) -> list[Turn]:
     """Rounds, after two that warm up (connections, caches, the width of the endpoint)."""
     life = await Life.begin(store)
+    turns = []
     try:
-        turns = [await turn(life, floor, calls, make) for _ in range(rounds + 2)]
+        for _ in range(rounds + 2):
+            await floor.tidy()
+            turns.append(await turn(life, floor, calls, make))
         different = await floor.same()
         assert not different, f"the floor wrote other rows: {different}"
     finally:
@@ -136,7 +140,7 @@ async def of_sqlite(rounds: int, calls: int) -> list[Turn]:
 
 async def of_postgres(rounds: int, calls: int) -> list[Turn]:
     """Rounds on a server."""
-    with server() as cluster:
+    with server(settings=SETTINGS | {"autovacuum": "off"}) as cluster:
         async with on_postgres(cluster) as (store, floor):
             return await measure(store, floor, rounds, calls, lambda: meter(cluster))
 

@@ -1,6 +1,7 @@
 """What only a server can show: several processes, lost connections, crashes, old and new schema."""
 
 import asyncio
+import json
 import secrets
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -52,7 +53,7 @@ from parcelwire.domain.limits import Limits
 from parcelwire.domain.push import Chosen, PushJob
 from parcelwire.domain.shipment import Phase, Shipment
 from parcelwire.ports import Charge, Document, KeyedCall, Old, Store, Turn, Work
-from parcelwire.store.postgres import PostgresStore, refreshes, schema
+from parcelwire.store.postgres import PostgresStore, pushes, refreshes, schema
 from parcelwire.store.postgres.pool import PAUSES_S, TIMEOUTS, Pool, Target
 from parcelwire.store.vault import Vault, secret_place, sign_key_place
 
@@ -73,6 +74,87 @@ async def test_a_census_of_a_large_table_counts_a_part_of_it(
     counts = [(await store.census("ups"))[None] for _ in range(5)]
     assert all(1_000 < count < 4_000 for count in counts)
     assert len(set(counts)) > 1
+
+
+_ENDED = """
+INSERT INTO push (shipment, endpoint, version, account, id, change, event, state, created_at, done_at)
+SELECT n, $1, 1, $2, 'sent' || n, n, 'TRACKING_UPDATED', 'sent', 1, 1 FROM generate_series(1, 20000) AS n
+"""
+_TOLD = """
+INSERT INTO change (account, id, shipment, version, at, event, body)
+SELECT $1, n, n, 2, 1, 'TRACKING_UPDATED', 'body' FROM generate_series(1, 20000) AS n
+"""
+# Of each shipment two changes wait, the first of them since the beginning of the outage.
+_BACKLOG = """
+INSERT INTO push (shipment, endpoint, version, account, id, change, event, state, send_at, created_at)
+SELECT n, $1, version, $2, version || 'waits' || n, n, 'TRACKING_UPDATED', 'pending',
+  CASE WHEN version = 2 THEN n END, n
+FROM generate_series(20001 - $3::bigint, 20000) AS n, generate_series(2, 3) AS version
+"""
+
+
+async def blocks_read(connection: Any, name: str, statement: str, values: str) -> int:
+    """Blocks that a statement touches with the plan that every number of pushes shares."""
+    await connection.execute(f"PREPARE {name} AS {statement}")
+    plan = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {name} ({values})")
+    root = json.loads(plan)[0]["Plan"]
+    blocks: int = root["Shared Hit Blocks"] + root["Shared Read Blocks"]
+    return blocks
+
+
+async def blocks_of_an_exchange(place: PostgresPlace, endpoint: int, account: int) -> dict[str, int]:
+    """Of a claim of the 20 oldest pushes, and of what keeps that they were sent."""
+    connection = await asyncpg.connect(place.dsn)
+    try:
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        at = 10**6
+        claim = f"'lease', {at}, ARRAY[{endpoint}], ARRAY[20], ARRAY[{at}], {at}, 500"
+        blocks = {
+            "choose": await blocks_read(connection, "choose", pushes._CLAIM_ENDPOINTS, f"{at}, 500"),
+            "take": await blocks_read(connection, "take", pushes._OLDEST, claim),
+        }
+        leased = await connection.fetch("SELECT shipment FROM push WHERE lease = 'lease'")
+        assert len(leased) == 20
+        shipments = f"ARRAY{[row[0] for row in leased]}"
+        same = [f"array_fill({one}, ARRAY[20])" for one in (endpoint, 2, account)]
+        key = f"{shipments}, {', '.join(same)}"
+        ended = "array_fill('sent'::text, ARRAY[20]), array_fill(NULL::bigint, ARRAY[20]), "
+        ended += "array_fill(false, ARRAY[20]), " + ", ".join(["array_fill(1, ARRAY[20])"] * 6)
+        ended += ", array_fill('accepted'::text, ARRAY[20]), array_fill(''::bytea, ARRAY[20])"
+        shown = f"{shipments}, {same[2]}, " + ", ".join(["array_fill(1, ARRAY[20])"] * 3)
+        lease = "array_fill('lease'::text, ARRAY[20])"
+        blocks["hold"] = await blocks_read(connection, "hold", pushes._HELD, f"{key}, {lease}")
+        blocks["end"] = await blocks_read(connection, "ended", pushes._FINISH, f"{key}, {ended}, {shown}")
+        gone = await connection.fetchval(
+            "SELECT count(*) FROM push WHERE version = 3 AND send_at IS NOT NULL"
+        )
+        assert gone == 20
+        chains = f"{shipments}, {same[0]}, {same[2]}"
+        blocks["next"] = await blocks_read(connection, "next", pushes._LET_NEXT_GO, chains)
+        return blocks
+    finally:
+        await connection.close()
+
+
+async def test_pushes_cost_the_same_however_many_wait(schema_place: PostgresPlace) -> None:
+    """Also when the statistics are of a quiet hour, in which none did: then an index of what is pending looks
+    like a short way to whatever is sought, and an outage makes it the longest."""
+    store = await schema_place.open()
+    account = await account_in(store)
+    await receiver(store, account)
+    await schema_place.widen()
+    (endpoint,) = await store.endpoints(account.id)
+    await schema_place.rows(_ENDED, endpoint.id, account.id)
+    await schema_place.rows(_TOLD, account.id)
+    await schema_place.rows("ANALYZE")
+    await schema_place.rows(_BACKLOG, endpoint.id, account.id, 100)
+    few = await blocks_of_an_exchange(schema_place, endpoint.id, account.id)
+    await schema_place.rows("DELETE FROM push WHERE version > 1")
+    await schema_place.rows("DELETE FROM push_attempt")
+    await schema_place.rows("VACUUM push")
+    await schema_place.rows(_BACKLOG, endpoint.id, account.id, 20_000)
+    many = await blocks_of_an_exchange(schema_place, endpoint.id, account.id)
+    assert {step: (few[step], many[step]) for step in few if many[step] > 1.5 * few[step] + 20} == {}
 
 
 # --- several processes ------------------------------------------------------------------------------------

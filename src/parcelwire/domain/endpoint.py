@@ -18,6 +18,7 @@ chance (with a third refused they come every 360 pushes): there it takes a whole
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from parcelwire.domain.push import PushEvent
 from parcelwire.domain.status import Status
@@ -106,8 +107,7 @@ class Health:
         return self.probes >= len(PROBES_S) and self.probes % 2 == 1
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One attempt as an endpoint's health sees it. ``signal``: taken, failed or gone."""
 
     signal: Signal

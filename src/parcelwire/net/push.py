@@ -22,6 +22,7 @@ URLS_KNOWN = 1024
 BODY_READ_MAX = 64 * 1024  # read so that the connection can be used again
 BODY_KEPT = 2 * 1024
 RETRY_AFTER_S = (1.0, 86_400.0)
+SLOW_DOWN = (429, 503)  # the answers whose Retry-After counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class PushSender:
             raise PushError(
                 f"HTTP {status}, redirects are not followed" if 300 <= status < 400 else f"HTTP {status}",
                 http_status=status,
-                retry_after_s=retry_after_s(retry_after, self._clock.now()) if status in (429, 503) else None,
+                retry_after_s=retry_after_s(retry_after, self._clock.now()) if retry_after else None,
                 body_start=start,
             )
         return PushReply(status, round((self._clock.monotonic() - began) * 1000), start)
@@ -91,8 +92,11 @@ class PushSender:
             async with self._session(target.plain).post(
                 target.url, data=body, headers=headers, allow_redirects=False, timeout=_timeout(total_s)
             ) as response:
-                status, retry_after = response.status, response.headers.get("Retry-After", "")
-                await _read_start(response, start)
+                status = response.status
+                if status in SLOW_DOWN:
+                    retry_after = response.headers.get("Retry-After", "")
+                if not response.content.at_eof():  # most say nothing
+                    await _read_start(response, start)
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
             if not status:  # with a head, the message has arrived: the rest of the answer does not matter
                 raise PushError(_detail(error)) from error

@@ -77,6 +77,7 @@ _history_encoder = msgspec.msgpack.Encoder()
 _history_decoder = msgspec.msgpack.Decoder(History)
 _sources_encoder = msgspec.json.Encoder()
 _sources_decoder = msgspec.json.Decoder(tuple[str, ...])
+_rows_encoder = msgspec.json.Encoder()
 _NO_WISH = "{}"
 _EMPTY_WISH = Wish()
 
@@ -99,6 +100,11 @@ def moment(value: int) -> datetime:
 def moment_or_none(value: int | None) -> datetime | None:
     """Aware UTC, or None."""
     return None if value is None else EPOCH + timedelta(0, 0, value)
+
+
+def json_of(rows: object) -> str:
+    """Numbers and texts of ours for a statement, as JSON; by the cheap encoder."""
+    return _rows_encoder.encode(rows).decode()
 
 
 def account_of(row: Sequence[Any]) -> Account:

@@ -50,7 +50,10 @@ WHERE account = $1 AND id = ANY($2) AND send_at IS NOT NULL AND lease IS NULL
 """
 _COUNTS = """
 SELECT p.endpoint, p.state, count(*) FROM endpoint AS e JOIN push AS p ON p.endpoint = e.id
-WHERE e.account = $1 AND p.state IN ('pending', 'dead') GROUP BY p.endpoint, p.state
+WHERE e.account = $1 AND p.state = 'pending' GROUP BY p.endpoint, p.state
+UNION ALL
+SELECT p.endpoint, p.state, count(*) FROM endpoint AS e JOIN push AS p ON p.endpoint = e.id
+WHERE e.account = $1 AND p.state = 'dead' GROUP BY p.endpoint, p.state
 """
 _LOG = f"""
 SELECT p.id, p.endpoint, s.number, s.carrier, p.event, p.version, p.state, p.created_at, p.send_at,

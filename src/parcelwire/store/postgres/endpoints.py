@@ -28,23 +28,27 @@ ENDPOINT = (
 _SELECT = f"SELECT {', '.join(ENDPOINT)} FROM endpoint"
 _HELD = "FOR NO KEY UPDATE"
 
-# When each endpoint has something to send next: a look-up in an index for each one that has heads.
+# When each endpoint has something to send next: a look-up in an index for each one that has heads. The first
+# in the order of the index, not ``min``: where few are expected, that reads all of them.
 PLANNED = """
 WITH RECURSIVE waiting (endpoint) AS (
-  SELECT (SELECT min(endpoint) FROM push WHERE state = 'pending' AND send_at IS NOT NULL)
+  SELECT (
+    SELECT endpoint FROM push WHERE state = 'pending' AND send_at IS NOT NULL ORDER BY endpoint LIMIT 1
+  )
   UNION ALL
   SELECT (
-    SELECT min(p.endpoint) FROM push AS p
+    SELECT p.endpoint FROM push AS p
     WHERE p.state = 'pending' AND p.send_at IS NOT NULL AND p.endpoint > waiting.endpoint
+    ORDER BY p.endpoint LIMIT 1
   ) FROM waiting WHERE waiting.endpoint IS NOT NULL
-), planned AS (
+), planned AS MATERIALIZED (
   SELECT e.id AS endpoint, CASE
     WHEN e.state = 'paused' THEN NULL
     WHEN leased.count >= e.width THEN leased.first
     WHEN e.state = 'failing' THEN coalesce(e.probe_at, 0)
     ELSE (
-      SELECT min(p.send_at) FROM push AS p
-      WHERE p.endpoint = e.id AND p.state = 'pending' AND p.send_at IS NOT NULL
+      SELECT p.send_at FROM push AS p
+      WHERE p.endpoint = e.id AND p.state = 'pending' AND p.send_at IS NOT NULL ORDER BY p.send_at LIMIT 1
     )
   END AS due_at
   FROM waiting JOIN endpoint AS e ON e.id = waiting.endpoint CROSS JOIN LATERAL (

@@ -1,42 +1,25 @@
 """Pushes: for each endpoint the changes of a shipment go one after the other.
 
 A push that has an older one before it waits with ``send_at`` NULL until that one is done. Whoever enqueues
-reads the older ones with a lock, and whoever finishes one looks for the next in a statement of its own,
+reads the older ones with a lock, and whoever finishes one looks for the next in a statement that begins
 after it has the lock: so one of the two sees what the other did, and no push waits for ever. Whoever makes
 pushes pending again holds the shipments, as those do who enqueue.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from parcelwire.domain.endpoint import (
-    Endpoint,
-    EndpointState,
-    EndpointTurn,
-    Health,
-    Outcome,
-    Signal,
-    after,
-    secrets_at,
-)
-from parcelwire.domain.listing import PushStanding
-from parcelwire.domain.push import (
-    SUPERSEDE_AFTER,
-    NewPush,
-    PushEvent,
-    PushJob,
-    PushResult,
-    PushState,
-)
+from parcelwire.domain.endpoint import Endpoint, EndpointState, EndpointTurn, Health
+from parcelwire.domain.push import NewPush, PushJob, PushResult
 from parcelwire.domain.shipment import Shipment
+from parcelwire.store.attempts import Settled, jobs_of, settle, standings
 from parcelwire.store.postgres import endpoints
 from parcelwire.store.postgres.pool import Connection
-from parcelwire.store.rows import micros, micros_or_none
+from parcelwire.store.rows import micros
 from parcelwire.store.vault import Vault, sign_key_place
 
 _FOR_EVER = 2**62  # a time after all times
-_GONE = 410
 CLAIMED_MAX = 500  # pushes in one claim
 
 PARAMETERS = 9  # of ENQUEUE, see parameters()
@@ -72,7 +55,7 @@ receiver AS (
 ),
 older AS (
   SELECT p.shipment, p.endpoint FROM push AS p JOIN held ON held.id = p.shipment AND held.account = p.account
-  WHERE p.state = 'pending' AND p.shipment = ANY($2)
+  WHERE p.state IS NOT DISTINCT FROM 'pending' AND p.shipment = ANY($2)
   ORDER BY p.shipment, p.endpoint, p.version FOR UPDATE OF p
 ),
 enqueued AS (
@@ -104,10 +87,11 @@ ORDER BY e.id FOR NO KEY UPDATE OF e
 """
 # After the endpoints are held, so that nobody else leases pushes of theirs. The planner is told that they are
 # few: of limits that are parameters it expects a tenth of all that waits, and reads all pushes to find them.
+# Values that it cannot see (sub-selects) keep it from planning anew each time, which takes as long again.
 _TAKE = f"""
 WITH heads AS (
-  SELECT p.* FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) WITH ORDINALITY
-    AS given (endpoint, width, last, place)
+  SELECT p.* FROM unnest((SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::bigint[]))
+    WITH ORDINALITY AS given (endpoint, width, last, place)
   CROSS JOIN LATERAL (
     SELECT q.shipment, q.endpoint, q.version, q.account FROM push AS q
     WHERE q.endpoint = given.endpoint AND q.state = 'pending' AND q.send_at IS NOT NULL
@@ -115,11 +99,11 @@ WITH heads AS (
     ORDER BY q.send_at {{direction}}, q.change {{direction}}
     LIMIT greatest(0, given.width - (
       SELECT count(*) FROM push AS l
-      WHERE l.endpoint = given.endpoint AND l.lease IS NOT NULL AND l.send_at > $6
+      WHERE l.endpoint = given.endpoint AND l.lease IS NOT NULL AND l.send_at > (SELECT $6::bigint)
     ))
     FOR UPDATE SKIP LOCKED
   ) AS p
-  ORDER BY given.place LIMIT $7
+  ORDER BY given.place LIMIT (SELECT $7::bigint)
 ), taken AS MATERIALIZED (
   SELECT * FROM heads LIMIT {CLAIMED_MAX}
 )
@@ -127,7 +111,7 @@ UPDATE push AS p SET lease = $1, send_at = $2
 FROM taken, change AS c
 WHERE p.shipment = taken.shipment AND p.endpoint = taken.endpoint AND p.version = taken.version
   AND p.account = taken.account AND c.account = p.account AND c.id = p.change
-RETURNING p.endpoint, p.id, p.shipment, p.version, p.change, p.event, p.attempts, p.tries, c.body
+RETURNING p.id, p.shipment, p.version, p.change, p.event, p.attempts, p.tries, c.body, p.endpoint
 """
 _OLDEST, _NEWEST = _TAKE.format(direction="ASC"), _TAKE.format(direction="DESC")
 _HELD = """
@@ -138,7 +122,18 @@ JOIN push AS p ON p.shipment = given.shipment AND p.endpoint = given.endpoint AN
   AND p.account = given.account AND p.lease = given.lease
 ORDER BY p.shipment, p.endpoint, p.version FOR UPDATE OF p
 """
-_FINISH = """
+# The oldest pending push of a chain, a row of ``given``. By the key of the table: the planner must not see
+# that an index of what is pending would do. That has few rows when it looks, and millions in an outage.
+_NEXT = """
+CROSS JOIN LATERAL (
+  SELECT p.version FROM push AS p
+  WHERE p.shipment = given.shipment AND p.endpoint = given.endpoint AND p.account = given.account
+    AND p.state IS NOT DISTINCT FROM 'pending' {but}
+  ORDER BY p.version LIMIT 1
+) AS next
+"""
+# One statement, which begins after the pushes are held. What ends here is still pending for ``next``.
+_FINISH = f"""
 WITH given AS (
   SELECT * FROM unnest(
     $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::boolean[],
@@ -155,18 +150,25 @@ WITH given AS (
   FROM given
   WHERE p.shipment = given.shipment AND p.endpoint = given.endpoint AND p.version = given.version
     AND p.account = given.account
+), let_go AS (
+  UPDATE push AS p SET send_at = p.created_at FROM (
+    SELECT given.shipment, given.endpoint, given.account, next.version
+    FROM given {_NEXT.format(but="AND p.version <> given.version")}
+    WHERE given.done_at IS NOT NULL
+  ) AS next
+  WHERE p.shipment = next.shipment AND p.endpoint = next.endpoint AND p.version = next.version
+    AND p.account = next.account AND p.send_at IS NULL
+), shown AS (
+  INSERT INTO push_standing (shipment, account, push, push_code, push_at)
+  SELECT * FROM unnest($16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[])
+    AS given (shipment, account, push, push_code, push_at) ORDER BY shipment
+  ON CONFLICT (shipment, account) DO UPDATE
+    SET push = excluded.push, push_code = excluded.push_code, push_at = excluded.push_at
 )
 INSERT INTO push_attempt (
   shipment, endpoint, version, n, account, at, http_status, ms, detail, body_start
 )
 SELECT shipment, endpoint, version, attempts, account, at, http_status, ms, detail, body_start FROM given
-"""
-_STANDING = """
-INSERT INTO push_standing (shipment, account, push, push_code, push_at)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-  AS given (shipment, account, push, push_code, push_at) ORDER BY shipment
-ON CONFLICT (shipment, account) DO UPDATE
-  SET push = excluded.push, push_code = excluded.push_code, push_at = excluded.push_at
 """
 # Where a newer body, which contains the events of this one, waits: this one and those between go.
 _SUPERSEDE = """
@@ -186,17 +188,14 @@ WHERE p.shipment = newest.shipment AND p.endpoint = newest.endpoint AND p.accoun
   AND p.version < newest.newest AND newest.version < newest.newest
 RETURNING p.shipment, p.endpoint, p.account
 """
-_LET_NEXT_GO = """
-WITH next AS (
-  SELECT DISTINCT ON (p.shipment, p.endpoint) p.shipment, p.endpoint, p.account, p.version
-  FROM push AS p
-  JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS given (shipment, endpoint, account)
-    ON p.shipment = given.shipment AND p.endpoint = given.endpoint AND p.account = given.account
-  WHERE p.state = 'pending' ORDER BY p.shipment, p.endpoint, p.version
-)
-UPDATE push AS p SET send_at = p.created_at FROM next
-WHERE p.shipment = next.shipment AND p.endpoint = next.endpoint AND p.account = next.account
-  AND p.version = next.version AND p.send_at IS NULL
+_LET_NEXT_GO = f"""
+UPDATE push AS p SET send_at = p.created_at FROM (
+  SELECT given.shipment, given.endpoint, given.account, next.version
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS given (shipment, endpoint, account)
+  {_NEXT.format(but="")}
+) AS next
+WHERE p.shipment = next.shipment AND p.endpoint = next.endpoint AND p.version = next.version
+  AND p.account = next.account AND p.send_at IS NULL
 """
 
 Chain = tuple[int, int, int]  # shipment, endpoint, account
@@ -239,7 +238,7 @@ async def claim(
         for endpoint, sealed in held:
             if endpoint.id in taken:
                 sign_key = vault.open(sealed, sign_key_place(endpoint.account))
-                jobs += _jobs(endpoint, taken[endpoint.id], sign_key, now, lease)
+                jobs += jobs_of(endpoint, taken[endpoint.id], sign_key, now, lease)
     return jobs
 
 
@@ -268,8 +267,8 @@ async def _take(
         [_FOR_EVER if probe else micros(now) for probe in failing], micros(now), most,
     )  # fmt: skip
     taken: dict[int, list[Any]] = {}
-    for row in rows:
-        taken.setdefault(row[0], []).append(row)
+    for *row, endpoint in rows:
+        taken.setdefault(endpoint, []).append(row)
     return taken
 
 
@@ -279,32 +278,7 @@ def _may_be_sent(health: Health, now: datetime) -> bool:
     return health.state is EndpointState.HEALTHY or health.probe_at is None or health.probe_at <= now
 
 
-def _jobs(
-    endpoint: Endpoint, taken: Iterable[Any], sign_key: str, now: datetime, lease: str
-) -> list[PushJob]:
-    secrets = secrets_at(endpoint, now)
-    probe = endpoint.health.state is EndpointState.FAILING
-    return [
-        PushJob(
-            identity, endpoint.account, shipment, endpoint.id, PushEvent(event), version, endpoint.url,
-            body, sign_key, secrets, attempts, lease, tries, probe, endpoint.compat, endpoint.timeout_s,
-        )
-        for _, identity, shipment, version, _, event, attempts, tries, body in sorted(
-            taken, key=lambda row: row[4]  # oldest change first
-        )
-    ]  # fmt: skip
-
-
 # --- finishing --------------------------------------------------------------------------------------------
-
-
-class Settled(NamedTuple):
-    """What becomes of a push after an attempt. ``queued``: in the queue as it came into it."""
-
-    state: PushState
-    again_at: datetime | None
-    queued: bool
-    tries: int
 
 
 async def finish(c: Connection, results: Sequence[PushResult]) -> tuple[list[bool], list[EndpointTurn]]:
@@ -315,7 +289,7 @@ async def finish(c: Connection, results: Sequence[PushResult]) -> tuple[list[boo
     rows = await c.fetch(_HELD, *_pushes(results), [result.job.lease for result in results])
     held = {tuple(row) for row in rows}
     healths = {endpoint: health for endpoint, (_, health) in known.items()}
-    kept: list[tuple[PushResult, Settled]] = []
+    kept: list[Settled] = []
     answers = []
     for result in results:
         job = result.job
@@ -323,8 +297,7 @@ async def finish(c: Connection, results: Sequence[PushResult]) -> tuple[list[boo
         answers.append(key in held)
         if key in held:
             held.remove(key)
-            healths[job.endpoint] = after(healths[job.endpoint], _outcome(result), result.ended_at)
-            kept.append((result, _settled(result, healths[job.endpoint])))
+            kept.append(settle(result, healths))
     await _write(c, kept)
     turns = [
         EndpointTurn(endpoint, account, before.state, healths[endpoint])
@@ -335,66 +308,32 @@ async def finish(c: Connection, results: Sequence[PushResult]) -> tuple[list[boo
     return answers, [turn for turn in turns if turn.health.state is not turn.before]
 
 
-def _outcome(result: PushResult) -> Outcome:
-    signal = Signal.TAKEN if result.sent else Signal.GONE if result.http_status == _GONE else Signal.FAILED
-    return Outcome(signal, result.job.id, result.detail, result.job.probe, result.not_before)
-
-
-def _settled(result: PushResult, health: Health) -> Settled:
-    tries = result.job.tries
-    if result.sent:
-        return Settled(PushState.SENT, None, queued=False, tries=tries + 1)
-    if health.state is not EndpointState.HEALTHY:
-        return Settled(PushState.PENDING, None, queued=True, tries=tries)
-    state = PushState.PENDING if result.again_at else PushState.DEAD
-    return Settled(state, result.again_at, queued=False, tries=tries + 1)
-
-
-async def _write(c: Connection, kept: Sequence[tuple[PushResult, Settled]]) -> None:
+async def _write(c: Connection, kept: Sequence[Settled]) -> None:
     """Pushes, their log, and the next versions that may go now."""
     if not kept:
         return
-    results = [result for result, _ in kept]
-    ended = [settled.state is not PushState.PENDING for _, settled in kept]
+    results = [one.result for one in kept]
     await c.execute(
         _FINISH,
-        *_pushes(results), [settled.state.value for _, settled in kept],
-        [micros_or_none(settled.again_at) for _, settled in kept], [settled.queued for _, settled in kept],
-        [result.job.attempts + 1 for result in results], [settled.tries for _, settled in kept],
-        [micros(result.ended_at) if end else None for result, end in zip(results, ended, strict=True)],
+        *_pushes(results), [one.state for one in kept], [one.again_at for one in kept],
+        [one.queued for one in kept], [result.job.attempts + 1 for result in results],
+        [one.tries for one in kept], [one.done_at for one in kept],
         [micros(result.at) for result in results], [result.http_status for result in results],
         [result.ms for result in results], [result.detail for result in results],
-        [result.body_start for result in results],
+        [result.body_start for result in results], *zip(*standings(kept), strict=True),
     )  # fmt: skip
-    done = {_chain(result) for result, end in zip(results, ended, strict=True) if end}
-    await let_next_go(c, done | await _supersede(c, kept))
-    last = {(result.job.shipment, result.job.account): result for result in results}
-    await c.execute(
-        _STANDING,
-        [shipment for shipment, _ in last], [account for _, account in last],
-        [PushStanding.SUCCESS if result.sent else PushStanding.FAILURE for result in last.values()],
-        [result.http_status or 0 for result in last.values()],
-        [micros(result.at) for result in last.values()],
-    )  # fmt: skip
+    if tired := [one.result for one in kept if one.tired]:
+        await _supersede(c, tired)
 
 
-async def _supersede(c: Connection, kept: Sequence[tuple[PushResult, Settled]]) -> set[Chain]:
+async def _supersede(c: Connection, tired: Sequence[PushResult]) -> None:
     """Where a newer body waits, it takes the place of one that failed too often: it contains its events."""
-    tired = [
-        result
-        for result, settled in kept
-        if settled.state is PushState.PENDING
-        and result.job.event is PushEvent.UPDATED
-        and result.job.attempts + 1 >= SUPERSEDE_AFTER
-    ]
-    if not tired:
-        return set()
     rows = await c.fetch(
         _SUPERSEDE,
         *columns_of([_chain(result) for result in tired]), [result.job.version for result in tired],
         [micros(result.ended_at) for result in tired],
     )  # fmt: skip
-    return {(shipment, endpoint, account) for shipment, endpoint, account in rows}
+    await let_next_go(c, {(shipment, endpoint, account) for shipment, endpoint, account in rows})
 
 
 async def let_next_go(c: Connection, chains: Collection[Chain]) -> None:

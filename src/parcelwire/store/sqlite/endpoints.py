@@ -4,13 +4,14 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, Health, NewEndpoint, Signal, steered
 from parcelwire.store.rows import (
     HEALTH,
     health_of,
     health_values,
+    json_of,
     micros,
     moment_or_none,
     wants_of,
@@ -24,6 +25,11 @@ ENDPOINT = (
 )  # fmt: skip
 SELECT = f"SELECT {', '.join(ENDPOINT)} FROM endpoint"
 
+_AT_WORK = f"""
+SELECT (
+  SELECT json_group_array(json_array(id, lease, seq)) FROM push WHERE endpoint = e.id AND lease IS NOT NULL
+), id, account, {", ".join(HEALTH)} FROM endpoint e WHERE id IN (SELECT value FROM json_each(?))
+"""
 _SAVE_HEALTH = f"UPDATE endpoint SET {', '.join(f'{name} = ?' for name in HEALTH)} WHERE id = ?"
 _UNDER_WAY = "FROM push p WHERE p.endpoint = endpoint.id AND p.lease IS NOT NULL AND p.send_at > ?1"
 _HEADS = "FROM push p WHERE p.endpoint = endpoint.id AND p.state = 'pending' AND p.send_at IS NOT NULL"
@@ -39,6 +45,14 @@ _QUEUE_AGAIN = """
 UPDATE push SET send_at = created_at
 WHERE endpoint = ? AND state = 'pending' AND lease IS NULL AND send_at > created_at
 """
+
+
+class AtWork(NamedTuple):
+    """An endpoint to which pushes are under way. ``leased``: id, lease and place in the table of each."""
+
+    account: int
+    health: Health
+    leased: Sequence[tuple[str, str, int]]
 
 
 def endpoint_of(vault: Vault, row: Sequence[Any]) -> Endpoint:
@@ -133,15 +147,12 @@ def save(c: sqlite3.Connection, turn: EndpointTurn) -> None:
         c.execute(_QUEUE_AGAIN, (turn.endpoint,))
 
 
-def healths(c: sqlite3.Connection, ids: Collection[int]) -> dict[int, tuple[int, Health]]:
-    """Account and health by endpoint, of those that there are."""
-    rows = c.execute(
-        f"SELECT id, account, {', '.join(HEALTH)} FROM endpoint WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(ids)),),
-    )
-    return {row[0]: (row[1], health_of(row[2:])) for row in rows}
+def at_work(c: sqlite3.Connection, ids: Collection[int]) -> dict[int, AtWork]:
+    """What of these endpoints is under way, by endpoint, of those that there are."""
+    rows = c.execute(_AT_WORK, (json_of(list(ids)),))
+    return {row[1]: AtWork(row[2], health_of(row[3:]), json.loads(row[0])) for row in rows}
 
 
 def plan(c: sqlite3.Connection, ids: Collection[int], now: datetime) -> None:
     """Set when each of these endpoints has something to send next."""
-    c.execute(_PLAN, (micros(now), json.dumps(list(ids))))
+    c.execute(_PLAN, (micros(now), json_of(list(ids))))

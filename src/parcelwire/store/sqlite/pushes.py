@@ -2,24 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from parcelwire.domain.endpoint import (
-    Endpoint,
-    EndpointState,
-    EndpointTurn,
-    Health,
-    Outcome,
-    Signal,
-    Wants,
-    after,
-    secrets_at,
-)
-from parcelwire.domain.listing import PushStanding
+from parcelwire.domain.endpoint import Endpoint, EndpointState, EndpointTurn, Wants
 from parcelwire.domain.push import (
-    SUPERSEDE_AFTER,
     Chosen,
     NewPush,
     PushEvent,
@@ -31,12 +19,12 @@ from parcelwire.domain.push import (
     push_id,
 )
 from parcelwire.domain.shipment import Shipment
-from parcelwire.store.rows import micros, micros_or_none, moment, moment_or_none, wants_of
+from parcelwire.store.attempts import Settled, jobs_of, settle, standings
+from parcelwire.store.rows import json_of, micros, micros_or_none, moment, moment_or_none, wants_of
 from parcelwire.store.sqlite import endpoints
 from parcelwire.store.vault import Vault, sign_key_place
 
 _FOR_EVER = 2**62  # a time after all times
-_GONE = 410
 
 _HINT = """
 UPDATE endpoint SET due_at = max(?1, coalesce(probe_at, 0))
@@ -54,19 +42,23 @@ _DUE = f"""
 SELECT {", ".join(f"e.{name}" for name in endpoints.ENDPOINT)}, a.sign_key
 FROM endpoint e JOIN account a ON a.id = e.account WHERE e.due_at <= ? ORDER BY e.due_at LIMIT ?
 """
-# Every row that is fetched hands the interpreter to and fro with the event loop: each push is one row, once.
+# Every row that is fetched hands the interpreter to and fro with the event loop: all pushes are one row, both
+# of its columns in the same order. An endpoint has room for what its width leaves beside what is under way.
 _SENDABLE = """
-SELECT p.seq, p.id, p.shipment, p.version, p.change, p.event, p.attempts, p.tries, c.body
-FROM push p JOIN change c ON c.id = p.change
-WHERE p.endpoint = ? AND p.state = 'pending' AND p.send_at IS NOT NULL AND p.send_at <= ?
-ORDER BY p.send_at {direction} LIMIT ?
+SELECT json_group_array(json_array(id, shipment, version, change, event, attempts, tries, seq, length(body))),
+  CAST(group_concat(CAST(body AS TEXT), '') AS BLOB)
+FROM (
+  SELECT p.id, p.shipment, p.version, p.change, p.event, p.attempts, p.tries, p.seq, c.body
+  FROM push p JOIN change c ON c.id = p.change
+  WHERE p.endpoint = ?1 AND p.state = 'pending' AND p.send_at IS NOT NULL AND p.send_at <= ?2
+  ORDER BY p.send_at {direction}
+  LIMIT max(0, min(?3, ?4 - (
+    SELECT count(*) FROM push WHERE endpoint = ?1 AND lease IS NOT NULL AND send_at > ?5
+  )))
+)
 """
 _OLDEST, _NEWEST = _SENDABLE.format(direction="ASC"), _SENDABLE.format(direction="DESC")
 _LEASE = "UPDATE push SET lease = ?, send_at = ? WHERE seq IN (SELECT value FROM json_each(?))"
-_HELD = """
-SELECT json_group_array(json_array(push.id, push.lease, push.seq)) FROM json_each(?) AS given
-JOIN push ON push.id = given.value WHERE push.lease IS NOT NULL
-"""
 _FINISH = """
 WITH r AS (SELECT value->>0 AS seq, value->>1 AS state, value->>2 AS again_at, value->>3 AS queued,
   value->>4 AS attempts, value->>5 AS tries, value->>6 AS done_at FROM json_each(?))
@@ -76,7 +68,7 @@ FROM r WHERE push.seq = r.seq
 """
 _LIST = """
 WITH r AS (
-  SELECT value->>0 AS shipment, value->>1 AS push, value->>2 AS code, value->>3 AS at FROM json_each(?)
+  SELECT value->>0 AS shipment, value->>2 AS push, value->>3 AS code, value->>4 AS at FROM json_each(?)
 )
 UPDATE listing SET push = r.push, push_code = r.code, push_at = r.at
 FROM r WHERE listing.shipment = r.shipment
@@ -124,7 +116,7 @@ def _queue(
 ) -> None:
     """Pushes by endpoint, shipment, change and time. One waits while an older one of its shipment is not done
     at the endpoint."""
-    pairs = json.dumps([(endpoint, shipment) for endpoint, shipment, _, _, _ in wanted])
+    pairs = json_of([(endpoint, shipment) for endpoint, shipment, _, _, _ in wanted])
     pending: set[tuple[int, int]] = set(c.execute(_PENDING, (pairs,)))
     rows: list[tuple[Any, ...]] = []
     hints: dict[int, int] = {}
@@ -164,7 +156,7 @@ def claim(
         endpoint = endpoints.endpoint_of(vault, row)
         taken = _take(c, endpoint, most - len(jobs), now, until, lease)
         sign_key = vault.open(row[-1], sign_key_place(endpoint.account)) if taken else ""
-        jobs += _jobs(endpoint, taken, sign_key, now, lease)
+        jobs += jobs_of(endpoint, taken, sign_key, now, lease)
         looked_at.append(endpoint.id)
     if looked_at:
         endpoints.plan(c, looked_at, now)
@@ -173,59 +165,42 @@ def claim(
 
 def _take(
     c: sqlite3.Connection, endpoint: Endpoint, most: int, now: datetime, until: datetime, lease: str
-) -> list[Any]:
-    """Lease what the endpoint may be sent now."""
+) -> list[list[Any]]:
+    """Lease what the endpoint may be sent now; rows as for ``jobs_of``."""
     health = endpoint.health
     failing = health.state is EndpointState.FAILING
     if health.state is EndpointState.PAUSED or (failing and health.probe_at and health.probe_at > now):
         return []
-    (under_way,) = c.execute(
-        "SELECT count(*) FROM push WHERE endpoint = ? AND lease IS NOT NULL AND send_at > ?",
-        (endpoint.id, micros(now)),
-    ).fetchone()
-    room = min(most, health.width - under_way)
-    if room <= 0:
-        return []
     last = _FOR_EVER if failing else micros(now)
     statement = _NEWEST if failing and health.newest_first else _OLDEST
-    taken = c.execute(statement, (endpoint.id, last, room)).fetchall()
-    c.execute(_LEASE, (lease, micros(until), json.dumps([row[0] for row in taken])))
+    told, bodies = c.execute(statement, (endpoint.id, last, most, health.width, micros(now))).fetchone()
+    taken: list[list[Any]] = json.loads(told)
+    if not taken:
+        return []
+    c.execute(_LEASE, (lease, micros(until), json_of([row[7] for row in taken])))
+    start = 0
+    for row in taken:
+        end = start + row[8]
+        row[7:] = [bodies[start:end]]
+        start = end
     return taken
-
-
-def _jobs(
-    endpoint: Endpoint, taken: Iterable[Any], sign_key: str, now: datetime, lease: str
-) -> list[PushJob]:
-    rows = sorted(taken, key=lambda row: row[4])  # oldest change first
-    secrets = secrets_at(endpoint, now)
-    probe = endpoint.health.state is EndpointState.FAILING
-    return [
-        PushJob(
-            identity, endpoint.account, shipment, endpoint.id, PushEvent(event), version, endpoint.url,
-            body, sign_key, secrets, attempts, lease, tries, probe, endpoint.compat, endpoint.timeout_s,
-        )
-        for _, identity, shipment, version, _, event, attempts, tries, body in rows
-    ]  # fmt: skip
 
 
 def finish(c: sqlite3.Connection, results: Sequence[PushResult]) -> tuple[int, list[EndpointTurn]]:
     """Keep attempts; answers how many were dropped, and which endpoints came into another state."""
     if not results:
         return 0, []
-    (found,) = c.execute(_HELD, (json.dumps([result.job.id for result in results]),)).fetchone()
-    held = {(identity, lease): seq for identity, lease, seq in json.loads(found)}
-    known = endpoints.healths(c, {result.job.endpoint for result in results})
-    healths = {endpoint: health for endpoint, (_, health) in known.items()}
-    kept: list[tuple[int, PushResult, Settled]] = []
+    known = endpoints.at_work(c, {result.job.endpoint for result in results})
+    held = {(identity, lease): seq for one in known.values() for identity, lease, seq in one.leased}
+    healths = {endpoint: one.health for endpoint, one in known.items()}
+    kept: list[tuple[int, Settled]] = []
     for result in results:
-        job = result.job
-        seq = held.pop((job.id, job.lease), None)
+        seq = held.pop((result.job.id, result.job.lease), None)
         if seq is not None:
-            healths[job.endpoint] = after(healths[job.endpoint], _outcome(result), result.ended_at)
-            kept.append((seq, result, _settled(result, healths[job.endpoint])))
+            kept.append((seq, settle(result, healths)))
     _write(c, kept)
     turns = []
-    for endpoint, (account, before) in known.items():
+    for endpoint, (account, before, _) in known.items():
         if healths[endpoint] is not before:
             turn = EndpointTurn(endpoint, account, before.state, healths[endpoint])
             endpoints.save(c, turn)
@@ -234,74 +209,35 @@ def finish(c: sqlite3.Connection, results: Sequence[PushResult]) -> tuple[int, l
     return len(results) - len(kept), [turn for turn in turns if turn.health.state is not turn.before]
 
 
-def _outcome(result: PushResult) -> Outcome:
-    signal = Signal.TAKEN if result.sent else Signal.GONE if result.http_status == _GONE else Signal.FAILED
-    return Outcome(signal, result.job.id, result.detail, result.job.probe, result.not_before)
-
-
-class Settled(NamedTuple):
-    """What becomes of a push after an attempt. ``queued``: in the queue as it came into it."""
-
-    state: PushState
-    again_at: datetime | None
-    queued: bool
-    tries: int
-
-
-def _settled(result: PushResult, health: Health) -> Settled:
-    tries = result.job.tries
-    if result.sent:
-        return Settled(PushState.SENT, None, queued=False, tries=tries + 1)
-    if health.state is not EndpointState.HEALTHY:
-        return Settled(PushState.PENDING, None, queued=True, tries=tries)
-    state = PushState.PENDING if result.again_at else PushState.DEAD
-    return Settled(state, result.again_at, queued=False, tries=tries + 1)
-
-
-def _write(c: sqlite3.Connection, kept: Sequence[tuple[int, PushResult, Settled]]) -> None:
+def _write(c: sqlite3.Connection, kept: Sequence[tuple[int, Settled]]) -> None:
     """Pushes, their log, and the next versions that may go now."""
+    if not kept:
+        return
     rows: list[tuple[Any, ...]] = []
     log: list[Any] = []
     done: list[tuple[int, int]] = []
-    for seq, result, settled in kept:
-        job, attempt = result.job, result.job.attempts + 1
-        ended = settled.state is not PushState.PENDING
-        rows.append(
-            (
-                seq, settled.state.value, micros_or_none(settled.again_at), settled.queued, attempt,
-                settled.tries, micros(result.ended_at) if ended else None,
-            )
-        )  # fmt: skip
+    for seq, one in kept:
+        result, job = one.result, one.result.job
+        attempt = job.attempts + 1
+        rows.append((seq, one.state, one.again_at, one.queued, attempt, one.tries, one.done_at))
         log += (
             seq, attempt, micros(result.at), result.http_status, result.ms, result.detail, result.body_start,
         )  # fmt: skip
-        if ended:
+        if one.done_at is not None:
             done.append((job.endpoint, job.shipment))
-    if not rows:
-        return
     # One step each: a statement a row would hand the interpreter to and fro with the event loop every time.
-    c.execute(_FINISH, (json.dumps(rows),))
-    c.execute(_LOG_ATTEMPTS + ", ".join([f"({', '.join('?' * 7)})"] * len(rows)), log)
-    for _, result, settled in kept:
-        job = result.job
-        old = settled.state is PushState.PENDING and job.attempts + 1 >= SUPERSEDE_AFTER
-        if old and job.event is PushEvent.UPDATED and _supersede(c, job, result.ended_at):
-            done.append((job.endpoint, job.shipment))
+    c.execute(_FINISH, (json_of(rows),))
+    c.execute(_LOG_ATTEMPTS + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(rows)), log)
+    for _, one in kept:
+        if one.tired and _supersede(c, one.result.job, one.result.ended_at):
+            done.append((one.result.job.endpoint, one.result.job.shipment))
     let_next_go(c, done)
-    last = {result.job.shipment: result for _, result, _ in kept}
-    told = [
-        (
-            shipment, PushStanding.SUCCESS if result.sent else PushStanding.FAILURE, result.http_status or 0,
-            micros(result.at),
-        )
-        for shipment, result in last.items()
-    ]  # fmt: skip
-    c.execute(_LIST, (json.dumps(told),))
+    c.execute(_LIST, (json_of(standings(one for _, one in kept)),))
 
 
 def let_next_go(c: sqlite3.Connection, chains: Sequence[tuple[int, int]]) -> None:
     """The oldest pending push of each endpoint and shipment, unless one has a send time."""
-    c.execute(_ACTIVATE_NEXT, (json.dumps(chains),))
+    c.execute(_ACTIVATE_NEXT, (json_of(chains),))
 
 
 def _supersede(c: sqlite3.Connection, job: PushJob, now: datetime) -> bool:
