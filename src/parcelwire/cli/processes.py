@@ -7,14 +7,15 @@ program as it is installed by then: it is ready before the old one leaves.
 
 import asyncio
 import signal
+import socket
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 
 import structlog
 import typer
 
 from parcelwire.app import FrontDoor, Role
+from parcelwire.cli.link import Link, Tally
 from parcelwire.config import Settings
 
 STOP_S = 9.5  # a stop takes ten seconds at most; a process needs eight
@@ -31,13 +32,24 @@ class NotReady(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
 class Child:
-    """A process that was ready at ``ready_at`` (monotonic), and what it said then."""
+    """A process: what it said when it was ready, at ``ready_at`` (monotonic), and what it tells."""
 
-    process: asyncio.subprocess.Process
-    greeting: str
-    ready_at: float
+    def __init__(self, process: asyncio.subprocess.Process, link: Link, tally: Tally) -> None:
+        self.process = process
+        self.greeting = ""
+        self.ready_at = 0.0
+        self._link = link
+        self._tally = tally
+        self._hearing = asyncio.create_task(self._hear())
+
+    async def ready(self) -> None:
+        """Until it is. NotReady."""
+        assert self.process.stdout is not None  # noqa: S101
+        self.greeting = (await self.process.stdout.read()).decode()
+        if not self.greeting:
+            raise NotReady(await self.process.wait())
+        self.ready_at = _now()
 
     async def end(self, number: signal.Signals, within_s: float) -> None:
         """Send a signal and wait; kill it when it takes too long."""
@@ -49,6 +61,17 @@ class Child:
             self.process.kill()
             await self.process.wait()
 
+    async def _hear(self) -> None:
+        async for counted in self._link.told():
+            self._tally.note(self.process.pid, counted)
+            self._link.tell(self._tally.beside(self.process.pid))
+        self._tally.gone(self.process.pid)
+        await self._link.close()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
 
 class Starter:
     """Starts processes of one role, all at the same door."""
@@ -56,27 +79,32 @@ class Starter:
     def __init__(self, role: Role, door: FrontDoor | None) -> None:
         self._role = role
         self._door = door
+        self._tally = Tally()
 
     async def start(self) -> Child:
         """A new process, when it is ready. NotReady."""
         sockets = () if self._door is None else (self._door.socket.fileno(),)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "parcelwire.cli.child", self._role, *map(str, sockets),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=sockets,
-            start_new_session=True,  # an interrupt from the terminal is for the parent
-        )  # fmt: skip
-        assert process.stdin is not None  # noqa: S101
-        assert process.stdout is not None  # noqa: S101
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "parcelwire.cli.child", self._role, *map(str, sockets),
+                stdin=theirs.fileno(), stdout=asyncio.subprocess.PIPE, pass_fds=sockets,
+                start_new_session=True,  # an interrupt from the terminal is for the parent
+            )  # fmt: skip
+        link = await Link.open(ours)
+        link.send(self._door.token if self._door else "")
+        child = Child(process, link, self._tally)
         try:
-            process.stdin.write(f"{self._door.token if self._door else ''}\n".encode())
-            greeting = (await process.stdout.read()).decode()
-            if not greeting:
-                raise NotReady(await process.wait())
+            await child.ready()
         except BaseException:
             if process.returncode is None:
                 process.kill()
             raise
-        return Child(process, greeting, asyncio.get_running_loop().time())
+        return child
+
+    def ended(self) -> None:
+        """Nobody has asked it to."""
+        self._tally.count("process_ends_total", "died")
 
 
 class Place:
@@ -108,7 +136,8 @@ class Place:
         fails = 0
         while True:
             code = await self._child.process.wait()
-            if asyncio.get_running_loop().time() - self._child.ready_at > SETTLED_S:
+            self._starter.ended()
+            if _now() - self._child.ready_at > SETTLED_S:
                 fails = 0
             fails = await self._start_again(code, fails)
 
