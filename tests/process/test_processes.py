@@ -154,6 +154,32 @@ async def test_every_process_answers_for_all(cluster: Cluster, tmp_path: Path) -
         assert await ended_in(child) <= STOP_S
 
 
+async def test_a_frozen_process_is_ended_and_started_again(cluster: Cluster, tmp_path: Path) -> None:
+    """It cannot hear SIGTERM, so it is killed; the others, who turn, stay."""
+    environ = await on_schema(cluster, tmp_path, PARCELWIRE_SILENT_SECONDS="5")
+    async with serve(environ, "--role", "api", "--processes", "2") as child:
+        frozen, other = sorted(children(child.process.pid))
+        os.kill(frozen, signal.SIGSTOP)
+        await until(lambda: frozen not in (now := children(child.process.pid)) and len(now) == 2)
+        assert other in children(child.process.pid)
+        silent = 'parcelwire_process_ends_total{why="silent"}'
+        await told(child, lambda found: found.get(silent) == 1 and found["parcelwire_processes"] == 2)
+        assert await ended_in(child) <= STOP_S
+
+
+async def test_a_parent_that_was_frozen_ends_nobody(cluster: Cluster, tmp_path: Path) -> None:
+    """It could hear nobody: that does not say that they were silent."""
+    environ = await on_schema(cluster, tmp_path, PARCELWIRE_SILENT_SECONDS="5")
+    async with serve(environ, "--role", "api", "--processes", "2") as child:
+        before = children(child.process.pid)
+        child.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(8)
+        child.process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(4)
+        assert children(child.process.pid) == before
+        assert await ended_in(child) <= STOP_S
+
+
 async def test_a_rolling_restart_under_load_fails_no_call(cluster: Cluster, tmp_path: Path) -> None:
     """Callers that keep their connections open included; afterwards all processes are new ones."""
     environ = await on_schema(cluster, tmp_path)

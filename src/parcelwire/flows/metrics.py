@@ -32,7 +32,7 @@ METRICS = (
     Metric("build_info", "gauge", "1, with the version that runs", ("version",)),
     Metric("processes", "gauge", "Processes that these counters are of"),
     Metric("process_ends_total", "counter",
-           "Processes of serve --processes that were started again: died",
+           "Processes of serve --processes that were started again: died, silent (ended by the parent)",
            ("why",)),
     Metric("requests_total", "counter", "API calls by endpoint, HTTP status and outer code",
            ("endpoint", "status", "code")),
