@@ -3,8 +3,8 @@
 After the store has done something, the rows that came of it are copied out of its database. The floor then
 does the same in a database of its own: rows are claimed and read by one statement, and written as they were,
 a table at a time on SQLite, all tables in one statement on PostgreSQL. It knows what comes, so it decides
-nothing, builds nothing, and checks nothing. A page of the list is read by the statements of the store, and
-its rows get names. ``same`` compares both databases, row by row.
+nothing, builds nothing, and checks nothing. A page of the list is read by the statements of the store;
+its rows get names on SQLite, as the other driver gives them. ``same`` compares both databases, row by row.
 """
 
 import json
