@@ -35,7 +35,7 @@ GOAL = 1.6
 SECOND = timedelta(seconds=1)
 OPERATIONS = ("register", "refresh", "push", "list page")
 STORES = ("sqlite", "postgres")
-PAGES = 20  # of a round
+PAGES = 100  # of a round
 
 
 class Cost(NamedTuple):

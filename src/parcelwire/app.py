@@ -45,6 +45,7 @@ from parcelwire.domain.schedule import Pace
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
 from parcelwire.flows.manage import SANDBOX, account_subject, open_first_account
+from parcelwire.flows.metrics import Meters
 from parcelwire.flows.push import PushPolicy
 from parcelwire.flows.routes import Routes, Upstream
 from parcelwire.flows.strikes import begin
@@ -370,6 +371,7 @@ class Service:
         self.role = role
         self.url = ""
         self.first_start: FirstStart | None = None
+        self.meters = Meters()
         self._clock = clock or SystemClock()
         self._log = structlog.get_logger("parcelwire")
         self._tasks: list[asyncio.Task[None]] = []
@@ -393,10 +395,9 @@ class Service:
         self._flights = Flights(REAL_TIME_S)
         self._sender = PushSender(self._clock, settings.egress_allow)
         try:
-            self.context = context_of(
-                settings, self._store, self._asker, self._sender, self._flights, self._clock
-            )
-            self._telemetry = Telemetry(self.context.meters, masked=not settings.log_numbers)
+            context = context_of(settings, self._store, self._asker, self._sender, self._flights, self._clock)
+            self.context = replace(context, meters=self.meters)
+            self._telemetry = Telemetry(self.meters, masked=not settings.log_numbers)
             if self.role != "api":
                 await self._look_back()
             if self._door is not None:

@@ -269,6 +269,12 @@ class Settings:
         "How long a refresh holds a shipment; keep it above the longest conversation (35 s).",
         "60",
     )
+    silent_seconds: float = _setting(
+        _seconds(5, 3_600),
+        30.0,
+        "With serve --processes: a process whose loop has not turned for so long is ended and started again.",
+        "30",
+    )
     egress_allow: tuple[IPv4Network | IPv6Network, ...] = _setting(
         _networks,
         (),

@@ -24,7 +24,7 @@ from parcelwire.domain.exchange import (
 )
 from parcelwire.domain.lane import Grant, Lane
 from parcelwire.domain.limits import Limits, Reach
-from parcelwire.domain.listing import Filter, Order, PushStanding
+from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.merge import History
 from parcelwire.domain.poison import Piece, Strike
 from parcelwire.domain.push import Chosen, FeedItem, NewPush, PushJob, PushRecord, PushResult, PushState
@@ -333,15 +333,28 @@ class Changed:
     counts: tuple[Count, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One row of the list. ``push_at``: the last attempt; ``push_code``: its HTTP status, None: no answer."""
+class Listed(NamedTuple):
+    """What a row of the list needs of a registration, as it is stored (docs/why/0014-reads-are-narrow.md).
+    Times are microseconds since the epoch.
+    """
 
-    shipment: Shipment
-    document: Document | None
-    push: PushStanding = PushStanding.NOT_PUSHED
-    push_code: int | None = None
-    push_at: datetime | None = None
+    id: int
+    number: str
+    code: int
+    phase: str  # domain.shipment.Phase
+    wish: str  # JSON of domain.shipment.Wish
+    registered_us: int | None
+    asked_us: int | None
+    stopped_us: int | None
+    stop_reason: str | None  # domain.shipment.StopReason
+    sub_status: str | None  # domain.status.SubStatus
+    trouble: str | None
+    retracked: int  # 1: it was
+    carrier_changes: int
+    template: bytes | None  # of the document; None: there is none
+    push: int  # domain.listing.PushStanding of the last attempt
+    push_code: int | None  # its HTTP status; None: no answer
+    push_us: int | None
 
 
 @dataclass(frozen=True, slots=True)

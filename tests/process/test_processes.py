@@ -112,6 +112,74 @@ async def test_one_of_two_is_killed_and_the_other_answers(cluster: Cluster, tmp_
         assert await ended_in(child) <= STOP_S
 
 
+async def figures(child: Child) -> dict[str, float]:
+    """What whichever process answers says about all, on a connection of its own."""
+    async with aiohttp.ClientSession() as session, session.get(f"{child.url}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return {
+        name: float(value) for name, _, value in (line.rpartition(" ") for line in lines) if "#" not in name
+    }
+
+
+def registers(found: dict[str, float]) -> float:
+    return found.get('parcelwire_requests_total{endpoint="register",status="200",code="0"}', 0)
+
+
+async def told(child: Child, condition: Any, seconds: float = 60.0) -> None:
+    """Until ten answers in a row, of whichever process, meet a condition."""
+    async with asyncio.timeout(seconds):
+        while not all([condition(await figures(child)) for _ in range(10)]):  # noqa: ASYNC110  as above
+            await asyncio.sleep(0.2)
+
+
+async def test_every_process_answers_for_all(cluster: Cluster, tmp_path: Path) -> None:
+    """The counters of a process stay when it is killed, or replaced and heard to its end."""
+    environ = await on_schema(cluster, tmp_path)
+    async with serve(environ, "--role", "api", "--processes", "3") as child:
+        async with load(child) as calls:
+            await until(lambda: calls.answered > 100)
+        assert calls.failed == []
+        made = calls.answered
+        await told(child, lambda found: registers(found) == made and found["parcelwire_processes"] == 3)
+        before = children(child.process.pid)
+        child.process.send_signal(signal.SIGHUP)
+        await until(lambda: len(children(child.process.pid) - before) == 3)
+        await told(child, lambda found: registers(found) == made and found["parcelwire_processes"] == 3)
+        os.kill(min(children(child.process.pid)), signal.SIGKILL)
+        died = 'parcelwire_process_ends_total{why="died"}'
+        await told(
+            child,
+            lambda found: (found.get(died), registers(found), found["parcelwire_processes"]) == (1, made, 3),
+        )
+        assert await ended_in(child) <= STOP_S
+
+
+async def test_a_frozen_process_is_ended_and_started_again(cluster: Cluster, tmp_path: Path) -> None:
+    """It cannot hear SIGTERM, so it is killed; the others, who turn, stay."""
+    environ = await on_schema(cluster, tmp_path, PARCELWIRE_SILENT_SECONDS="5")
+    async with serve(environ, "--role", "api", "--processes", "2") as child:
+        frozen, other = sorted(children(child.process.pid))
+        os.kill(frozen, signal.SIGSTOP)
+        await until(lambda: frozen not in (now := children(child.process.pid)) and len(now) == 2)
+        assert other in children(child.process.pid)
+        silent = 'parcelwire_process_ends_total{why="silent"}'
+        await told(child, lambda found: found.get(silent) == 1 and found["parcelwire_processes"] == 2)
+        assert await ended_in(child) <= STOP_S
+
+
+async def test_a_parent_that_was_frozen_ends_nobody(cluster: Cluster, tmp_path: Path) -> None:
+    """It could hear nobody: that does not say that they were silent."""
+    environ = await on_schema(cluster, tmp_path, PARCELWIRE_SILENT_SECONDS="5")
+    async with serve(environ, "--role", "api", "--processes", "2") as child:
+        before = children(child.process.pid)
+        child.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(8)
+        child.process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(4)
+        assert children(child.process.pid) == before
+        assert await ended_in(child) <= STOP_S
+
+
 async def test_a_rolling_restart_under_load_fails_no_call(cluster: Cluster, tmp_path: Path) -> None:
     """Callers that keep their connections open included; afterwards all processes are new ones."""
     environ = await on_schema(cluster, tmp_path)

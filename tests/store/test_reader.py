@@ -40,6 +40,12 @@ async def test_reads_run_at_the_same_time(readers: Readers) -> None:
     assert list(await asyncio.gather(readers.run(meet), readers.run(meet))) == [[7], [7]]
 
 
+async def test_one_read_after_the_other_is_done_by_one_thread(readers: Readers) -> None:
+    """Its connection has at hand what was read before; another would read it again."""
+    threads = {await readers.run(lambda _: threading.get_ident()) for _ in range(20)}
+    assert len(threads) == 1
+
+
 async def test_an_error_is_told_to_who_asked_and_the_thread_goes_on(readers: Readers) -> None:
     """An error of the database is StoreUnavailable, any other is its own."""
 

@@ -1,24 +1,28 @@
 """``parcelwire serve --processes N``: a parent that keeps N processes of the service on one listening socket.
 
 The parent holds the socket, so that callers wait in its queue while processes come and go, and opens no
-database. A process that dies is started again. On SIGHUP one after the other is replaced by a new one, of the
-program as it is installed by then: it is ready before the old one leaves.
+database. A process that dies is started again, and so is one whose loop hangs: it tells nothing any more
+(link.py). On SIGHUP one after the other is replaced by a new one, of the program as it is installed by then:
+it is ready before the old one leaves.
 """
 
 import asyncio
 import signal
+import socket
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 
 import structlog
 import typer
 
 from parcelwire.app import FrontDoor, Role
+from parcelwire.cli.link import BEAT_S, Link, Tally
 from parcelwire.config import Settings
 
 STOP_S = 9.5  # a stop takes ten seconds at most; a process needs eight
 LEAVE_S = 15.0  # the same for one that was replaced, whose callers go first
+START_SILENT_S = 60.0  # one that starts reads the program and its tables first
+SILENT_STOP_S = 3.0  # the same for one whose loop hangs: there is little hope
 PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # before one is started again that dies again and again
 SETTLED_S = 60.0  # who has lived for so long begins anew with the shortest
 
@@ -31,13 +35,31 @@ class NotReady(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
 class Child:
-    """A process that was ready at ``ready_at`` (monotonic), and what it said then."""
+    """A process: what it said when it was ready, at ``ready_at`` (monotonic; 0: it is not), and what it
+    tells. When it tells nothing for too long it is ended.
+    """
 
-    process: asyncio.subprocess.Process
-    greeting: str
-    ready_at: float
+    def __init__(
+        self, process: asyncio.subprocess.Process, link: Link, tally: Tally, silent_s: float
+    ) -> None:
+        self.process = process
+        self.greeting = ""
+        self.ready_at = 0.0
+        self.silent = False
+        self._link = link
+        self._tally = tally
+        self._silent_s = silent_s
+        self._heard_at = _now()
+        self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._watch())]
+
+    async def ready(self) -> None:
+        """Until it is. NotReady."""
+        assert self.process.stdout is not None  # noqa: S101
+        self.greeting = (await self.process.stdout.read()).decode()
+        if not self.greeting:
+            raise NotReady(await self.process.wait())
+        self.ready_at = self._heard_at = _now()
 
     async def end(self, number: signal.Signals, within_s: float) -> None:
         """Send a signal and wait; kill it when it takes too long."""
@@ -49,34 +71,67 @@ class Child:
             self.process.kill()
             await self.process.wait()
 
+    async def _hear(self) -> None:
+        async for counted in self._link.told():
+            self._heard_at = _now()
+            self._tally.note(self.process.pid, counted)
+            self._link.tell(self._tally.beside(self.process.pid))
+        self._tally.gone(self.process.pid)
+        await self._link.close()
+
+    async def _watch(self) -> None:
+        while self.process.returncode is None:
+            began = _now()
+            await asyncio.sleep(BEAT_S)
+            now = _now()
+            if now - began > 2 * BEAT_S:  # we have been stopped ourselves: nobody could be heard
+                self._heard_at = now
+            elif now - self._heard_at > (self._silent_s if self.ready_at else START_SILENT_S):
+                self.silent = True
+                silent_s = round(now - self._heard_at)
+                structlog.get_logger("parcelwire").error(
+                    "process_silent", pid=self.process.pid, silent_s=silent_s
+                )
+                await self.end(signal.SIGTERM, SILENT_STOP_S)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
 
 class Starter:
     """Starts processes of one role, all at the same door."""
 
-    def __init__(self, role: Role, door: FrontDoor | None) -> None:
+    def __init__(self, role: Role, door: FrontDoor | None, silent_s: float) -> None:
         self._role = role
         self._door = door
+        self._silent_s = silent_s
+        self._tally = Tally()
 
     async def start(self) -> Child:
         """A new process, when it is ready. NotReady."""
         sockets = () if self._door is None else (self._door.socket.fileno(),)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "parcelwire.cli.child", self._role, *map(str, sockets),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=sockets,
-            start_new_session=True,  # an interrupt from the terminal is for the parent
-        )  # fmt: skip
-        assert process.stdin is not None  # noqa: S101
-        assert process.stdout is not None  # noqa: S101
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "parcelwire.cli.child", self._role, *map(str, sockets),
+                stdin=theirs.fileno(), stdout=asyncio.subprocess.PIPE, pass_fds=sockets,
+                start_new_session=True,  # an interrupt from the terminal is for the parent
+            )  # fmt: skip
+        link = await Link.open(ours)
+        link.send(self._door.token if self._door else "")
+        child = Child(process, link, self._tally, self._silent_s)
         try:
-            process.stdin.write(f"{self._door.token if self._door else ''}\n".encode())
-            greeting = (await process.stdout.read()).decode()
-            if not greeting:
-                raise NotReady(await process.wait())
+            await child.ready()
         except BaseException:
             if process.returncode is None:
                 process.kill()
             raise
-        return Child(process, greeting, asyncio.get_running_loop().time())
+        return child
+
+    def ended(self, child: Child) -> None:
+        """Nobody has asked it to."""
+        self._tally.count("process_ends_total", "silent" if child.silent else "died")
 
 
 class Place:
@@ -108,7 +163,8 @@ class Place:
         fails = 0
         while True:
             code = await self._child.process.wait()
-            if asyncio.get_running_loop().time() - self._child.ready_at > SETTLED_S:
+            self._starter.ended(self._child)
+            if _now() - self._child.ready_at > SETTLED_S:
                 fails = 0
             fails = await self._start_again(code, fails)
 
@@ -133,7 +189,7 @@ class Parent:
         self._settings = settings
         self._processes = processes
         self._door = door
-        self._starter = Starter(role, door)
+        self._starter = Starter(role, door, settings.silent_seconds)
         self._places: list[Place] = []
         self._log = structlog.get_logger("parcelwire")
 

@@ -21,7 +21,7 @@ from parcelwire.wire.versions import V2_2, Version
 _PROVIDER = re.compile(rb'"provider":\{[^}]*\}')  # name, homepage, country: ours, not news
 
 
-_wish = msgspec.json.Decoder(Wish).decode
+wish_of = msgspec.json.Decoder(Wish).decode  # of a row as it is stored
 
 
 def document_of(context: Context, shipment: Shipment, timeline: Timeline) -> Document:
@@ -55,7 +55,7 @@ def tracked(shown: Shown, now: datetime, version: Version = V2_2) -> Tracked:
         ok=shown.trouble is None,
         now=now,
     )
-    return _item(shown.number, shown.code, _wish(shown.wish), track_info, version)
+    return _item(shown.number, shown.code, wish_of(shown.wish), track_info, version)
 
 
 def _item(number: str, code: int, wish: Wish, track_info: bytes, version: Version) -> Tracked:

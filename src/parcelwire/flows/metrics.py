@@ -1,10 +1,11 @@
 """Figures for monitoring, in the text format of Prometheus. METRICS is the whole list.
 
-Counters are of this process and begin with it; sizes are read from the store when somebody asks. No label
-holds an account, a number or an id: each has few values, whatever callers do.
+Counters are of this process and begin with it; those of others may stand beside them (``Meters.others``).
+Sizes are read from the store when somebody asks. No label holds an account, a number or an id: each has few
+values, whatever callers do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -29,6 +30,10 @@ class Metric(NamedTuple):
 PREFIX = "parcelwire_"
 METRICS = (
     Metric("build_info", "gauge", "1, with the version that runs", ("version",)),
+    Metric("processes", "gauge", "Processes that these counters are of"),
+    Metric("process_ends_total", "counter",
+           "Processes of serve --processes that were started again: died, silent (ended by the parent)",
+           ("why",)),
     Metric("requests_total", "counter", "API calls by endpoint, HTTP status and outer code",
            ("endpoint", "status", "code")),
     Metric("request_seconds_total", "counter", "Time that these took", ("endpoint",)),
@@ -62,9 +67,10 @@ Sample = tuple[str, tuple[str, ...], float]  # metric, values of its labels, val
 
 
 class Meters:
-    """What this process has counted."""
+    """What this process has counted; ``others``: what those beside it have."""
 
     def __init__(self) -> None:
+        self.others: Sequence[Sample] = ()
         self._counts: dict[tuple[str, tuple[str, ...]], float] = {}
         self._sizes: tuple[datetime, list[Sample]] | None = None
 
@@ -77,11 +83,21 @@ class Meters:
         """All figures. ``upstream``: the slug of the one that is paid."""
         if self._sizes is None or not timedelta() <= now - self._sizes[0] < SIZES_KEPT:
             self._sizes = now, await _sizes(store, upstream, now)
-        return text_of([("build_info", (__version__,), 1), *self.counted(), *self._sizes[1]])
+        counted = summed([("processes", (), 1)], self.counted(), self.others)
+        return text_of([("build_info", (__version__,), 1), *counted, *self._sizes[1]])
 
     def counted(self) -> list[Sample]:
         """The counters."""
         return [(name, labels, value) for (name, labels), value in self._counts.items()]
+
+
+def summed(*parts: Iterable[Sample]) -> list[Sample]:
+    """One sample of each metric and labels, with the sum of the values."""
+    sums: dict[tuple[str, tuple[str, ...]], float] = {}
+    for part in parts:
+        for name, labels, value in part:
+            sums[name, labels] = sums.get((name, labels), 0) + value
+    return [(name, labels, value) for (name, labels), value in sums.items()]
 
 
 async def _sizes(store: Store, upstream: str | None, now: datetime) -> list[Sample]:

@@ -1,8 +1,7 @@
 """The list of an account's registrations: free, a page at a time."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
-from enum import Enum
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from parcelwire.domain.account import Account
@@ -11,7 +10,9 @@ from parcelwire.domain.listing import Axis, Filter, Order, PushStanding, Span
 from parcelwire.domain.numbers import identity, normalise
 from parcelwire.domain.shipment import Phase
 from parcelwire.domain.status import Status
+from parcelwire.domain.times import EPOCH
 from parcelwire.flows.context import Context
+from parcelwire.flows.documents import wish_of
 from parcelwire.ports import Listed, ListPage
 from parcelwire.wire.codes import shown
 from parcelwire.wire.dates import bound
@@ -32,13 +33,13 @@ from parcelwire.wire.versions import V2_2, Version
 PAGES_MAX = 10**9
 
 _PHASES = {"tracking": Phase.TRACKING, "stopped": Phase.STOPPED}
-_PHASE_NAMES = {Phase.TRACKING: "Tracking", Phase.STOPPED: "Stopped"}
-_PUSH_NAMES = {
+_PHASE_NAMES: dict[str, str] = {Phase.TRACKING: "Tracking", Phase.STOPPED: "Stopped"}
+_PUSH_NAMES: dict[int, str] = {
     PushStanding.NOT_PUSHED: "NotPushed",
     PushStanding.SUCCESS: "Success",
     PushStanding.FAILURE: "Failure",
 }
-_PUSHES = {name.casefold(): standing for standing, name in _PUSH_NAMES.items()}
+_PUSHES = {name.casefold(): PushStanding(standing) for standing, name in _PUSH_NAMES.items()}
 _STATUSES = {status.value.casefold(): status for status in Status}
 _ORDERS = {
     f"{axis}time{way}": Order(place, newest_first=way == "desc")
@@ -141,32 +142,32 @@ def _count(value: int | str | None, field: str) -> int | None:
 
 
 def _row(listed: Listed, version: Version) -> ListedItem:
-    shipment, wish = listed.shipment, listed.shipment.wish
-    told = summary(listed.document.template) if listed.document else None
+    wish = wish_of(listed.wish)
+    told = summary(listed.template) if listed.template is not None else None
     latest = told.latest_event if told else None
     local = told.misc_info.local_key if told else 0
     make: Callable[..., ListedItem] = ListedItem
     extra = {}
     if version.more:
-        make, extra = ListedItem24, {"sync_status": bool(shipment.asked_at) and shipment.trouble is None}
+        make, extra = ListedItem24, {"sync_status": listed.asked_us is not None and listed.trouble is None}
     return make(
-        number=shipment.number,
-        carrier=shipment.code,
+        number=listed.number,
+        carrier=listed.code,
         param=wish.param,
         shipping_country=told.shipping_info.shipper_address.country if told else None,
         recipient_country=told.shipping_info.recipient_address.country if told else None,
         final_carrier=wish.final_carrier or local,
-        register_time=_text(shipment.registered_at),
-        track_time=_text(shipment.asked_at),
-        push_time=_text(listed.push_at),
-        stop_track_time=_text(shipment.stopped_at),
-        tracking_status=_PHASE_NAMES[shipment.phase],
-        package_status=_value(shipment.sub_status.status if shipment.sub_status else Status.NOT_FOUND),
+        register_time=_text(listed.registered_us),
+        track_time=_text(listed.asked_us),
+        push_time=_text(listed.push_us),
+        stop_track_time=_text(listed.stopped_us),
+        tracking_status=_PHASE_NAMES[listed.phase],
+        package_status=_status(listed.sub_status),
         push_status=_PUSH_NAMES[listed.push],
         push_status_code=listed.push_code,
-        stop_track_reason=shipment.stop_reason.value if shipment.stop_reason else None,
-        is_retracked=shipment.retracked,
-        carrier_change_count=shipment.carrier_changes,
+        stop_track_reason=listed.stop_reason,
+        is_retracked=bool(listed.retracked),
+        carrier_change_count=listed.carrier_changes,
         tag=wish.tag,
         email=wish.email,
         order_no=wish.order_no,
@@ -181,9 +182,9 @@ def _row(listed: Listed, version: Version) -> ListedItem:
     )
 
 
-def _text(at: datetime | None) -> str | None:
-    return utc_text(at) if at else None
+def _text(us: int | None) -> str | None:
+    return None if us is None else utc_text(EPOCH + timedelta(0, 0, us))
 
 
-def _value(word: Enum) -> str:
-    return str(word.value)
+def _status(sub_status: str | None) -> str:
+    return sub_status.partition("_")[0] if sub_status else Status.NOT_FOUND.value

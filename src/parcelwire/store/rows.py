@@ -45,6 +45,12 @@ SHOWN = (
     *(f"s.{name} / 86400000000 + 719163" for name in ("first_at", "transit_at", "done_at", "newest_at")),
     "s.asked_at / 1000000", "s.answered_at", "s.trouble",
 )  # fmt: skip
+# ports.Listed of a shipment ``s``, its document ``d`` and what came of its last push ``p``.
+LISTED = (
+    "s.id", "s.number", "s.code", "s.phase", "s.wish", "s.registered_at", "s.asked_at", "s.stopped_at",
+    "s.stop_reason", "s.sub_status", "s.trouble", "s.retracked", "s.carrier_changes", "d.template",
+    "coalesce(p.push, 0)", "nullif(p.push_code, 0)", "p.push_at",
+)  # fmt: skip
 # For monitoring.
 LEASE_MAX_US = 3_600_000_000  # whoever is leased is due again within the hour
 PUSHES_COUNTED = {"pending": "state = 'pending'", "leased": "lease IS NOT NULL", "dead": "state = 'dead'"}

@@ -6,16 +6,17 @@ is a difference of ranks, and a page of any depth is read from the index between
 time that the order does not use (two dimensions) is counted row by row, through its narrowest span.
 """
 
-import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from parcelwire.domain.listing import Axis, Filter, Order, PushStanding, Span
+import msgspec
+
+from parcelwire.domain.listing import Axis, Filter, Order, Span
 from parcelwire.ports import Listed, ListPage
 from parcelwire.store.kinds import Mask, fitting, having, masks_of
-from parcelwire.store.rows import SHIPMENT, document_of, micros, moment_or_none, shipment_of
+from parcelwire.store.rows import LISTED, micros
 
 LEVELS = (45, 40, 35, 30, 25, 20)  # as in tally_level, the widest first
 LEAF = LEVELS[-1]
@@ -33,9 +34,8 @@ AND kind IN (
 )
 """
 _ROWS = f"""
-SELECT {", ".join(f"s.{name}" for name in SHIPMENT)}, d.template, d.estimate, d.sources,
-  l.push, l.push_code, l.push_at
-FROM shipment s JOIN listing l ON l.shipment = s.id LEFT JOIN document d ON d.shipment = s.id
+SELECT {", ".join(LISTED)}
+FROM shipment s JOIN listing p ON p.shipment = s.id LEFT JOIN document d ON d.shipment = s.id
 WHERE s.id IN (SELECT value FROM json_each(?))
 """
 _BY_NUMBER = """
@@ -43,6 +43,10 @@ SELECT l.kind, l.shipment, l.register_at, l.track_at, l.push_at, l.stop_at
 FROM shipment s JOIN listing l ON l.shipment = s.id
 WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
 """
+
+
+def _json(values: Sequence[int] | Sequence[str] | None) -> str:
+    return msgspec.json.encode(values).decode()
 
 
 class Bounds(NamedTuple):
@@ -127,7 +131,7 @@ class Ladder:
         self._buckets = _BUCKETS.format(masks="".join(f" AND {mask.sql}" for mask in masks))
         # To look for every kind is work: where all count, only for those that the tally names.
         self._of_kinds = _OF_KINDS if masks else _OF_NAMED_KINDS
-        self._kinds = (json.dumps(kinds),) if masks else (account, axis)
+        self._kinds = (_json(kinds),) if masks else (account, axis)
         self._total = self._sum(0, 0, END) if kinds or not masks else 0
         self._path: dict[tuple[int, int], Found] = {}
         self._ranks = {0: 0, END: self._total}
@@ -252,7 +256,7 @@ def _row_by_row(
     source = f"FROM listing INDEXED BY {_INDEX[narrowest]} WHERE account = ? {_OF_KINDS} {within}"
     values = (
         account,
-        json.dumps(fitting(known, masks)),
+        _json(fitting(known, masks)),
         *(bound for pair in bounds.values() for bound in pair),
     )
     total = c.execute(f"SELECT count(*) {source}", values).fetchone()[0]
@@ -275,7 +279,7 @@ def _by_number(
     most: int,
 ) -> tuple[int, list[int]]:
     """A few numbers have a few registrations: all of them are looked at."""
-    found = c.execute(_BY_NUMBER, (account, json.dumps(wanted.numbers))).fetchall()
+    found = c.execute(_BY_NUMBER, (account, _json(wanted.numbers))).fetchall()
     fit = set(fitting({row[0] for row in found}, masks_of(wanted)))
     chosen = []
     for kind, shipment, *times in found:
@@ -287,18 +291,5 @@ def _by_number(
 
 
 def _rows(c: sqlite3.Connection, ids: list[int]) -> list[Listed]:
-    width = len(SHIPMENT)
-    rows = {row[0]: row for row in c.execute(_ROWS, (json.dumps(ids),))}
-
-    def listed() -> Iterator[Listed]:
-        for row in (rows[shipment] for shipment in ids):
-            template, estimate, sources, push, push_code, push_at = row[width:]
-            yield Listed(
-                shipment_of(row),
-                document_of((template, estimate, sources)),
-                PushStanding(push),
-                push_code or None,
-                moment_or_none(push_at),
-            )
-
-    return list(listed())
+    rows = {row[0]: row for row in c.execute(_ROWS, (_json(ids),)).fetchall()}
+    return list(map(Listed._make, map(rows.__getitem__, ids)))
