@@ -25,6 +25,7 @@ from parcelwire.ports import Listed
 from parcelwire.store.rows import HEALTH, LANE, MUTABLE, SHIPMENT, micros
 from parcelwire.store.rows import LISTED as PAGE
 from parcelwire.store.sqlite import SqliteStore, counts
+from parcelwire.store.sqlite.file import CACHE_KB
 
 Row = tuple[Any, ...]
 Rows = dict[str, Sequence[Row]]
@@ -61,7 +62,7 @@ REGISTER: Writes = {
     "account": Write(ALL, ("id",), ("day", "registered_today")),
 }
 REFRESH: Writes = {
-    "shipment": Write("asked_at = {at}", ("id",), SAVED),
+    "shipment": Write("asked_at = {at}", ("id",), SAVED[1:]),  # the carrier stays: an index less to write
     "source_report": Write(ASKED, ("shipment", "source")),
     "document": Write(ASKED, ("shipment",)),
     "raw_reply": Write("at = {at}"),
@@ -190,7 +191,9 @@ class SqliteFloor:
         self._store = store
         self._source = sqlite3.connect(source)
         self._own = sqlite3.connect(path, isolation_level=None, cached_statements=256)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        for pragma in (
+            "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"cache_size = -{CACHE_KB}"
+        ):  # fmt: skip
             self._own.execute(f"PRAGMA {pragma}")
         names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         self._tables = {name: self._table(name) for (name,) in self._own.execute(names)}

@@ -53,6 +53,7 @@ from parcelwire.standins import credentials_of, stand_in
 from parcelwire.standins._gate import Gate
 from parcelwire.standins.server import serve
 from parcelwire.store.sqlite import SqliteStore
+from parcelwire.store.sqlite.file import CACHE_KB
 from parcelwire.store.vault import MASTER_BYTES, Vault
 from parcelwire.wire.directory import code_of, shipped
 from parcelwire.wire.signature import new_secret
@@ -241,6 +242,7 @@ class Floor:
         self.database.execute("PRAGMA journal_mode = WAL")
         self.database.execute("PRAGMA synchronous = FULL")
         self.database.execute("PRAGMA foreign_keys = ON")
+        self.database.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         names = columns(self.database, "shipment")
         self.update = f"UPDATE shipment SET {', '.join(f'{n} = ?' for n in names[1:])} WHERE id = ?"
         self.claim = (

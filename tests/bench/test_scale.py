@@ -92,7 +92,7 @@ def test_a_short_run_measures_every_operation_at_every_size(store: str) -> None:
     assert ran.stdout, ran.stderr.decode()
     figures = json.loads(ran.stdout)
     assert figures["sizes"] == [0, 1000, 2000]
-    assert len(figures["operations"]) == 5
+    assert len(figures["operations"]) == 6
     for row in figures["operations"]:
         assert all(us > 0 for us in row["us"][1:])
     assert all(some > 500 for some in figures["bytes_a_shipment"][1:])

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -246,6 +247,34 @@ async def test_a_call_counts_from_when_it_is_made(schema_place: PostgresPlace) -
     stamps = [grant.lane.stamp for grant in grants if grant is not None and grant.lane.stamp is not None]
     assert stamps[0] - NOW < SECOND
     assert stamps[1] - NOW > SECOND * 1.4
+
+
+async def test_a_turn_does_not_pass_over_what_became_due_before_the_head_of_its_queue(
+    schema_place: PostgresPlace,
+) -> None:
+    """The other process' clock is behind: its shipment is seen when the rest is done, or within 10 s."""
+    store, behind = await two(schema_place)
+    account = await account_in(store)
+
+    async def turn(at: datetime) -> list[int]:
+        taken = await store.take_turn("ups", 1, Limits(per_s=1000.0), at, at + DAY, secrets.token_hex(8))
+        return [due.shipment.id for due in taken.due]
+
+    async def register(by: Store, at: datetime) -> int:
+        (made,) = await by.register(account.id, [wanted()], at)
+        assert isinstance(made, int)
+        return made
+
+    ours = [await register(store, NOW) for _ in range(2)]
+    assert await turn(NOW) == ours[:1]
+    late = await register(behind, NOW - SECOND)
+    assert await turn(NOW + SECOND) == ours[1:]
+    assert await turn(NOW + SECOND * 2) == [late]
+    ours = [await register(store, NOW + SECOND * 2) for _ in range(3)]
+    assert await turn(NOW + SECOND * 3) == ours[:1]
+    late = await register(behind, NOW)
+    assert await turn(NOW + SECOND * 4) == ours[1:2]
+    assert await turn(NOW + SECOND * 14) == [late]
 
 
 async def test_a_process_that_starts_leaves_the_leases_of_others_alone(schema_place: PostgresPlace) -> None:

@@ -47,7 +47,7 @@ from parcelwire.domain.push import SUPERSEDE_AFTER, Chosen
 from parcelwire.domain.shipment import Phase
 from parcelwire.ports import Charge, Document, Old, Store
 from parcelwire.store.rows import micros
-from parcelwire.store.sqlite import SqliteStore
+from parcelwire.store.sqlite import SqliteStore, refreshes
 from parcelwire.store.sqlite.file import migrate, steps
 from parcelwire.store.vault import Vault, secret_place, sign_key_place
 
@@ -163,7 +163,7 @@ import asyncio, sys
 from pathlib import Path
 from tests.store.conftest import vault
 from parcelwire.store.rows import micros
-from parcelwire.store.sqlite import SqliteStore
+from parcelwire.store.sqlite import SqliteStore, refreshes
 
 async def main():
     store = await SqliteStore.open(Path(sys.argv[1]), vault())
@@ -388,7 +388,7 @@ from pathlib import Path
 from tests.store.conftest import vault
 from tests.store.samples import NOW, account_in, wanted
 from parcelwire.store.rows import micros
-from parcelwire.store.sqlite import SqliteStore
+from parcelwire.store.sqlite import SqliteStore, refreshes
 
 async def caller(store, account, name):
     for n in range(100_000):
@@ -465,6 +465,37 @@ async def test_a_raw_reply_is_kept_once_and_as_long_as_something_refers_to_it(fi
     assert await replies() == [(201,)]
 
 
+OLD_REPORTS = """
+INSERT INTO account (id, name, plan, quota_total, sign_key) VALUES (1, 'main', 'free', 100, x'');
+INSERT INTO shipment (id, account, number, carrier, code, origin, phase, since, wish, registered_at, lane)
+  VALUES (3, 1, 'T1', 'ups', 100002, 2, 'tracking', 0, '{}', 0, 'ups'),
+    (4, 1, 'T2', 'ups', 100002, 2, 'tracking', 0, '{}', 0, 'ups');
+INSERT INTO source_report VALUES (4, 'ups', x'04', NULL), (3, 'ups', zeroblob(2000), x'aa'),
+  (3, 'china_post', x'01', NULL);
+"""
+
+
+async def test_what_sources_said_is_kept_when_their_table_changes(
+    file: SqlitePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Schema 13 lays reports out anew: every byte, and what goes with a shipment that is deleted."""
+    before = [step for step in steps() if step[0] < 13]
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
+        monkeypatch.setattr("parcelwire.store.sqlite.file.steps", lambda: before)
+        migrate(connection, file.path)
+        monkeypatch.undo()
+        connection.executescript(OLD_REPORTS)
+        sign_key = vault().seal(SIGN_KEY, sign_key_place(1))
+        connection.execute("UPDATE account SET sign_key = ?", (sign_key,))
+    store = await file.open()
+    said = "SELECT shipment, source, history, raw FROM source_report ORDER BY shipment, source"
+    assert await file.rows(said) == [
+        (3, "china_post", b"\x01", None), (3, "ups", bytes(2000), b"\xaa"), (4, "ups", b"\x04", None)
+    ]  # fmt: skip
+    assert await store.delete(1, [3]) == [True]
+    assert await file.rows("SELECT shipment FROM source_report") == [(4,)]
+
+
 # --- cost -------------------------------------------------------------------------------------------------
 
 
@@ -503,3 +534,17 @@ async def test_no_statement_walks_through_a_table_that_grows(file: SqlitePlace) 
             plan = [row[3] for row in await file.rows(f"EXPLAIN QUERY PLAN {sql}")]
             assert not [line for line in plan if walks.match(line)], sql
     assert len(seen) > 40
+
+
+async def test_a_refresh_leaves_the_index_of_numbers_alone(file: SqlitePlace) -> None:
+    """It changes nothing that a shipment is unique by: read from SQLite's own programs of the statements."""
+    await file.open()
+    named = "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_shipment_1'"
+    ((root,),) = await file.rows(named)
+
+    async def written(statement: str) -> set[int]:
+        program = await file.rows("EXPLAIN " + statement.replace("?", "NULL"))
+        return {row[3] for row in program if row[1] == "OpenWrite"}
+
+    assert root not in await written(refreshes._SAVE)
+    assert root in await written(refreshes._SAVE_CORRECTED)

@@ -1,6 +1,7 @@
 """Refreshes: claimed, completed, forgotten after a while."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,6 +38,7 @@ from parcelwire.store.rows import (
 
 _MICROSECOND = timedelta(microseconds=1)
 AHEAD_PART = 4  # of its interval may be left when a shipment is asked about ahead of its time
+HEAD_GOOD = timedelta(seconds=10)  # a due shipment before the head waits for so long at most
 CENSUS_ROWS = 500_000  # about so many are counted: a fraction of a second
 # A reply that is kept is marked as used again when it is older than this: pruning keeps months, not days.
 _RAW_FRESH = timedelta(days=1) // _MICROSECOND
@@ -58,7 +60,7 @@ WHERE s.id = one.id AND s.account = one.account RETURNING {_RETURNED}
 # Once something is due, the call is filled up with what will be soon; a call for nothing is not spent.
 _TAKE_TURN = f"""
 WITH due AS MATERIALIZED (
-  SELECT id, account, number FROM shipment WHERE lane = $3 AND refresh_at <= $5
+  SELECT id, account, number FROM shipment WHERE lane = $3 AND refresh_at <= $5 AND refresh_at >= $6
     AND (refresh_at <= $4 OR (lease IS NULL AND (refresh_at - $4) * {AHEAD_PART} <= refresh_at - asked_at))
   ORDER BY refresh_at LIMIT {{most:d}} FOR UPDATE SKIP LOCKED
 ), one AS (
@@ -67,15 +69,14 @@ WITH due AS MATERIALIZED (
   UPDATE shipment AS s SET lease = $1, refresh_at = $2 FROM one
   WHERE s.id = one.id AND s.account = one.account RETURNING {_RETURNED}
 ), spent AS (
-  UPDATE lane SET {", ".join(f"{name} = ${number}" for number, name in enumerate(LANE[1:], 7))}
-  WHERE name = $6 AND EXISTS (SELECT FROM claimed)
+  UPDATE lane SET {", ".join(f"{name} = ${number}" for number, name in enumerate(LANE[1:], 8))}
+  WHERE name = $7 AND EXISTS (SELECT FROM claimed)
 )
 SELECT * FROM claimed
 """
 # Not whether there is one that is due: the planner would look for it from the beginning of the table.
 _LANE = f"""
-SELECT {", ".join(LANE)},
-  (SELECT min(refresh_at) FROM shipment WHERE lane = $2 AND refresh_at IS NOT NULL) <= $3
+SELECT {", ".join(LANE)}, (SELECT min(refresh_at) FROM shipment WHERE lane = $2 AND refresh_at >= $3)
 FROM lane WHERE name = $1 FOR UPDATE
 """
 _HELD_LANE = f"SELECT {', '.join(LANE)} FROM lane WHERE name = $1 FOR UPDATE"
@@ -188,9 +189,28 @@ async def claim(c: Connection, lane: str, most: int, now: datetime, until: datet
     return await with_histories(c, rows)
 
 
+@dataclass(slots=True)
+class Head:
+    """Where a queue began in the index of due times when this process looked last.
+
+    With each claim the server reads past all that has moved on since the last vacuum: up to 200,000
+    entries of ten million shipments. What is written is due at the time of writing or later, so nothing
+    gets before the head. Clocks of processes may differ: it is sought from the beginning now and then,
+    and before saying that nothing is due.
+    """
+
+    queue: str
+    due_at: int = 0  # microseconds
+    sought_at: int = 0
+
+    def since(self, at: int) -> int:
+        """From where to look; 0: from the beginning."""
+        return self.due_at if 0 <= at - self.sought_at < HEAD_GOOD // _MICROSECOND else 0
+
+
 async def take_turn(
     c: Connection,
-    queue: str,
+    head: Head,
     most: int,
     limits: Limits,
     now: Callable[[], datetime],
@@ -204,22 +224,34 @@ async def take_turn(
     for it, or for the database, all go on at the same moment: counted at the times at which they began, their
     calls would seem to be within the rate.
     """
+    queue = head.queue
     at, name = micros(now()), home(queue)
-    row = await c.fetchrow(_LANE, name, queue, at)
+    since = head.since(at)
+    row = await c.fetchrow(_LANE, name, queue, since)
     if row is None:
         await c.execute(_NEW_LANE, *lane_values(Lane(name)))
-        row = await c.fetchrow(_LANE, name, queue, at)
-    if not row[len(LANE)]:
+        row = await c.fetchrow(_LANE, name, queue, since)
+    if since and not _is_due(row, at):
+        since = 0
+        row = await c.fetchrow(_LANE, name, queue, since)
+    if not _is_due(row, at):
         return None, []
+    head.due_at, head.sought_at = row[len(LANE)], head.sought_at if since else at
     got = now()
     grant = take(lane_of(row), limits, got)
     if not grant.granted:
         return grant, []
     rows = await c.fetch(
         _TAKE_TURN.format(most=most),
-        lease, micros(until), queue, at, micros(got + ahead), *lane_values(grant.lane),
+        lease, micros(until), queue, at, micros(got + ahead), head.due_at, *lane_values(grant.lane),
     )  # fmt: skip
     return (grant, rows) if rows else (None, [])
+
+
+def _is_due(row: Any, at: int) -> bool:
+    """Whether _LANE found something."""
+    due_at = row[len(LANE)]
+    return due_at is not None and due_at <= at
 
 
 async def take_call(c: Connection, name: str, taking: Taking, now: Callable[[], datetime]) -> Grant:

@@ -139,6 +139,7 @@ class PostgresStore:
         self._hints = hints
         self._vault = vault
         self._instance = instance
+        self._heads: dict[str, refreshes.Head] = {}
         self._turned: list[Callable[[EndpointTurn], None]] = []
         self._completing = Group(self._complete)
         self._finishing = Group(self._finish)
@@ -443,8 +444,9 @@ class PostgresStore:
         ahead: timedelta = timedelta(),
     ) -> Turn:
         then = _from(now)
+        head = self._heads.setdefault(queue, refreshes.Head(queue))
         grant, rows = await self._pool.transaction(
-            lambda c, _: refreshes.take_turn(c, queue, most, limits, then, until, lease, ahead)
+            lambda c, _: refreshes.take_turn(c, head, most, limits, then, until, lease, ahead)
         )
         if not rows:
             return Turn(grant)

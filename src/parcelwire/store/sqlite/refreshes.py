@@ -16,6 +16,7 @@ from parcelwire.domain.status import SubStatus
 from parcelwire.ports import Due, Refreshed, Taking, Turn
 from parcelwire.store.rows import (
     LANE,
+    MUTABLE,
     Routing,
     document_values,
     history_bytes,
@@ -32,7 +33,7 @@ from parcelwire.store.rows import (
 )
 from parcelwire.store.sqlite import pushes, upstream
 from parcelwire.store.sqlite.learned import learn
-from parcelwire.store.sqlite.registrations import COLUMNS, UPDATE, make_room
+from parcelwire.store.sqlite.registrations import COLUMNS, make_room, update
 
 AHEAD_PART = 4  # of its interval may be left when a shipment is asked about ahead of its time
 _LANE = ", ".join(LANE)
@@ -82,7 +83,10 @@ SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM
 _LEASED = """
 SELECT id, lease FROM shipment WHERE id IN (SELECT value FROM json_each(?)) AND lease IS NOT NULL
 """
-_SAVE = f"{UPDATE} WHERE id = ?"
+# SQLite writes the index of a column that is set, also where its value stays: on a page in a random place.
+# The carrier, which a shipment is unique by, is set where it changes.
+_SAVE = f"{update(MUTABLE[1:])} WHERE id = ?"
+_SAVE_CORRECTED = f"{update(MUTABLE)} WHERE id = ?"
 _RAWS_BEFORE = """
 SELECT DISTINCT raw FROM source_report
 WHERE shipment IN (SELECT value FROM json_each(?)) AND raw IS NOT NULL
@@ -208,7 +212,9 @@ def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed])
     One statement for all rows of a table: each statement on its own costs more than the row that it writes.
     """
     saved = _held(c, results)
-    c.executemany(_SAVE, [(*mutable_values(one.shipment), one.shipment.id) for one in saved])
+    new = [(one.corrects, mutable_values(one.shipment), one.shipment.id) for one in saved]
+    c.executemany(_SAVE, [(*values[1:], shipment) for corrects, values, shipment in new if not corrects])
+    c.executemany(_SAVE_CORRECTED, [(*values, shipment) for corrects, values, shipment in new if corrects])
     raws = _keep_raws(c, saved)
     _keep_histories(c, saved, raws)
     for one in saved:

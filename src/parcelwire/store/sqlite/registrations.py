@@ -24,11 +24,16 @@ from parcelwire.store.sqlite.inserts import insert
 from parcelwire.store.sqlite.learned import learn
 
 COLUMNS = ", ".join(SHIPMENT)
-UPDATE = f"UPDATE shipment SET {', '.join(f'{name} = ?' for name in MUTABLE)}, lease = NULL"
+
+
+def update(names: Sequence[str]) -> str:
+    """The beginning of a statement that sets columns, and lets go of the shipment."""
+    return f"UPDATE shipment SET {', '.join(f'{name} = ?' for name in names)}, lease = NULL"
+
 
 _REASON_FULL = "the plan has {total} a period"
 _UNCHANGED = tuple(name for name in MUTABLE if name != "refresh_at")  # a claim moves refresh_at
-_CHANGE = f"{UPDATE} WHERE id = ? AND {' AND '.join(f'{name} IS ?' for name in _UNCHANGED)}"
+_CHANGE = f"{update(MUTABLE)} WHERE id = ? AND {' AND '.join(f'{name} IS ?' for name in _UNCHANGED)}"
 _KNOWN = """
 SELECT number, carrier, id, phase FROM shipment
 WHERE account = ? AND number IN (SELECT value FROM json_each(?))
