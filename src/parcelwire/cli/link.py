@@ -2,7 +2,7 @@
 
 A process tells once a second what it has counted: that shows, too, that its loop turns. The parent answers
 with what all others have counted, so that each can tell of all
-(docs/why/0015-a-parent-hears-its-processes.md).
+(docs/why/0016-a-parent-hears-its-processes.md).
 """
 
 import asyncio
