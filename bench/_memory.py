@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from parcelwire.domain.endpoint import WIDTH_MAX
-from parcelwire.domain.lane import Lane, take
+from parcelwire.domain.lane import Grant, Lane, take
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.push import PushJob, PushResult, push_id
 from parcelwire.domain.shipment import Shipment
 from parcelwire.domain.status import SubStatus
-from parcelwire.ports import Due, Refreshed, Turn
+from parcelwire.ports import Due, Refreshed, Taking, Turn
 
 
 class MemoryStore:
@@ -56,6 +56,11 @@ class MemoryStore:
         self._lane = grant.lane
         ids = [self._due.popleft() for _ in range(min(most, len(self._due)))]
         return Turn(grant, tuple(self._known[one] for one in ids))
+
+    async def take_call(self, _lane: str, taking: Taking, now: datetime) -> Grant:
+        grant = taking(self._lane, now)
+        self._lane = grant.lane
+        return grant
 
     async def complete(self, results: Sequence[Refreshed]) -> int:
         for result in results:
