@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from parcelwire.domain.errors import StoreUnavailable
 
 GROUP_MAX = 500  # pieces in one transaction
-WRITERS = 3  # transactions at the same time
+WRITERS = 1  # transactions at the same time: more of them wait for one another's rows
 
 Piece = TypeVar("Piece")
 
@@ -22,24 +22,29 @@ class Group(Generic[Piece]):
     def __init__(self, write: Callable[[Sequence[Piece]], Awaitable[list[bool]]]) -> None:
         self._write = write
         self._waiting: list[tuple[Sequence[Piece], asyncio.Future[list[bool]]]] = []
-        self._writing: set[asyncio.Task[None]] = set()
+        self._writers = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop holds them weakly
 
     async def save(self, pieces: Sequence[Piece]) -> list[bool]:
         """All of them or none, perhaps together with those of other calls."""
         future: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
         self._waiting.append((pieces, future))
-        if len(self._writing) < WRITERS:
+        if self._writers < WRITERS:
             self._start()
         return await future
 
     def _start(self) -> None:
+        self._writers += 1
         task = asyncio.create_task(self._write_waiting())
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _write_waiting(self) -> None:
-        while self._waiting:
-            await self._write_calls(self._take())
+        try:
+            while self._waiting:
+                await self._write_calls(self._take())
+        finally:  # at once: who comes now must not wait for one that looks no more
+            self._writers -= 1
 
     def _take(self) -> list[tuple[Sequence[Piece], asyncio.Future[list[bool]]]]:
         taken: list[tuple[Sequence[Piece], asyncio.Future[list[bool]]]] = []

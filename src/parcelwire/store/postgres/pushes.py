@@ -34,7 +34,7 @@ given AS (
     $2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::boolean[], $7::bigint[], $8::bigint[],
     $9::text[]
   ) WITH ORDINALITY AS given (shipment, account, event, body, by_request, version, at, status, place)
-  WHERE {HELD.format('given.shipment')}
+  WHERE {HELD.format("given.shipment")}
 ),
 counted AS (
   INSERT INTO feed AS f (account, newest)

@@ -142,16 +142,16 @@ WITH held AS (
 ), logged AS (
   INSERT INTO refresh_log (shipment, account, at, lane, outcome, ms, text, raw)
   SELECT log.* FROM unnest({_arrays("bigint bigint bigint text text bigint text bytea", _FIRST_LOG)})
-    AS log (shipment, account, at, lane, outcome, ms, text, raw) WHERE {pushes.HELD.format('log.shipment')}
+    AS log (shipment, account, at, lane, outcome, ms, text, raw) WHERE {pushes.HELD.format("log.shipment")}
 ), told AS (
   INSERT INTO source_report (shipment, account, source, history, raw)
   SELECT told.* FROM unnest({_arrays("bigint bigint text bytea bytea", _FIRST_TOLD)})
-    AS told (shipment, account, source, history, raw) WHERE {pushes.HELD.format('told.shipment')}
+    AS told (shipment, account, source, history, raw) WHERE {pushes.HELD.format("told.shipment")}
   ON CONFLICT (shipment, source, account) DO UPDATE SET history = excluded.history, raw = excluded.raw
 ), shown AS (
   INSERT INTO document (shipment, account, template, estimate, sources)
   SELECT shown.* FROM unnest({_arrays("bigint bigint bytea bytea text", _FIRST_DOCUMENT)})
-    AS shown (shipment, account, template, estimate, sources) WHERE {pushes.HELD.format('shown.shipment')}
+    AS shown (shipment, account, template, estimate, sources) WHERE {pushes.HELD.format("shown.shipment")}
   ON CONFLICT (shipment, account) DO UPDATE
     SET template = excluded.template, estimate = excluded.estimate, sources = excluded.sources
 ), kept AS (
@@ -169,7 +169,7 @@ WITH held AS (
   INSERT INTO upstream_number (source, number, carrier, given_up)
   SELECT DISTINCT ON (source, number, carrier) source, number, carrier, why
   FROM unnest({_arrays("bigint text text text text", _FIRST_GIVEN_UP)})
-    AS one (shipment, source, number, carrier, why) WHERE {pushes.HELD.format('one.shipment')}
+    AS one (shipment, source, number, carrier, why) WHERE {pushes.HELD.format("one.shipment")}
   ORDER BY source, number, carrier
   ON CONFLICT (source, number, carrier) DO UPDATE SET given_up = excluded.given_up
 ), {pushes.ENQUEUE}
