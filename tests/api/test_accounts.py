@@ -13,6 +13,7 @@ from parcelwire.api.keys import BURST, FAILED_LOGINS, KNOWN_S, Keys, TooFast
 from parcelwire.api.server import ENDPOINTS
 from parcelwire.domain.errors import CallerError
 from parcelwire.flows.accounts import add_account, add_key, allow, limit, resume, revoke_key, suspend
+from parcelwire.flows.accounts import keys as list_keys
 from parcelwire.flows.manage import OwnerError
 
 HOME = "127.0.0.1"
@@ -100,6 +101,26 @@ async def test_a_key_is_replaced_and_the_old_one_dies_within_five_seconds(tmp_pa
     assert await keys.enter(made["login_key"], HOME) == world.account
     with pytest.raises(OwnerError, match="no live key"):
         await revoke_key(world.context, {"prefix": old[:8]})
+    await world.close()
+
+
+async def test_a_key_that_is_still_needed_is_not_revoked_without_force(tmp_path: Path) -> None:
+    """The last live one, and the one that signs webhooks: it would go on signing them. What to do is said."""
+    world = await World.open(tmp_path)
+    with pytest.raises(OwnerError, match="last live key of shop"):
+        await revoke_key(world.context, {"prefix": "key-of-s"})
+    await world.clock.advance(1)
+    signing = (await add_key(world.context, {"sign": "1"}))["login_key"]
+    assert [key["signs"] for key in (await list_keys(world.context, {}))["keys"]] == [False, True]
+    with pytest.raises(OwnerError, match="give --force, and make one"):  # two are live: no room for a third
+        await revoke_key(world.context, {"prefix": signing[:8]})
+    await revoke_key(world.context, {"prefix": "key-of-s"})
+    with pytest.raises(OwnerError, match=r"keys add --sign.*or give --force"):
+        await revoke_key(world.context, {"prefix": signing[:8]})
+    await revoke_key(world.context, {"prefix": signing[:8], "force": "1"})
+    assert await world.store.sign_key(world.account.id) == signing
+    with pytest.raises(OwnerError, match="no live key"):
+        await revoke_key(world.context, {"prefix": "key-of-s"})
     await world.close()
 
 
