@@ -42,7 +42,10 @@ async def test_a_receiver_is_added_steered_and_removed_without_a_service(tmp_pat
     rotated = await ask(environ, "rotate", webhook)
     assert rotated["secret"] != added["secret"]
     assert (await ask(environ, "list"))["webhooks"][1]["both_secrets_until"] == rotated["both_until"]
-    for secret in (added["secret"], rotated["secret"]):
+    code, _, err = await run(environ, "webhooks", "rotate", webhook)
+    assert (code, f"until {rotated['both_until']}" in err, "--force" in err) == (1, True, True)
+    again = await ask(environ, "rotate", webhook, "--force")
+    for secret in (added["secret"], rotated["secret"], again["secret"]):
         assert secret.encode() not in everything_in(tmp_path)
     assert (await ask(environ, "remove", webhook))["removed"]
     assert len((await ask(environ, "list"))["webhooks"]) == 1

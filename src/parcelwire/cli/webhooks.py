@@ -100,10 +100,11 @@ def resume(webhook: Id, as_json: Json = False) -> None:
 def rotate(
     webhook: Id,
     secret: Annotated[str, typer.Option(help="whsec_...; random without.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Also while two sign: the older one ends.")] = False,
     as_json: Json = False,
 ) -> None:
     """Give a receiver a new secret; for 24 hours the one before signs too."""
-    answer = ask("rotate", id=webhook, secret=secret)
+    answer = ask("rotate", id=webhook, secret=secret, force="1" if force else "")
     if as_json:
         say_json(answer)
         return

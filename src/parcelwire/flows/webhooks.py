@@ -88,8 +88,11 @@ async def resume(context: Context, values: Values) -> Answer:
 
 
 async def rotate(context: Context, values: Values) -> Answer:
-    """A new secret for a receiver (``id``). For a day both sign, so that nothing is refused meanwhile."""
+    """A new secret for a receiver (``id``). For a day both sign, so that nothing is refused meanwhile; until
+    then another rotation would drop the one that receivers may still have, so it needs ``force`` = 1."""
     account, endpoint = await _endpoint(context, values["id"])
+    if values.get("force") != "1":
+        _check_rotated(endpoint, context.clock.now())
     secret = values.get("secret") or context.new_secret()
     try:
         secret_bytes(secret)
@@ -169,6 +172,15 @@ async def _steer(context: Context, values: Values, signal: Signal) -> Answer:
     done = _deed(context, signal.value, endpoint, "state")
     await context.store.steer_endpoint(account.id, endpoint.id, signal, context.clock.now(), done)
     return _shown(*await _endpoint(context, values["id"]))
+
+
+def _check_rotated(endpoint: Endpoint, now: datetime) -> None:
+    """OwnerError while the secret before the last rotation signs too."""
+    if len(secrets_at(endpoint, now)) > 1:
+        raise OwnerError(
+            f"webhook {endpoint.id} was rotated lately: until {time_text(endpoint.both_until)} the secret "
+            "before signs too, and another rotation would end that now: if the new one leaked, give --force"
+        )
 
 
 def _deed(context: Context, what: str, endpoint: Endpoint, *fields: str) -> Deed:
