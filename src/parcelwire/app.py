@@ -616,9 +616,7 @@ def _check_webhook(url: str, settings: Settings) -> None:
     try:
         check_url(url, settings.egress_allow)
     except UrlRefused as error:
-        raise ConfigError(
-            f"PARCELWIRE_WEBHOOK_URL: {error} (PARCELWIRE_EGRESS_ALLOW can allow a network)"
-        ) from None
+        raise ConfigError(f"PARCELWIRE_WEBHOOK_URL: {error}") from None
 
 
 def _socket_limits(settings: Settings) -> SocketLimits:
