@@ -92,7 +92,6 @@ class FirstStart:
 
     login_key: str | None = field(repr=False)
     account: Account
-    webhook_secret: str | None = field(default=None, repr=False)  # made up because none was given
 
 
 def settings_from(environ: Mapping[str, str]) -> Settings:
@@ -372,6 +371,8 @@ class Service:
         self.url = ""
         self.first_start: FirstStart | None = None
         self.meters = Meters()
+        # Of the webhook receiver that this start made, when none was given.
+        self.made_secret: str | None = None
         self._clock = clock or SystemClock()
         self._log = structlog.get_logger("parcelwire")
         self._tasks: list[asyncio.Task[None]] = []
@@ -493,8 +494,7 @@ class Service:
         endpoint = await store.endpoint(account.id)
         if endpoint is None:
             secret = given or self.context.new_secret()
-            if given is None and self.first_start is not None:
-                self.first_start = replace(self.first_start, webhook_secret=secret)
+            self.made_secret = None if given else secret
             done = self._deed("webhook.set", "webhook of the settings", "url", "secret")
             await store.set_endpoint(account.id, url, secret, stopped_by_request=True, deed=done)
             return
@@ -616,9 +616,7 @@ def _check_webhook(url: str, settings: Settings) -> None:
     try:
         check_url(url, settings.egress_allow)
     except UrlRefused as error:
-        raise ConfigError(
-            f"PARCELWIRE_WEBHOOK_URL: {error} (PARCELWIRE_EGRESS_ALLOW can allow a network)"
-        ) from None
+        raise ConfigError(f"PARCELWIRE_WEBHOOK_URL: {error}") from None
 
 
 def _socket_limits(settings: Settings) -> SocketLimits:

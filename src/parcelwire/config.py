@@ -233,7 +233,8 @@ class Settings:
     first_key: str | None = _setting(
         _login_key,
         None,
-        "Login key (17token) of the account that the first start makes.",
+        "Login key (17token) of the account that the first start makes: 8 characters at least, better 32 "
+        "random ones.",
         "random, printed once",
         secret=True,
     )

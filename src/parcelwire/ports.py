@@ -542,7 +542,7 @@ class Store(Protocol):
         ...
 
     async def keys(self, account: int) -> list[LoginKey]:
-        """Its login keys, revoked ones too, oldest first."""
+        """Its login keys, revoked ones too, oldest first; with which of them pushes are signed, if any."""
         ...
 
     async def add_key(

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.api.conftest import Client
 
 from parcelwire.carriers import alerting, carriers
@@ -152,6 +153,20 @@ async def test_a_push_makes_its_carrier_be_asked_at_once(start: Starter, pusher:
         assert await pusher.post(client, pusher.body()) == 200
         await until(lambda: len(watched.asked) > 1)
         assert await counted(client, InboxState.DONE) == 1
+
+
+@every
+async def test_a_push_about_what_nobody_can_be_asked_about_says_so(start: Starter, pusher: Pusher) -> None:
+    """A push is a reason to ask: without a credential for questions, or 17TRACK, it is of no use."""
+    client = await start(**pusher.settings)
+    await client.call("register", [{"number": pusher.number, "carrier": pusher.code}])
+    with capture_logs() as lines:
+        assert await pusher.post(client, pusher.body()) == 200
+        assert await counted(client, InboxState.DONE) == 1
+        await until(lambda: any(line["event"] == "inbound_processed" for line in lines))
+    (detail,) = [line["detail"] for line in lines if line["event"] == "inbound_processed"]
+    assert detail.startswith("0 of 1 shipments are due now; about 1 nobody can be asked: ")
+    assert f"PARCELWIRE_CARRIER_{pusher.slug.upper()}_" in detail
 
 
 @every

@@ -28,10 +28,15 @@ async def test_a_lost_key_is_replaced_and_an_account_added_while_the_service_run
         assert (code, await quota_status(child.url, new)) == (0, 200)
         code, _, err = await run(environ, "keys", "add")
         assert (code, "revoke one first" in err) == (1, True)
-        assert (await run(environ, "keys", "revoke", KEY[:8]))[0] == 0
+        code, _, err = await run(environ, "keys", "revoke", KEY[:8])
+        assert (code, "signs the webhooks of main" in err, "keys add --sign" in err) == (1, True, True)
+        assert (await run(environ, "keys", "revoke", KEY[:8], "--force"))[0] == 0
         code, out, _ = await run(environ, "keys", "list")
-        assert f"{KEY[:8]}..." in out
-        assert "revoked" in out
+        _, old_line, new_line = out.splitlines()
+        assert old_line.startswith(f"{KEY[:8]}...")
+        assert "revoked" in old_line
+        assert old_line.endswith(", signs webhooks")
+        assert new_line.endswith(", live")
         assert new not in out
         code, out, _ = await run(
             environ, "accounts", "add", "second", "--plan", "5", "--daily", "2", "--json"

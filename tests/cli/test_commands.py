@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -120,6 +121,21 @@ async def test_the_first_start_prints_key_and_plan_once_and_stores_neither_in_cl
         child.session.post(f"{child.url}/track/v2.2/getquota", headers={"17token": key}) as response,
     ):
         assert response.status == 200
+
+
+async def test_a_start_that_makes_the_receiver_prints_its_secret_once(tmp_path: Path) -> None:
+    """Whether it is the first start or not; a start that finds the receiver prints nothing of the kind."""
+    told = "secret of webhook-signature, shown only now: whsec_"
+    plain = environment(tmp_path)
+    del plain["PARCELWIRE_WEBHOOK_SECRET"]
+    hooked = plain | {"PARCELWIRE_WEBHOOK_URL": "http://127.0.0.1:9/hook"}
+    printed = []
+    for environ in (plain, hooked, hooked):
+        async with serve(environ) as child:
+            assert child.process.stdout is not None
+            await child.end(signal.SIGTERM)
+            printed.append((await child.process.stdout.read()).decode().count(told))
+    assert printed == [0, 1, 0]
 
 
 async def test_owner_commands_work_with_and_without_a_running_service(tmp_path: Path) -> None:

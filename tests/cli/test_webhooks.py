@@ -42,7 +42,10 @@ async def test_a_receiver_is_added_steered_and_removed_without_a_service(tmp_pat
     rotated = await ask(environ, "rotate", webhook)
     assert rotated["secret"] != added["secret"]
     assert (await ask(environ, "list"))["webhooks"][1]["both_secrets_until"] == rotated["both_until"]
-    for secret in (added["secret"], rotated["secret"]):
+    code, _, err = await run(environ, "webhooks", "rotate", webhook)
+    assert (code, f"until {rotated['both_until']}" in err, "--force" in err) == (1, True, True)
+    again = await ask(environ, "rotate", webhook, "--force")
+    for secret in (added["secret"], rotated["secret"], again["secret"]):
         assert secret.encode() not in everything_in(tmp_path)
     assert (await ask(environ, "remove", webhook))["removed"]
     assert len((await ask(environ, "list"))["webhooks"]) == 1
@@ -50,13 +53,15 @@ async def test_a_receiver_is_added_steered_and_removed_without_a_service(tmp_pat
 
 WRONG = (
     (("add", "https://10.0.0.1/hook"), "not public"),
-    (("add", "https://shop.example", "--statuses", "Lost"), "Lost"),
+    (("add", "https://10.0.0.1/hook"), "PARCELWIRE_EGRESS_ALLOW"),
+    (("add", "https://shop.example", "--statuses", "delivered"), "'delivered' is none of NotFound, InfoRec"),
+    (("add", "https://shop.example", "--events", "FOO"), "none of TRACKING_UPDATED, TRACKING_STOPPED"),
     (("add", "https://shop.example", "--timeout", "60"), "1 to 30"),
     (("add", "https://shop.example", "--secret", "abc"), "whsec_"),
     (("remove", "77"), "no webhook 77"),
     (("replay",), "say which"),
     (("replay", "--since", "yesterday"), "how long ago"),
-    (("log", "--state", "lost"), "lost"),
+    (("log", "--state", "lost"), "'lost' is none of pending, sent, superseded, dead"),
 )
 
 
@@ -68,6 +73,27 @@ async def test_what_is_wrong_is_said_in_one_line(tmp_path: Path) -> None:
         assert code == 1, arguments
         assert told in err
         assert len(err.splitlines()) == 1
+
+
+async def test_a_listing_tells_what_was_chosen_and_when_there_is_nothing(tmp_path: Path) -> None:
+    """The account when there are several; retries, time limit and two secrets only where they are so."""
+    environ = environment(tmp_path)
+    async with serve(environ):
+        assert "webhooks add URL" in (await run(environ, "webhooks", "list"))[1]
+        assert (await run(environ, "webhooks", "log"))[1] == "there is no such push\n"
+        await ask(environ, "add", "https://one.example/hook", "--compat", "--timeout", "5")
+        both_until = (await ask(environ, "rotate", "1"))["both_until"]
+        _, out, _ = await run(environ, "webhooks", "list")
+        assert out.splitlines() == [
+            "1  https://one.example/hook  healthy  compat  within 5 s",
+            f"   the secret before signs too until {both_until}",
+            "   0 waiting, 0 given up",
+        ]
+        assert (await run(environ, "accounts", "add", "depot"))[0] == 0
+        await ask(environ, "add", "https://two.example/hook", "--account", "depot")
+        _, out, _ = await run(environ, "webhooks", "list")
+        assert "1  https://one.example/hook  account main  healthy" in out
+        assert "2  https://two.example/hook  account depot  healthy\n" in out
 
 
 async def arrive(sink: Sink, count: int, push: str | None = None) -> None:

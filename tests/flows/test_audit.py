@@ -21,7 +21,7 @@ CHANGES: dict[str, tuple[dict[str, str], tuple[str, str, list[str]]]] = {
     "limit": ({"daily": "7"}, ("account.limit", "account shop", ["max_daily"])),
     "allow": ({"networks": "192.0.2.0/24"}, ("account.allow", "account shop", ["networks"])),
     "add_key": ({"sign": "1"}, ("key.add", "key ID-2", ["sign_key"])),
-    "revoke_key": ({"prefix": "ID-2"}, ("key.revoke", "key ID-2", [])),
+    "revoke_key": ({"prefix": "ID-2", "force": "1"}, ("key.revoke", "key ID-2", [])),
     "webhooks-add": (
         {"url": "https://shop.example/two?token=canary", "secret": NEW_SECRET},
         ("webhook.add", "webhook 2", []),

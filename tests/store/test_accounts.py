@@ -73,6 +73,21 @@ async def test_a_new_key_signs_only_when_it_is_told_to(store: Store) -> None:
     assert after.sign_key == THIRD
 
 
+async def test_a_listing_tells_which_key_signs(store: Store) -> None:
+    """None when the signing key is no login key; the one that was made to sign, also when it is revoked; and
+    each account has its own."""
+    account = await account_in(store)
+    other = await account_in(store, name="other", login_key="other-key-0001")
+    assert [key.signs for key in await store.keys(account.id)] == [False]
+    await store.add_key(account.id, SECOND, NOW + MINUTE, signs=True)
+    assert [key.signs for key in await store.keys(account.id)] == [False, True]
+    await store.revoke_key(account.id, SECOND[:8], NOW + MINUTE)
+    assert [key.signs for key in await store.keys(account.id)] == [False, True]
+    await store.set_sign_key(account.id, LOGIN_KEY)
+    assert [key.signs for key in await store.keys(account.id)] == [True, False]
+    assert [key.signs for key in await store.keys(other.id)] == [False]
+
+
 async def test_limits_of_an_account_are_kept_with_it(store: Store, place: Place) -> None:
     networks = (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"))
     new = NewAccount("shop", "free", 100, LOGIN_KEY, "sign", max_daily=5, networks=networks)

@@ -44,7 +44,12 @@ class Buckets:
 
 class Keys:
     """Accounts by login key, remembered for a few seconds; a bucket of requests for each key, and one of
-    failed logins for each address. ``rate``: requests a second for each key; 0 = no limit."""
+    failed logins for each address. ``rate``: requests a second for each key; 0 = no limit.
+
+    The bucket of an address is for wrong keys only: behind a proxy that nobody named all callers seem to come
+    from one address, and a broken one must not shut out the others. A key of ours is 16 random bytes, which
+    nobody finds by trying.
+    """
 
     def __init__(self, context: Context, rate: float) -> None:
         self._context = context
@@ -55,7 +60,7 @@ class Keys:
 
     async def account(self, login_key: str | None, address: str) -> Account:
         """The account of a key. CallerError when there is none, when it is out or may not call from
-        ``address``; TooFast when the address failed too often."""
+        ``address``; TooFast instead when there is none and the address failed too often."""
         account = await self._found(login_key or "", address)
         if not account.enabled:
             raise CallerError("account_disabled")
@@ -79,12 +84,12 @@ class Keys:
         account, until = self._known.get(login_key, (None, 0.0))
         if account is not None and now < until:
             return account
-        wait_s = self._failures.wait_s(address, now)
-        if wait_s and account is None:  # a key that was good lately is not shut out by what others try
-            raise TooFast("failed_logins", wait_s, str(FAILED_LOGINS))
         found = await self._context.store.account_of_key(login_key) if login_key else None
         if found is None:
             self._known.pop(login_key, None)
+            wait_s = self._failures.wait_s(address, now)
+            if wait_s:
+                raise TooFast("failed_logins", wait_s, str(FAILED_LOGINS))
             self._failures.take(address, now)
             raise CallerError("bad_key")
         self._known[login_key] = (found, now + KNOWN_S)

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from parcelwire import __version__
-from parcelwire.api.callers import caller_of, trusted
+from parcelwire.api.callers import UnknownProxies, caller_of, trusted
 from parcelwire.api.feed import Feed
 from parcelwire.api.inbound import PREFIX as INBOUND
 from parcelwire.api.keys import Keys, TooFast
@@ -97,6 +97,7 @@ class Api:
         self.feed = Feed(context, self._keys, proxies)
         self._pages = Pages(context)
         self._proxies = proxies
+        self._unknown_proxies = UnknownProxies(proxies)
         self._owner = owner
         self._inbound = inbound
         self._log = structlog.get_logger("parcelwire")
@@ -104,6 +105,7 @@ class Api:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, and count it."""
         began = self._context.clock.monotonic()
+        self._unknown_proxies.look(request)
         try:
             async with asyncio.timeout(None if request.path.startswith(PATIENT) else REQUEST_S):
                 response, code = await self._answer(request), 0

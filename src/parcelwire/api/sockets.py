@@ -22,7 +22,7 @@ from parcelwire.domain.account import Network
 FLUSH_S = 1.0  # for the last bytes of a connection that is being closed
 LINGER_S = 3.0  # that a caller may go on sending a refused body, so that it finds the answer
 TOLD_S = 60.0  # at most one line in that time about refused connections
-PATIENT = ("/api/",)  # answers that last as long as their reader stays
+PATIENT = ("/api/",)  # answers that last as long as their reader stays, and no longer
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -74,6 +74,7 @@ class Connection(web.RequestHandler):
         self._deadline: asyncio.TimerHandle | None = None
         self._begun = 0  # requests whose handler has begun; _request_count: heads that have come
         self._head_size = 0
+        self._reading: asyncio.Task[None] | None = None  # what answers a patient request
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it, and give it time for its first head."""
@@ -87,9 +88,11 @@ class Connection(web.RequestHandler):
             self.close_now()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget it."""
+        """Forget it. An answer that waits for news would notice it only when it next has something to say."""
         self._enter(_Phase.BUSY, None)
         self._server.leave(self)
+        if self._reading is not None:
+            self._reading.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -109,6 +112,7 @@ class Connection(web.RequestHandler):
         self._begun += 1
         self._head_size = 0
         self._server.busy(self)
+        self._reading = asyncio.current_task() if patient else None
         self._enter(_Phase.BUSY, None if patient else self._limits.request_s)
 
     async def finish_response(

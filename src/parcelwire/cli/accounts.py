@@ -33,6 +33,12 @@ def _line(row: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _key_line(key: dict[str, Any]) -> str:
+    state = f"revoked {key['revoked_at']}" if key["revoked_at"] else "live"
+    signs = ", signs webhooks" if key["signs"] else ""
+    return f"{key['prefix']}... since {key['created_at']}, {state}{signs}"
+
+
 def _of(account: str) -> dict[str, str]:
     return {"account": account} if account else {}
 
@@ -103,13 +109,11 @@ def resume(account: Annotated[str, typer.Argument(help="Its name.")], as_json: J
 
 @keys_app.command("list")
 def list_keys(account: Account = "", as_json: Json = False) -> None:
-    """Show the login keys of an account by their first characters."""
+    """Show the login keys of an account by their first characters, and which one signs webhooks."""
     answer = call("keys", _of(account))
-    lines = [
-        f"{key['prefix']}... since {key['created_at']}"
-        + (f", revoked {key['revoked_at']}" if key["revoked_at"] else ", live")
-        for key in answer["keys"]
-    ]
+    lines = [_key_line(key) for key in answer["keys"]]
+    if not any(key["signs"] for key in answer["keys"]):
+        lines.append("webhooks are signed with another key, that of PARCELWIRE_WEBHOOK_SIGN_KEY")
     _tell(answer, as_json, "\n".join([f"{answer['account']}:", *lines]))
 
 
@@ -129,8 +133,9 @@ def add_key(
 def revoke_key(
     prefix: Annotated[str, typer.Argument(help="Its first characters, as 'keys list' shows them.")],
     account: Account = "",
+    force: Annotated[bool, typer.Option("--force", help="Also the last one, or the one that signs.")] = False,
     as_json: Json = False,
 ) -> None:
     """End a login key: nobody gets in with it from five seconds later on."""
-    answer = call("revoke_key", {"prefix": prefix} | _of(account))
+    answer = call("revoke_key", {"prefix": prefix} | _of(account) | ({"force": "1"} if force else {}))
     _tell(answer, as_json, f"{answer['account']}: {prefix}... is revoked")

@@ -92,10 +92,10 @@ def _greeting(service: "Service") -> str:
         lines.append(f"data folder: {service.settings.data}")
         if first.login_key:
             lines.append(f"login key (17token), shown only now: {first.login_key}")
-        if first.webhook_secret:
-            lines.append(f"secret of webhook-signature, shown only now: {first.webhook_secret}")
         lines.append(
             f"plan: {first.account.plan}, {first.account.quota_total} quota units a month; "
             "change it with: parcelwire accounts plan unlimited"
         )
+    if service.made_secret:
+        lines.append(f"secret of webhook-signature, shown only now: {service.made_secret}")
     return "\n".join(lines)

@@ -30,8 +30,11 @@ def listed(account: AccountName = "", as_json: Json = False) -> None:
     if as_json:
         say_json(answer)
         return
+    if not answer["webhooks"]:
+        typer.echo("there is no webhook receiver: add one with 'parcelwire webhooks add URL'")
+    several = len({row["account"] for row in answer["webhooks"]}) > 1
     for row in answer["webhooks"]:
-        _say(row)
+        _say(row, with_account=several)
         typer.echo(f"   {row['pending']} waiting, {row['dead']} given up")
 
 
@@ -100,10 +103,11 @@ def resume(webhook: Id, as_json: Json = False) -> None:
 def rotate(
     webhook: Id,
     secret: Annotated[str, typer.Option(help="whsec_...; random without.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Also while two sign: the older one ends.")] = False,
     as_json: Json = False,
 ) -> None:
     """Give a receiver a new secret; for 24 hours the one before signs too."""
-    answer = ask("rotate", id=webhook, secret=secret)
+    answer = ask("rotate", id=webhook, secret=secret, force="1" if force else "")
     if as_json:
         say_json(answer)
         return
@@ -166,6 +170,8 @@ def log(
     if as_json:
         say_json(answer)
         return
+    if not answer["pushes"]:
+        typer.echo("there is no such push")
     for row in answer["pushes"]:
         typer.echo(
             f"{row['push']}  {row['created_at']}  {row['number']}  {row['event']} {row['version']}  "
@@ -176,10 +182,23 @@ def log(
             typer.echo(f"   {one['n']}. {one['at']}  {one['detail']} ({one['ms']} ms){said}")
 
 
-def _say(row: dict[str, Any]) -> None:
-    only = ", ".join([*row["events"], *row["statuses"]])
-    typer.echo(f"{row['id']}  {row['url']}  {row['state']}" + (f"  only {only}" if only else ""))
+def _say(row: dict[str, Any], *, with_account: bool = False) -> None:
+    account = [f"account {row['account']}"] if with_account else []
+    typer.echo("  ".join([str(row["id"]), row["url"], *account, row["state"], *_choices(row)]))
     if row["why"]:
         typer.echo(f"   since {row['since']}: {row['why']}")
     if row["next_probe"]:
         typer.echo(f"   next probe {row['next_probe']}")
+    if row["both_secrets_until"]:
+        typer.echo(f"   the secret before signs too until {row['both_secrets_until']}")
+
+
+def _choices(row: dict[str, Any]) -> list[str]:
+    """What was chosen for a receiver."""
+    only = ", ".join([*row["events"], *row["statuses"]])
+    chosen = [f"only {only}"] if only else []
+    if row["schedule"] == "compat":
+        chosen.append("compat")
+    if row["timeout_s"]:
+        chosen.append(f"within {row['timeout_s']:g} s")
+    return chosen

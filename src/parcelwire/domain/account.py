@@ -46,6 +46,7 @@ class LoginKey:
     prefix: str
     created_at: datetime
     revoked_at: datetime | None = None  # None: it is live
+    signs: bool = False  # webhooks: it is the signing key too
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Accounts and their login keys, for the owner."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 
-from parcelwire.domain.account import LIVE_KEYS_MAX, Account, Network, NewAccount
+from parcelwire.domain.account import LIVE_KEYS_MAX, Account, LoginKey, Network, NewAccount
 from parcelwire.domain.quota import plan_size
 from parcelwire.flows.context import Context
 from parcelwire.flows.manage import Answer, OwnerError, Verb, account_named, account_subject, deed, time_text
@@ -72,6 +72,7 @@ async def keys(context: Context, values: Mapping[str, str]) -> Answer:
                 "prefix": key.prefix,
                 "created_at": time_text(key.created_at),
                 "revoked_at": time_text(key.revoked_at),
+                "signs": key.signs,
             }
             for key in await context.store.keys(account.id)
         ],
@@ -96,9 +97,15 @@ async def add_key(context: Context, values: Mapping[str, str]) -> Answer:
 
 
 async def revoke_key(context: Context, values: Mapping[str, str]) -> Answer:
-    """End the login key of an account (``account``, default the first) that begins with ``prefix``."""
+    """End the login key of an account (``account``, default the first) that begins with ``prefix``.
+
+    Refused for the last live key and for the one that signs webhooks, which would go on being signed with it,
+    unless ``force`` is 1.
+    """
     account = await account_named(context, values.get("account"))
     prefix = values["prefix"]
+    if values.get("force") != "1":
+        _check_spare(account, prefix, await context.store.keys(account.id))
     done = deed(context, "key.revoke", _key_subject(prefix))
     if not await context.store.revoke_key(account.id, prefix, context.clock.now(), done):
         raise OwnerError(f"{account.name} has no live key {prefix!r}: see 'parcelwire keys list'")
@@ -121,6 +128,22 @@ VERBS: dict[str, Verb] = {
 async def _save(context: Context, account: Account, action: str, field: str) -> Answer:
     await context.store.save_account(account, deed(context, action, account_subject(account.name), field))
     return await _shown(context, account)
+
+
+def _check_spare(account: Account, prefix: str, known: Sequence[LoginKey]) -> None:
+    """OwnerError when something still needs the live key of this prefix."""
+    live = [key for key in known if key.revoked_at is None]
+    meant = [key for key in live if key.prefix == prefix]
+    if any(key.signs for key in meant):
+        todo = "make one that signs first (parcelwire keys add --sign), or give --force"
+        if len(live) == LIVE_KEYS_MAX:  # there is no room for another one before
+            todo = "give --force, and make one that signs then (parcelwire keys add --sign)"
+        raise OwnerError(f"{prefix}... signs the webhooks of {account.name}, also when revoked: {todo}")
+    if meant == live != []:
+        raise OwnerError(
+            f"{prefix}... is the last live key of {account.name}: make one first (parcelwire keys add), or "
+            "give --force"
+        )
 
 
 def _key_subject(login_key: str) -> str:

@@ -65,11 +65,15 @@ async def _alerted(context: Context, inbound: Inbound, alerts: Alerts) -> Done:
     found = [s for number in numbers for s in await _tracked(context, number) if s.carrier in alerts.serves]
     if not found:
         return Done(inbound, InboxState.UNKNOWN, "no shipment with this number and carrier")
-    now = context.clock.now()
-    late = [s for s in found if s.refresh_at is None or s.refresh_at > now]
+    routes, now = context.routes, context.clock.now()
+    asked = [s for s in found if routes.route(s.carrier, s.number, s.wish.hint).source is not None]
+    late = [s for s in asked if s.refresh_at is None or s.refresh_at > now]
     # Who was refreshed at this moment is another by now, and has just been asked.
     due = await context.store.change([Changed(s, replace(s, refresh_at=now)) for s in late], now)
-    return Done(inbound, InboxState.DONE, f"{sum(due)} of {len(found)} shipments are due now")
+    detail = f"{sum(due)} of {len(found)} shipments are due now"
+    if len(asked) < len(found):
+        detail += f"; about {len(found) - len(asked)} nobody can be asked: {routes.trouble(found[0].carrier)}"
+    return Done(inbound, InboxState.DONE, detail)
 
 
 async def _told(context: Context, inbound: Inbound, upstream: Upstream) -> Done:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
 
 from parcelwire.domain.account import Account
 from parcelwire.domain.audit import Deed
@@ -32,15 +34,17 @@ _AGO = re.compile(r"(\d{1,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 Values = Mapping[str, str]
+E = TypeVar("E", bound=StrEnum)
 
 
 async def listed(context: Context, values: Values) -> Answer:
     """All webhook receivers, of one ``account`` or of all, and what waits for them."""
     rows: list[Answer] = []
+    now = context.clock.now()
     for account in await _accounts(context, values):
         counts = await context.store.push_counts(account.id)
         endpoints = await context.store.endpoints(account.id)
-        rows += [_shown(account, one) | _waiting(counts.get(one.id, {})) for one in endpoints]
+        rows += [_shown(account, one, now) | _waiting(counts.get(one.id, {})) for one in endpoints]
     return {"webhooks": rows}
 
 
@@ -53,8 +57,8 @@ async def add(context: Context, values: Values) -> Answer:
         secret_bytes(secret)
         timeout_s = _timeout(values["timeout"]) if values.get("timeout") else None
         wants = Wants(
-            tuple(PushEvent(name) for name in _names(values.get("events"))),
-            tuple(Status(name) for name in _names(values.get("statuses"))),
+            tuple(_one_of(PushEvent, name) for name in _names(values.get("events"))),
+            tuple(_one_of(Status, name) for name in _names(values.get("statuses"))),
         )
     except (UrlRefused, ValueError) as error:
         raise OwnerError(str(error)) from None
@@ -67,7 +71,7 @@ async def add(context: Context, values: Values) -> Answer:
         timeout_s=timeout_s,
     )
     endpoint = await context.store.add_endpoint(account.id, new, deed(context, "webhook.add", "webhook"))
-    return _shown(account, endpoint) | {"secret": secret}
+    return _shown(account, endpoint, context.clock.now()) | {"secret": secret}
 
 
 async def remove(context: Context, values: Values) -> Answer:
@@ -88,8 +92,11 @@ async def resume(context: Context, values: Values) -> Answer:
 
 
 async def rotate(context: Context, values: Values) -> Answer:
-    """A new secret for a receiver (``id``). For a day both sign, so that nothing is refused meanwhile."""
+    """A new secret for a receiver (``id``). For a day both sign, so that nothing is refused meanwhile; until
+    then another rotation would drop the one that receivers may still have, so it needs ``force`` = 1."""
     account, endpoint = await _endpoint(context, values["id"])
+    if values.get("force") != "1":
+        _check_rotated(endpoint, context.clock.now())
     secret = values.get("secret") or context.new_secret()
     try:
         secret_bytes(secret)
@@ -167,8 +174,18 @@ async def _accounts(context: Context, values: Values) -> list[Account]:
 async def _steer(context: Context, values: Values, signal: Signal) -> Answer:
     account, endpoint = await _endpoint(context, values["id"])
     done = _deed(context, signal.value, endpoint, "state")
-    await context.store.steer_endpoint(account.id, endpoint.id, signal, context.clock.now(), done)
-    return _shown(*await _endpoint(context, values["id"]))
+    now = context.clock.now()
+    await context.store.steer_endpoint(account.id, endpoint.id, signal, now, done)
+    return _shown(*await _endpoint(context, values["id"]), now)
+
+
+def _check_rotated(endpoint: Endpoint, now: datetime) -> None:
+    """OwnerError while the secret before the last rotation signs too."""
+    if len(secrets_at(endpoint, now)) > 1:
+        raise OwnerError(
+            f"webhook {endpoint.id} was rotated lately: until {time_text(endpoint.both_until)} the secret "
+            "before signs too, and another rotation would end that now: if the new one leaked, give --force"
+        )
 
 
 def _deed(context: Context, what: str, endpoint: Endpoint, *fields: str) -> Deed:
@@ -185,6 +202,14 @@ async def _endpoint(context: Context, text: str) -> tuple[Account, Endpoint]:
 
 def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _one_of(kind: type[E], text: str) -> E:
+    """The member of this name. ValueError tells which there are."""
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is none of {', '.join(member.value for member in kind)}") from None
 
 
 def _timeout(text: str) -> float:
@@ -207,7 +232,7 @@ def _chosen(context: Context, values: Values) -> Chosen:
             ids=tuple(_names(values.get("ids"))) or None,
             endpoint=int(values["id"]) if values.get("id") else None,
             number=identity(number) if number else None,
-            state=PushState(values["state"]) if values.get("state") else None,
+            state=_one_of(PushState, values["state"]) if values.get("state") else None,
             since=_time(values["since"], now) if values.get("since") else None,
             before=_time(values["before"], now) if values.get("before") else None,
         )
@@ -229,8 +254,9 @@ def _time(text: str, now: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _shown(account: Account, endpoint: Endpoint) -> Answer:
+def _shown(account: Account, endpoint: Endpoint, now: datetime) -> Answer:
     health, wants = endpoint.health, endpoint.wants
+    both = len(secrets_at(endpoint, now)) > 1
     return {
         "id": endpoint.id,
         "account": account.name,
@@ -247,7 +273,7 @@ def _shown(account: Account, endpoint: Endpoint) -> Answer:
         "schedule": "compat" if endpoint.compat else "usual",
         "timeout_s": endpoint.timeout_s,
         "by_setting": endpoint.by_setting,
-        "both_secrets_until": time_text(endpoint.both_until),
+        "both_secrets_until": time_text(endpoint.both_until) if both else None,
     }
 
 

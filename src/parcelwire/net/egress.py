@@ -203,16 +203,19 @@ def _check_host(host: str, port: int, guard: Guard) -> None:
     elif not _is_name(host):
         raise UrlRefused("the host is neither a name nor an address in its usual form")
     elif not guard.allow and guard.plain:
-        raise UrlRefused("http is only for networks that the operator allowed: use https")
+        raise UrlRefused("http is only for networks that PARCELWIRE_EGRESS_ALLOW names: use https")
     elif not guard.allow and port not in PORTS:
-        raise UrlRefused(f"port {port} is only for networks that the operator allowed")
+        raise UrlRefused(f"port {port} is only for networks that PARCELWIRE_EGRESS_ALLOW names")
 
 
 def _check_literal(host: str, port: int, guard: Guard) -> None:
     try:
         guard.check(host, port)
     except AddressRefused:
-        raise UrlRefused("this address is not public, or http or the port is not allowed for it") from None
+        raise UrlRefused(
+            "this address is not public, or http or the port is not allowed for it: PARCELWIRE_EGRESS_ALLOW "
+            "can allow its network"
+        ) from None
 
 
 def _is_local(host: str) -> bool:

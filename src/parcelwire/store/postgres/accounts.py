@@ -51,17 +51,21 @@ async def set_sign_key(c: Connection, vault: Vault, account: int, sign_key: str)
     await c.execute("UPDATE account SET sign_key = $1 WHERE id = $2", sealed, account)
 
 
-async def keys(c: Connection, account: int) -> list[LoginKey]:
-    """Oldest first."""
+async def keys(c: Connection, vault: Vault, account: int) -> list[LoginKey]:
+    """Oldest first. The one that signs is known by its hash."""
     rows = await c.fetch(
-        """SELECT prefix, created_at, revoked_at FROM api_key WHERE account = $1
-        ORDER BY created_at, prefix COLLATE "C" """,
+        """SELECT k.prefix, k.created_at, k.revoked_at, k.hash, a.sign_key
+        FROM account a JOIN api_key k ON k.account = a.id WHERE a.id = $1
+        ORDER BY k.created_at, k.prefix COLLATE "C" """,
         account,
     )
     return [
-        LoginKey(prefix, moment(created_at), moment_or_none(revoked_at))
-        for prefix, created_at, revoked_at in rows
-    ]
+        LoginKey(
+            prefix, moment(created_at), moment_or_none(revoked_at),
+            signs=digest == vault.digest(vault.open(sealed, sign_key_place(account))),
+        )
+        for prefix, created_at, revoked_at, digest, sealed in rows
+    ]  # fmt: skip
 
 
 async def add_key(

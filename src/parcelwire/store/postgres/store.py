@@ -199,7 +199,7 @@ class PostgresStore:
         await self._entered(account.id, deed, lambda c, _: accounts.save(c, account))
 
     async def keys(self, account: int) -> list[LoginKey]:
-        return await self._pool.statement(lambda c, _: accounts.keys(c, account))
+        return await self._pool.statement(lambda c, _: accounts.keys(c, self._vault, account))
 
     async def add_key(
         self, account: int, login_key: str, now: datetime, *, signs: bool, deed: Deed | None = None

@@ -4,7 +4,7 @@ import sqlite3
 from datetime import datetime
 
 from parcelwire.domain.account import LIVE_KEYS_MAX, Account, LoginKey, NewAccount
-from parcelwire.store.rows import ACCOUNT, account_of, micros, moment, networks_text
+from parcelwire.store.rows import ACCOUNT, account_of, micros, moment, moment_or_none, networks_text
 from parcelwire.store.vault import PREFIX_CHARACTERS, Vault, sign_key_place
 
 _SELECT = f"SELECT {', '.join(ACCOUNT)} FROM account"
@@ -53,16 +53,21 @@ def set_sign_key(c: sqlite3.Connection, vault: Vault, account: int, sign_key: st
     c.execute("UPDATE account SET sign_key = ? WHERE id = ?", (sealed, account))
 
 
-def keys(c: sqlite3.Connection, account: int) -> list[LoginKey]:
-    """Oldest first."""
+def keys(c: sqlite3.Connection, vault: Vault, account: int) -> list[LoginKey]:
+    """Oldest first. The one that signs is known by its hash."""
     rows = c.execute(
-        "SELECT prefix, created_at, revoked_at FROM api_key WHERE account = ? ORDER BY created_at, prefix",
+        """SELECT k.prefix, k.created_at, k.revoked_at, k.hash, a.sign_key
+        FROM account a JOIN api_key k ON k.account = a.id WHERE a.id = ?
+        ORDER BY k.created_at, k.prefix""",
         (account,),
     )
     return [
-        LoginKey(prefix, moment(created_at), None if revoked_at is None else moment(revoked_at))
-        for prefix, created_at, revoked_at in rows
-    ]
+        LoginKey(
+            prefix, moment(created_at), moment_or_none(revoked_at),
+            signs=digest == vault.digest(vault.open(sealed, sign_key_place(account))),
+        )
+        for prefix, created_at, revoked_at, digest, sealed in rows
+    ]  # fmt: skip
 
 
 def add_key(c: sqlite3.Connection, vault: Vault, account: int, login_key: str, now: datetime) -> bool:

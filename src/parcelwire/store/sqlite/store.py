@@ -198,7 +198,7 @@ class SqliteStore:
         await self._write_entered(account.id, deed, lambda c: accounts.save(c, account))
 
     async def keys(self, account: int) -> list[LoginKey]:
-        return await self._read(lambda c: accounts.keys(c, account))
+        return await self._read(lambda c: accounts.keys(c, self._vault, account))
 
     async def add_key(
         self, account: int, login_key: str, now: datetime, *, signs: bool, deed: Deed | None = None
