@@ -42,6 +42,7 @@ from parcelwire.domain.limits import DELAY_MAX, Reach
 from parcelwire.domain.push import JITTER_MAX_S
 from parcelwire.domain.quota import plan_size
 from parcelwire.domain.schedule import Pace
+from parcelwire.files import why
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
 from parcelwire.flows.manage import SANDBOX, account_subject, open_first_account
@@ -320,7 +321,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from None
+        raise ConfigError(f"cannot make the folder {why(error)}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import sys
 from typing import cast
 
 from parcelwire.app import FrontDoor, Role, Service, settings_from
-from parcelwire.cli.output import run, set_up_logs
+from parcelwire.cli.output import run, set_up_logs, telling_of_rights
 from parcelwire.cli.serve import begin
 
 
@@ -49,4 +49,5 @@ def _close_standard_output() -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with telling_of_rights():
+        main(*sys.argv[1:])

@@ -4,7 +4,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
@@ -20,6 +21,17 @@ def fail(text: str, code: int = FAILED) -> NoReturn:
     """End with one line that says what to do."""
     sys.stderr.write(f"parcelwire: {text}\n")
     raise SystemExit(code)
+
+
+@contextmanager
+def telling_of_rights() -> Iterator[None]:
+    """End with one line when a file may not be used."""
+    try:
+        yield
+    except PermissionError as error:
+        from parcelwire.files import why
+
+        fail(why(error), WRONG_USE)
 
 
 def say_json(value: object) -> None:

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from parcelwire.domain.errors import ConfigError
+from parcelwire.files import why
 from parcelwire.store.sqlite.file import FileLock, connect, steps
 from parcelwire.store.sqlite.keys import adopt
 from parcelwire.store.vault import Vault
@@ -29,7 +30,7 @@ def back_up(database: Path, target: Path) -> int:
         examine(unfinished)
         unfinished.replace(target)
     except (OSError, sqlite3.Error) as error:
-        raise ConfigError(f"cannot back up {database} to {target}: {error}") from error
+        raise ConfigError(f"cannot back up {database} to {target}: {why(error)}") from error
     finally:
         unfinished.unlink(missing_ok=True)
     return target.stat().st_size
@@ -55,7 +56,7 @@ def put_back(backup: Path, database: Path, vault: Vault) -> Path | None:
         aside = _move_aside(database)
         unfinished.replace(database)
     except (OSError, sqlite3.Error) as error:
-        raise ConfigError(f"cannot restore {backup} to {database}: {error}") from error
+        raise ConfigError(f"cannot restore {backup} to {database}: {why(error)}") from error
     finally:
         unfinished.unlink(missing_ok=True)
         lock.release()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from parcelwire.domain.errors import ConfigError
+from parcelwire.files import why
 
 STATEMENTS = 256  # prepared statements kept by a connection
 
@@ -20,7 +21,7 @@ class FileLock:
         try:
             self._file: BinaryIO = self._path.open("a+b")
         except OSError as error:
-            raise ConfigError(f"cannot write {self._path}: {error.strerror}") from None
+            raise ConfigError(f"cannot write {why(error)}") from None
         try:
             _lock(self._file)
         except OSError:
