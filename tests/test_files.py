@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.process.child import environment
+from tests.cli.test_commands import run
+from tests.process.child import environment, serve
 
-from parcelwire.files import why
+from parcelwire.files import why, write_private
 
 NOBODY = 65534
 ROOT_ONLY = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be two users")
@@ -85,6 +86,37 @@ def test_a_file_of_another_user_ends_a_command_with_one_line(
     code, told = as_nobody(folder, *(word.format(folder=folder) for word in arguments))
     assert (code, len(told)) == (2, 1), told[-3:]
     assert f"{folder / there}: Permission denied: it belongs to root, and this runs as nobody" in told[0]
+
+
+def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
+    file = tmp_path / "secret.key"
+    write_private(file, "one")
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o640)
+    write_private(file, "two")
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("two", 0o640)
+
+
+def owners(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_uid for file in folder.iterdir()}
+
+
+@ROOT_ONLY
+@pytest.mark.process
+async def test_what_root_makes_in_the_data_folder_belongs_to_the_owner_of_it(folder: Path) -> None:
+    """A command as root leaves nothing that the service cannot open; neither does a start as root."""
+    os.chown(folder, NOBODY, NOBODY)
+    environ = environment(folder)
+    async with serve(environ):
+        running = owners(folder)
+    assert {"parcelwire.db-wal", "service.json", "working.0", "secret.key"} <= set(running)
+    assert set(running.values()) == {NOBODY}
+    (folder / "parcelwire.db.lock").unlink()
+    copy = str(folder / "copy.db")
+    for words in (["secrets", "rotate"], ["backup", copy], ["restore", copy]):
+        code, _, err = await run(environ, *words)
+        assert code == 0, err
+    assert set(owners(folder).values()) == {NOBODY}
 
 
 @ROOT_ONLY

@@ -42,7 +42,7 @@ from parcelwire.domain.limits import DELAY_MAX, Reach
 from parcelwire.domain.push import JITTER_MAX_S
 from parcelwire.domain.quota import plan_size
 from parcelwire.domain.schedule import Pace
-from parcelwire.files import why
+from parcelwire.files import why, write_private
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
 from parcelwire.flows.manage import SANDBOX, account_subject, open_first_account
@@ -63,7 +63,7 @@ from parcelwire.net.flights import Flights, together
 from parcelwire.net.push import PushSender
 from parcelwire.ports import Carrier, Clock, Old, Sender, Store, Work
 from parcelwire.standins.sandbox import SandboxStandIn
-from parcelwire.store.keyfile import GivenKeys, KeyFile, write_private
+from parcelwire.store.keyfile import GivenKeys, KeyFile
 from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.vault import Vault
 from parcelwire.wire.carrierlist import ListError, read_stored

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from parcelwire.domain.errors import ConfigError
-from parcelwire.files import why
+from parcelwire.files import give_to_owner, take_after, why
 from parcelwire.store.sqlite.file import FileLock, connect, steps
 from parcelwire.store.sqlite.keys import adopt
 from parcelwire.store.vault import Vault
@@ -53,6 +53,7 @@ def put_back(backup: Path, database: Path, vault: Vault) -> Path | None:
             _copy(source, unfinished)
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
             copy.execute("UPDATE meta SET value = lower(hex(randomblob(8))) WHERE key = 'instance'")
+        take_after(unfinished, database)
         aside = _move_aside(database)
         unfinished.replace(database)
     except (OSError, sqlite3.Error) as error:
@@ -87,6 +88,7 @@ def _read_only(path: Path) -> sqlite3.Connection:
 def _copy(source: sqlite3.Connection, target: Path) -> None:
     """One snapshot in one file that only its owner can read, on disk when this returns."""
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    give_to_owner(target)
     with closing(sqlite3.connect(target, isolation_level=None)) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")

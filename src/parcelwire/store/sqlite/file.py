@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from parcelwire.domain.errors import ConfigError
-from parcelwire.files import why
+from parcelwire.files import give_to_owner, take_after, why
 
 STATEMENTS = 256  # prepared statements kept by a connection
 
@@ -35,6 +35,7 @@ class FileLock:
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n".encode())
         self._file.flush()
+        give_to_owner(self._path)
 
     def release(self) -> None:
         """Let others in."""
@@ -56,7 +57,10 @@ def _lock(file: BinaryIO) -> None:
 def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
     """A connection of the writer, or one that only reads."""
     try:
+        new = not path.exists()
         path.touch(mode=0o600)  # numbers and orders are nobody else's business
+        if new:
+            give_to_owner(path)
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS, timeout=10
         )
@@ -101,7 +105,9 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         )
     if 0 < have < newest:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        shutil.copyfile(path, path.with_name(f"{path.name}.schema-{have}"))
+        kept = path.with_name(f"{path.name}.schema-{have}")
+        shutil.copy(path, kept)
+        take_after(kept, path)
     for version, script in known:
         if version <= have:
             continue
