@@ -49,13 +49,20 @@ def run(work: Coroutine[Any, Any, T], *, parent: bool = False) -> T:
     files from that one."""
     import asyncio
 
-    from parcelwire.domain.errors import ConfigError
+    import structlog
+
+    from parcelwire.domain.errors import ConfigError, StoreUnavailable
+
+    if not structlog.is_configured():
+        set_up_logs(quiet=True)
 
     try:
         with asyncio.Runner(loop_factory=None if parent else _cheapest()) as runner:
             return runner.run(work)
     except ConfigError as error:
         fail(str(error), WRONG_USE)
+    except StoreUnavailable as error:
+        fail(str(error))
 
 
 def _cheapest() -> "Callable[[], AbstractEventLoop] | None":
