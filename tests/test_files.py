@@ -1,9 +1,11 @@
 """Whose a file is, told to whoever may not use it."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -79,10 +81,13 @@ def test_a_file_of_another_user_ends_a_command_with_one_line(
 ) -> None:
     """Exit code 2: which file, whose it is, who runs the command."""
     os.chown(folder, NOBODY, NOBODY)
-    for name in {there, "parcelwire.db", "secret.key"}:
+    with closing(sqlite3.connect(folder / "parcelwire.db")) as connection:
+        connection.execute("CREATE TABLE one (x)")
+    for name in {there, "secret.key"} - {"parcelwire.db"}:
         (folder / name).write_text("ab" * 32)
-        (folder / name).chmod(0o600)
-        os.chown(folder / name, *((0, 0) if name == there else (NOBODY, NOBODY)))
+    for file in folder.iterdir():
+        file.chmod(0o600)
+        os.chown(file, *((0, 0) if file.name == there else (NOBODY, NOBODY)))
     code, told = as_nobody(folder, *(word.format(folder=folder) for word in arguments))
     assert (code, len(told)) == (2, 1), told[-3:]
     assert f"{folder / there}: Permission denied: it belongs to root, and this runs as nobody" in told[0]

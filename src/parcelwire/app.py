@@ -310,10 +310,14 @@ def keys_of(settings: Settings) -> KeyFile | GivenKeys:
 def _prepare_files(settings: Settings) -> tuple[Path, KeyFile | GivenKeys]:
     """The key is made at the first start, never for a database that has one already."""
     path, keys = Path(settings.database).expanduser(), keys_of(settings)
+    empty = not path.exists() or path.stat().st_size == 0
     for folder in (settings.data, path.parent):
         _make_folder(folder)
-    if isinstance(keys, KeyFile) and not path.exists():
-        keys.make_first()
+    if isinstance(keys, KeyFile) and empty and not keys.make_first():
+        raise ConfigError(
+            f"there is a secret key, {keys.path}, and the database {path} to which it belongs is missing or "
+            "empty: put it back (parcelwire restore FILE), or move the key away to start anew"
+        )
     return path, keys
 
 
@@ -398,6 +402,7 @@ class Service:
                 settings, self._store, self._asker, self._sender, self._flights, self._clock
             )
             self._telemetry = Telemetry(self.context.meters, masked=not settings.log_numbers)
+            self._store.on_damage(self._telemetry.store_broken)
             if self.role != "api":
                 await self._look_back()
             if self._door is not None:

@@ -72,6 +72,23 @@ def test_an_error_in_a_secret_file_names_its_variable(tmp_path: Path) -> None:
     assert "CANARY" not in str(caught.value)
 
 
+@pytest.mark.parametrize("empty", [True, False])
+async def test_a_secret_key_without_its_database_is_no_first_start(tmp_path: Path, empty: bool) -> None:
+    """A new account would refuse every client; the key is left where it is."""
+    settings = settings_from(environment(tmp_path))
+    service = Service(settings)
+    await service.start()
+    await service.stop()
+    key = (tmp_path / "secret.key").read_text()
+    database = tmp_path / "parcelwire.db"
+    database.unlink()
+    if empty:
+        database.touch()
+    with pytest.raises(ConfigError, match=r"missing or empty: put it back \(parcelwire restore FILE\)"):
+        await Service(settings).start()
+    assert (tmp_path / "secret.key").read_text() == key
+
+
 @pytest.mark.parametrize(
     ("given", "taken"),
     [
