@@ -65,6 +65,7 @@ from parcelwire.ports import Carrier, Clock, Old, Sender, Store, Work
 from parcelwire.standins.sandbox import SandboxStandIn
 from parcelwire.store.keyfile import GivenKeys, KeyFile
 from parcelwire.store.sqlite import SqliteStore
+from parcelwire.store.sqlite.file import check_free
 from parcelwire.store.vault import Vault
 from parcelwire.wire.carrierlist import ListError, read_stored
 from parcelwire.wire.directory import Directory, shipped
@@ -309,7 +310,7 @@ def keys_of(settings: Settings) -> KeyFile | GivenKeys:
 
 def _prepare_files(settings: Settings) -> tuple[Path, KeyFile | GivenKeys]:
     """The key is made at the first start, never for a database that has one already."""
-    path, keys = Path(settings.database).expanduser(), keys_of(settings)
+    path, keys = Path(settings.database), keys_of(settings)
     empty = not path.exists() or path.stat().st_size == 0
     for folder in (settings.data, path.parent):
         _make_folder(folder)
@@ -426,6 +427,8 @@ class Service:
         _check_secrets(settings)
         if settings.webhook_url:
             _check_webhook(settings.webhook_url, settings)
+        if not settings.on_postgres:  # a second one is told of the first, not that the address is taken
+            await asyncio.to_thread(check_free, Path(settings.database))
         if self.role != "worker" and self._door is None:
             self._door = await asyncio.to_thread(FrontDoor.open, settings)
 

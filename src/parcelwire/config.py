@@ -74,7 +74,7 @@ def _database(text: str) -> str:
         return known + rest
     if "://" in text or known in _POSTGRES:
         raise ValueError("a file path or postgresql://user:password@host:5432/database is expected")
-    return text
+    return str(_path(text))
 
 
 def _plan(text: str) -> str:

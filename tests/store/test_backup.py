@@ -189,6 +189,18 @@ async def test_an_examination_ends_in_time_and_says_that_it_is_not_whole(file: S
     assert (await store.examine(0.001)).seen.startswith("no damage in what there was time for")
 
 
+def test_a_backup_of_a_newer_database_names_the_file_that_the_operator_knows(tmp_path: Path) -> None:
+    newer = tmp_path / "newer.db"
+    with closing(sqlite3.connect(newer)) as connection:
+        for _, script in steps():
+            connection.executescript(script)
+        connection.execute("INSERT INTO meta VALUES ('instance', 'new')")
+        connection.execute("PRAGMA user_version = 99999")
+        connection.commit()
+    with pytest.raises(ConfigError, match=r"newer\.db was written by a newer parcelwire: use that one"):
+        back_up(newer, tmp_path / "copy.db")
+
+
 def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     """It is probably a wrong setting, and nothing is made beside it."""
     page = tmp_path / "README.md"

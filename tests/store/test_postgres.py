@@ -796,7 +796,8 @@ async def test_an_older_server_is_refused(
 @pytest.mark.parametrize(
     ("dsn", "said"),
     [
-        ("postgresql://127.0.0.1:1/nowhere", "cannot open the database"),
+        ("postgresql://u:CANARY@127.0.0.1:1/nowhere", "cannot open the database at 127.0.0.1:1: Conn"),
+        ("postgresql://u:1@CANARY.invalid/x@127.0.0.1:1/nowhere", "cannot open the database: "),
         ("postgresql://u:CANARY/x@127.0.0.1:5/db", "PARCELWIRE_DATABASE"),
         ("{dsn}", "nowhere"),
     ],

@@ -82,4 +82,4 @@ def _settings() -> "tuple[Settings, Path]":
     settings = settings_from(os.environ)
     if settings.on_postgres:
         raise ConfigError("the database is PostgreSQL: use pg_dump and pg_restore")
-    return settings, Path(settings.database).expanduser()
+    return settings, Path(settings.database)

@@ -59,10 +59,8 @@ def run(work: Coroutine[Any, Any, T], *, parent: bool = False) -> T:
     try:
         with asyncio.Runner(loop_factory=None if parent else _cheapest()) as runner:
             return runner.run(work)
-    except ConfigError as error:
+    except (ConfigError, StoreUnavailable) as error:
         fail(str(error), WRONG_USE)
-    except StoreUnavailable as error:
-        fail(str(error))
 
 
 def _cheapest() -> "Callable[[], AbstractEventLoop] | None":

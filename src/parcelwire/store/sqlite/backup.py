@@ -27,7 +27,7 @@ def back_up(database: Path, target: Path) -> int:
         unfinished.unlink(missing_ok=True)
         with closing(connect(database, reading=True)) as source:
             _copy(source, unfinished)
-        examine(unfinished)
+        examine(unfinished, database)
         unfinished.replace(target)
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(f"cannot back up {database} to {target}: {why(error)}") from error
@@ -46,7 +46,7 @@ def put_back(backup: Path, database: Path, vault: Vault) -> Path | None:
     lock = FileLock(database)
     unfinished = database.with_name(f"{database.name}.unfinished")
     try:
-        examine(backup)
+        examine(backup, backup)
         unfinished.unlink(missing_ok=True)
         with closing(_read_only(backup)) as source:
             adopt(source, vault)
@@ -64,8 +64,9 @@ def put_back(backup: Path, database: Path, vault: Vault) -> Path | None:
     return aside
 
 
-def examine(backup: Path) -> None:
-    """ConfigError unless it is a whole database of ours that this program can read."""
+def examine(backup: Path, told: Path) -> None:
+    """ConfigError unless it is a whole database of ours that this program can read. ``told``: where what is
+    in it came from."""
     if not backup.is_file():
         raise ConfigError(f"there is no file {backup}")
     try:
@@ -74,11 +75,11 @@ def examine(backup: Path) -> None:
             have = connection.execute("PRAGMA user_version").fetchone()[0]
             ours = connection.execute("SELECT 1 FROM meta WHERE key = 'instance'").fetchone()
     except sqlite3.Error as error:
-        raise ConfigError(f"{backup} is not a whole parcelwire database: {error}") from error
+        raise ConfigError(f"{told} is not a whole parcelwire database: {error}") from error
     if found != "ok" or not ours:
-        raise ConfigError(f"{backup} is not a whole parcelwire database: {found}")
+        raise ConfigError(f"{told} is not a whole parcelwire database: {found}")
     if have > max(version for version, _ in steps()):
-        raise ConfigError(f"{backup} was written by a newer parcelwire: use that one to restore it")
+        raise ConfigError(f"{told} was written by a newer parcelwire: use that one")
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

@@ -45,6 +45,13 @@ class FileLock:
         self._file.close()
 
 
+def check_free(path: Path) -> None:
+    """ConfigError when another process uses the file, or when it is no database."""
+    check_kind(path)
+    if path.exists():
+        FileLock(path).release()
+
+
 def _lock(file: BinaryIO) -> None:
     if os.name == "nt":
         import msvcrt
