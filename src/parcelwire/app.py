@@ -261,7 +261,8 @@ async def _open_postgres(settings: Settings) -> Store:
         from parcelwire.store.postgres import PostgresStore
     except ImportError:
         raise ConfigError(
-            "PARCELWIRE_DATABASE: PostgreSQL needs one more package: pip install 'parcelwire[postgres]'"
+            "PARCELWIRE_DATABASE: PostgreSQL needs the package asyncpg: in a clone python3 dev.py setup "
+            "installs it, elsewhere pip install '/path/to/clone[postgres]'"
         ) from None
     await asyncio.to_thread(_make_folder, settings.data)
     keys = keys_of(settings)
