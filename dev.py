@@ -17,6 +17,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this is the one place that an ol
     print(f"dev.py needs Python 3.11 or newer; this is {this}. {cure}", file=sys.stderr)
     sys.exit(2)
 
+import ast
 import difflib
 import hashlib
 import importlib.metadata
@@ -26,6 +27,7 @@ import os
 import platform
 import shutil
 import subprocess
+import textwrap
 import time
 import venv
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +44,7 @@ MEASURED = ROOT / ".coverage.json"
 
 COVERED = ("domain", "wire")  # pure code: no excuse for a line that no test runs
 FLOOR = 95.0  # percent of lines and branches of COVERED together
+HELP = ("-h", "--help")
 OUTPUT_TAIL = 40  # lines shown of an installer that failed
 
 RUNTIME = ("build", "runtime", "project")
@@ -218,9 +221,8 @@ def check(_args: Sequence[str]) -> int:
 def bench(args: Sequence[str]) -> int:
     """Runs bench/NAME.py; without a name, lists them. --keep keeps the figures for the docs."""
     files = {file.stem: file for file in sorted((ROOT / "bench").glob("[!_]*.py"))}
-    if not args:
-        for name, file in files.items():
-            print(f"{name:12}{first_line(file)}")
+    if not args or args[0] in HELP:
+        print("\n".join(listed(name, said(file)) for name, file in files.items()))
         return 0
     if args[0] not in files:
         raise Stopped(f"dev.py: no bench called {args[0]}; benches: {', '.join(files)}", 2)
@@ -231,13 +233,24 @@ def bench(args: Sequence[str]) -> int:
     return hand_over([str(PYTHON), "-m", f"bench.{args[0]}", *args[1:]])
 
 
-def first_line(file: Path) -> str:
-    """What a program says of itself."""
-    return file.read_text(encoding="utf-8").removeprefix('"""').partition("\n")[0]
+def said(file: Path) -> str:
+    """What a program says of itself; nothing of it is run, it may need what is not installed."""
+    return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+
+
+def listed(name: str, text: str) -> str:
+    """A bench with its first sentence, and how long it takes: the comment above its command."""
+    sentence, _, rest = text.partition("\n\n")
+    takes = rest.partition("\n")[0].partition("# ")[2]
+    about = f"{' '.join(sentence.split())} Takes about {takes}."
+    return textwrap.fill(about, 100, initial_indent=f"{name:12}", subsequent_indent=" " * 12)
 
 
 def faults(args: Sequence[str]) -> int:
     """Crashes, sick carriers, sick endpoints, full disks, jumping clocks: one figure line each."""
+    if args and args[0] in HELP:
+        print(said(ROOT / "faults" / "__main__.py"))
+        return 0
     ensure(TEST)
     os.chdir(ROOT)  # for python -m
     return hand_over([str(PYTHON), "-m", "faults", *args])
@@ -325,7 +338,7 @@ def lock_commands(uv: str, args: Sequence[str]) -> list[list[str]]:
     commands: list[list[str]] = []
     before: list[str] = []
     for name in ("runtime", "test", "check", "build"):
-        source = ["pyproject.toml"] if name == "runtime" else ["--group", name]
+        source = ["pyproject.toml", "--extra", "postgres"] if name == "runtime" else ["--group", name]
         commands.append([*resolve, *source, *before, "-o", f"lock/{name}.txt"])
         before += ["-c", f"lock/{name}.txt"]
     return commands
@@ -381,7 +394,7 @@ def main(argv: Sequence[str]) -> int:
             raise unknown(name)
         if args and not VERBS[name].arguments:
             print("usage: python3 dev.py\n" + usage(name))
-            return 0 if args[0] in ("-h", "--help") else 2
+            return 0 if args[0] in HELP else 2
         return VERBS[name].run(args)
     except Stopped as stopped:
         say(str(stopped))

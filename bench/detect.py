@@ -1,5 +1,6 @@
 """How good detection is, and how fast, beside the library ``tracking-numbers``.
 
+    # a few seconds
     python3 dev.py bench detect [--json] [--vectors FILE]
 
 FILE is a CSV with the columns number, label (valid, badsum, ambiguous, garbage or nocode), truth and accept
@@ -63,7 +64,7 @@ Figures: TypeAlias = dict[str, Figure]
 
 
 def ours(rows: Sequence[Row]) -> Figures:
-    """Must show 1."""
+    """Our figures for the rows that a label is known of."""
     answers = [(row, detect(row.number)) for row in rows]
     found = [
         (row, candidates, [str(code_of(candidate.carrier, BOOK_OFFICIAL)) for candidate in candidates])

@@ -1,5 +1,6 @@
 """What a page of gettracklist costs at several sizes of an account, for each filter, order and depth.
 
+    # 15 minutes
     python3 dev.py bench list [--json] [--store sqlite] [--sizes 1000,1000000] [--rounds 5] [--calls 20]
 
 CPU of this process (user and system, all threads; on PostgreSQL also of the server's for it) for one call of

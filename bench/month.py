@@ -1,5 +1,6 @@
 """A month of the whole service in a minute: every carrier's stand-in, its limits on, under a simulated clock.
 
+    # a minute
     python3 dev.py bench month [--json] [--shipments 2000] [--days 30]
 
 The flows, the store (a file) and the loops are the real ones; carriers answer inside the process, each behind

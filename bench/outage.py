@@ -1,6 +1,7 @@
 """What sick webhook receivers cost: one that is down for three days, a third that never answer, and one that
 refuses a third of its messages.
 
+    # half a minute
     python3 dev.py bench outage [--json] [--shipments 200] [--endpoints 60]
 
 All run the real pusher, flows and store on a file; the receivers are in this process.

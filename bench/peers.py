@@ -1,14 +1,15 @@
 """The service beside karrio, the open-source project that is nearest to it, in the same units.
 
+    # half a minute
     python3 dev.py bench peers [--json] [--calls 200] [--rows 10000]
 
 Creating one tracker, reading one and reading a page of the list: milliseconds of CPU of the server for one
 call over HTTP, each about one number, in an account of so many rows (SQLite). Webhooks: signed, sent to a
 receiver on the loopback interface and kept with what came of them, a second of the clock, by one process.
 
-karrio's figures were not measured by this bench, but with its release 2026.1 on a machine of the same kind
-(issue 7, must show 7): a range of several runs. It was not given the same work in every detail: a tracker is
-created there with a call to a carrier's sandbox.
+karrio's figures were not measured by this bench, but with its release 2026.1 on a machine of the same kind: a
+range of several runs. It was not given the same work in every detail: a tracker is created there with a call
+to a carrier's sandbox.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """What pruning a million old rows costs, and what a caller who registers meanwhile notices of it.
 
+    # a minute
     python3 dev.py bench prune [--json] [--store sqlite,postgres] [--rows 1000000] [--calls 200]
 
 Log rows of refreshes, older than they are kept, are written past the service; then the janitor's batches

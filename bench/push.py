@@ -1,5 +1,6 @@
 """What a push costs the service, beside a bare client loop that signs and posts the same bytes.
 
+    # half a minute
     python3 dev.py bench push [--json] [--pushes 2000] [--rounds 5] [--endpoints 1]
 
 CPU of this process, all its threads, user and system; the receiver is another process. The service's part is

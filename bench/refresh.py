@@ -1,5 +1,6 @@
 """What a refresh costs, from claim to commit, beside the least that it could cost.
 
+    # half a minute
     python3 dev.py bench refresh [--json] [--rounds 5]
 
 FedEx in calls of 30 numbers and DHL number by number, over real HTTP on the loopback interface against their

@@ -1,5 +1,6 @@
 """What each store costs as it grows.
 
+    # 60 minutes
     python3 dev.py bench scale sqlite|postgres [--json] [--sizes 10000,1000000] [--rounds 4] [--data FOLDER]
 
 One account of so many shipments, all of them to be refreshed some day and none of them now, filled quickly

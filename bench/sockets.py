@@ -1,5 +1,6 @@
 """Sockets that hold on to us: when they are closed, and what honest calls notice.
 
+    # half a minute
     python3 dev.py bench sockets [--json] [--sockets 500] [--per-address 1000]
 
 The real command in a process of its own, on a file of its own. A third of the sockets says nothing, a third

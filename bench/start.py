@@ -1,5 +1,6 @@
 """How soon the service is there, and what it takes while nothing happens.
 
+    # a minute
     python3 dev.py bench start [--json] [--rounds 5]
 
 Seconds of the clock, from the start of the process (beside them seconds of its CPU, which do not depend on

@@ -1,5 +1,6 @@
 """What each store costs, beside the bare driver that reads and writes the same rows.
 
+    # a minute
     python3 dev.py bench store [--json] [--rounds 5] [--calls 10] [--only sqlite]
 
 Registrations in calls of 40; refreshes, claimed and saved 100 at a time, each with its event, its document,

@@ -1,5 +1,6 @@
 """Shipments a second through the whole service, and how much of that the database takes.
 
+    # 3 minutes
     python3 dev.py bench throughput [--json] [--rounds 4] [--shipments 3000] [--only sqlite]
 
 FedEx's stand-in (calls of 30 numbers) and the receiver of webhooks answer over HTTP on the loopback

@@ -1,5 +1,6 @@
 """What one item of a full request (40 items) costs the service, beside the least that it could cost.
 
+    # half a minute
     python3 dev.py bench wire [--json] [--rounds 5] [--requests 50]
 
 CPU of the server process only, all its threads, user and system: the client is another process. Two floors

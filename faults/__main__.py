@@ -1,4 +1,25 @@
-"""python3 dev.py faults [--quick] [--json] [--seed N] [NAME...]: every experiment, one line each."""
+"""python3 dev.py faults [--quick] [--json] [--seed N] [NAME ...]: every experiment, one line each.
+
+All of them take about three quarters of an hour, each alone about as long as is said here; --quick is a tenth
+of everything, for a first look. --json gives one JSON object a line; --seed N replays one life of the
+simulation, step by step.
+
+    simulation    Whole lives of the service under a simulated clock, with crashes at any moment. 2 minutes.
+    crash_points  One scenario dies once at each boundary of a transaction, and goes on. 2 minutes.
+    clock         The wall clock jumps a month forward and a day back. Less than a minute.
+    disk_full     No file can grow for five seconds while clients write and read. Less than a minute.
+    corrupt       The database file is damaged in four ways before a start. Less than a minute.
+    kill          kill -9, 200 times, while clients register and parcels move. 10 minutes.
+    sigterm       SIGTERM, 50 times, while pushes are under way. 2 minutes.
+    sigstop       The process is frozen for longer than its leases last. 2 minutes.
+    cluster       Processes and the server of one PostgreSQL die, freeze and fail over. 10 minutes.
+    ha            The leader of three PostgreSQL nodes under Patroni is killed, five times. 5 minutes.
+    carriers      74 ways of a carrier to be sick, all at once. 3 minutes.
+    receivers     29 ways of a webhook receiver to be sick, beside healthy ones. 2 minutes.
+    canary        Marked secrets are looked for in everything that is written, sent or shown. 5 minutes.
+
+What is promised and what was found: docs/reference/reliability.md.
+"""
 
 import argparse
 import asyncio
@@ -71,7 +92,9 @@ def shown(figure: Figure, *, as_json: bool) -> str:
 
 def main() -> int:
     """Run them; 1 when a promise did not hold, or could not be tried."""
-    parser = argparse.ArgumentParser(prog="dev.py faults", description=__doc__.partition(": ")[2])
+    parser = argparse.ArgumentParser(
+        prog="dev.py faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(EXPERIMENTS))
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, for a first look")
     parser.add_argument("--seed", type=int, help="replay one life of the simulation, step by step")

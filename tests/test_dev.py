@@ -3,6 +3,7 @@
 import ast
 import json
 import platform
+import re
 import runpy
 import sys
 from collections.abc import Callable
@@ -80,6 +81,31 @@ def test_an_unknown_bench_is_refused_with_the_list_of_known_ones(
 ) -> None:
     assert dev.main(["bench", "no-such-bench"]) == 2
     assert "no bench called no-such-bench; benches: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["bench"], ["bench", "--help"], ["bench", "-h"]])
+def test_benches_are_listed_with_a_whole_sentence_and_a_time_and_nothing_is_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.setattr(dev, "ensure", lambda names: pytest.fail(f"installed {names}"))
+    assert dev.main(words) == 0
+    entries = re.split(r"\n(?=\w)", capsys.readouterr().out.strip())
+    assert [one.split()[0] for one in entries] == sorted(
+        file.stem for file in (dev.ROOT / "bench").glob("[!_]*.py")
+    )
+    for one in entries:
+        assert re.search(r"\. Takes [^.]*(minute|second)[^.]*\.$", " ".join(one.split())), one
+
+
+def test_faults_are_listed_with_a_sentence_and_a_time_and_nothing_is_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from faults.__main__ import EXPERIMENTS
+
+    monkeypatch.setattr(dev, "ensure", lambda names: pytest.fail(f"installed {names}"))
+    assert dev.main(["faults", "--help"]) == 0
+    shown = re.findall(r"^    (\w+) +[^ ].*\. [^.]*minutes?\.$", capsys.readouterr().out, re.MULTILINE)
+    assert shown == list(EXPERIMENTS)
 
 
 def test_arguments_after_the_verb_go_to_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,10 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 WANTED: dict[str, list[str]] = {
-    "runtime": PROJECT["project"]["dependencies"],
+    "runtime": [
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["postgres"],  # serve works on either store after dev.py
+    ],
     **{name: PROJECT["dependency-groups"][name] for name in ("test", "check", "build")},
 }
 
@@ -55,6 +58,16 @@ def test_a_0_x_dependency_has_an_upper_bound(name: str) -> None:
     for wanted in map(Requirement, WANTED[name]):
         if wanted.name.lower() in young:
             assert any(part.operator == "<" for part in wanted.specifier), wanted
+
+
+def test_the_image_is_made_of_what_is_in_the_clone() -> None:
+    """Every path that the Dockerfile copies is there, and no ignored one."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = [word for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE) for word in line.split()]
+    kept = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert copied
+    assert all((ROOT / name).exists() and f"!{name}" in kept for name in copied)
+    assert set(re.findall(r"-r (\S+)", text)) == {"lock/build.txt", "lock/runtime.txt"}
 
 
 def test_the_build_backend_is_the_locked_one() -> None:

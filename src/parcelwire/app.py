@@ -42,6 +42,7 @@ from parcelwire.domain.limits import DELAY_MAX, Reach
 from parcelwire.domain.push import JITTER_MAX_S
 from parcelwire.domain.quota import plan_size
 from parcelwire.domain.schedule import Pace
+from parcelwire.files import why, write_private
 from parcelwire.flows.context import Context
 from parcelwire.flows.inbound import Door
 from parcelwire.flows.manage import SANDBOX, account_subject, open_first_account
@@ -63,8 +64,9 @@ from parcelwire.net.flights import Flights, together
 from parcelwire.net.push import PushSender
 from parcelwire.ports import Carrier, Clock, Old, Sender, Store, Work
 from parcelwire.standins.sandbox import SandboxStandIn
-from parcelwire.store.keyfile import GivenKeys, KeyFile, write_private
+from parcelwire.store.keyfile import GivenKeys, KeyFile
 from parcelwire.store.sqlite import SqliteStore
+from parcelwire.store.sqlite.file import check_free
 from parcelwire.store.vault import Vault
 from parcelwire.wire.carrierlist import ListError, read_stored
 from parcelwire.wire.directory import Directory, shipped
@@ -259,7 +261,8 @@ async def _open_postgres(settings: Settings) -> Store:
         from parcelwire.store.postgres import PostgresStore
     except ImportError:
         raise ConfigError(
-            "PARCELWIRE_DATABASE: PostgreSQL needs one more package: pip install 'parcelwire[postgres]'"
+            "PARCELWIRE_DATABASE: PostgreSQL needs the package asyncpg: in a clone python3 dev.py setup "
+            "installs it, elsewhere pip install '/path/to/clone[postgres]'"
         ) from None
     await asyncio.to_thread(_make_folder, settings.data)
     keys = keys_of(settings)
@@ -308,11 +311,15 @@ def keys_of(settings: Settings) -> KeyFile | GivenKeys:
 
 def _prepare_files(settings: Settings) -> tuple[Path, KeyFile | GivenKeys]:
     """The key is made at the first start, never for a database that has one already."""
-    path, keys = Path(settings.database).expanduser(), keys_of(settings)
+    path, keys = Path(settings.database), keys_of(settings)
+    empty = not path.exists() or path.stat().st_size == 0
     for folder in (settings.data, path.parent):
         _make_folder(folder)
-    if isinstance(keys, KeyFile) and not path.exists():
-        keys.make_first()
+    if isinstance(keys, KeyFile) and empty and not keys.make_first():
+        raise ConfigError(
+            f"there is a secret key, {keys.path}, and the database {path} to which it belongs is missing or "
+            "empty: put it back (parcelwire restore FILE), or move the key away to start anew"
+        )
     return path, keys
 
 
@@ -320,7 +327,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from None
+        raise ConfigError(f"cannot make the folder {why(error)}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +406,7 @@ class Service:
             context = context_of(settings, self._store, self._asker, self._sender, self._flights, self._clock)
             self.context = replace(context, meters=self.meters)
             self._telemetry = Telemetry(self.meters, masked=not settings.log_numbers)
+            self._store.on_damage(self._telemetry.store_broken)
             if self.role != "api":
                 await self._look_back()
             if self._door is not None:
@@ -422,6 +430,8 @@ class Service:
         _check_secrets(settings)
         if settings.webhook_url:
             _check_webhook(settings.webhook_url, settings)
+        if not settings.on_postgres:  # a second one is told of the first, not that the address is taken
+            await asyncio.to_thread(check_free, Path(settings.database))
         if self.role != "worker" and self._door is None:
             self._door = await asyncio.to_thread(FrontDoor.open, settings)
 

@@ -28,7 +28,8 @@ FILE = "_FILE"
 BEFORE = "_before"  # ends the name of a key that is being replaced
 ALERT_CREDENTIAL, ALERT_HEADER = "alert_credential", "alert_header"
 ENVIRONMENT = "environment"  # an origin; others are a variable (_FILE) or the path of the TOML file
-_PASSWORD = re.compile(r"((?<=://)[^:@/?#]*:).*@|([?&]password=)[^&]*")
+_PASSWORD = re.compile(r"((?<=:)(?://)?[^:@/?#]*:).*@|([?&](?:ssl)?password=)[^&]*")
+_POSTGRES = ("postgres:", "postgresql:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,17 @@ def _text(text: str) -> str:
 
 def _path(text: str) -> Path:
     return Path(_text(text)).expanduser()
+
+
+def _database(text: str) -> str:
+    """What is like a URL is never taken for a file: a typing error would become a new, empty database."""
+    scheme, colon, rest = _text(text).partition(":")
+    known = scheme.lower() + colon
+    if known in _POSTGRES and rest.startswith("//"):
+        return known + rest
+    if "://" in text or known in _POSTGRES:
+        raise ValueError("a file path or postgresql://user:password@host:5432/database is expected")
+    return str(_path(text))
 
 
 def _plan(text: str) -> str:
@@ -216,7 +228,7 @@ class Settings:
         "the platform's user data folder",
     )
     database: str = _setting(
-        _text,
+        _database,
         None,
         "Database: a file path, or a postgresql:// DSN.",
         "parcelwire.db in the data folder",
@@ -367,14 +379,17 @@ class Settings:
     @property
     def on_postgres(self) -> bool:
         """The database is a server, which several processes may use."""
-        return self.database.startswith(("postgres:", "postgresql:"))
+        return self.database.startswith(_POSTGRES)
 
     @property
     def shown_database(self) -> str:
         """The database without a password."""
-        if not self.on_postgres:
-            return self.database
-        return _PASSWORD.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", self.database)
+        return without_password(self.database)
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown and logged."""
+    return _PASSWORD.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", url)
 
 
 SETTINGS = tuple(
@@ -468,7 +483,7 @@ def _parsed(setting: Setting, given: _Given) -> Any:
     try:
         return setting.parse(given.text.strip())
     except ValueError as error:
-        value = "the given value" if setting.secret else repr(given.text)
+        value = "the given value" if setting.secret else repr(without_password(given.text))
         raise ConfigError(f"{given.shown}: {value} is not valid: {error}") from None
 
 
@@ -545,7 +560,9 @@ def _carriers(given: dict[str, _Given], known: Mapping[str, tuple[str, str]]) ->
             try:
                 urls[slug] = _url(one.text).rstrip("/")
             except ValueError as error:
-                raise ConfigError(f"{one.shown}: {one.text!r} is not valid: {error}") from None
+                raise ConfigError(
+                    f"{one.shown}: {without_password(one.text)!r} is not valid: {error}"
+                ) from None
         elif one.text:
             secrets[slug][key] = one.text
     return {slug: CarrierSettings(urls.get(slug), found) for slug, found in secrets.items()}

@@ -495,6 +495,14 @@ class Sizes:
     quota_used: int  # units of the month, of all accounts
 
 
+class Examined(NamedTuple):
+    """What was found about the database itself. ``seen``: how much was looked at, when nothing is wrong."""
+
+    seen: str = ""
+    damage: str = ""
+    unsafe: tuple[str, ...] = ()
+
+
 class Store(Protocol):
     """State on disk. Every method that writes is one transaction: it happened whole or not at all, and it is
     durable when it is answered.
@@ -502,7 +510,8 @@ class Store(Protocol):
     ``deed``: what the owner does with it, entered into the account's chain of the audit in the same
     transaction when it is done; None enters nothing.
 
-    Any method raises StoreUnavailable when the database does not work now. Methods may run at the same time,
+    Any method raises StoreUnavailable when the database does not work now, StoreBroken when its file is
+    damaged. Methods may run at the same time,
     in many processes. Time comes as an argument; the store never looks at a clock. tests/store/
     test_conformance.py says the same in tests that every implementation passes.
     """
@@ -520,8 +529,20 @@ class Store(Protocol):
         """Call ``tell`` after each commit in which an endpoint came into another state."""
         ...
 
+    def on_damage(self, tell: Callable[[str], None]) -> None:
+        """Call ``tell`` once, when a call meets damage for the first time."""
+        ...
+
     async def close(self) -> None:
         """Finish what is under way; later calls raise StoreUnavailable."""
+        ...
+
+    async def ready(self) -> None:
+        """Raises StoreUnavailable when it does not answer or has met damage since it was opened."""
+        ...
+
+    async def examine(self, within_s: float) -> Examined:
+        """Look for damage, for so many seconds at most, and for settings that make it possible."""
         ...
 
     # accounts and receivers

@@ -15,7 +15,8 @@ from tests.carriers.driving import SECRET, Outcome, access, converse, outcome, q
 from tests.carriers.recordings import HERE, PAYLOADS, Sample, asking, payloads, recordings, some_number
 
 from parcelwire.carriers import carriers
-from parcelwire.domain.errors import CarrierError
+from parcelwire.carriers._reading import json_of
+from parcelwire.domain.errors import CarrierError, MalformedReply
 from parcelwire.domain.exchange import Answers, Reply, Request
 from parcelwire.domain.report import Report
 from parcelwire.domain.status import Status, SubStatus
@@ -343,3 +344,11 @@ def test_a_secret_shows_nowhere(carrier: Carrier) -> None:
         with pytest.raises(CarrierError) as caught:
             talk.send(Reply(401))
         assert SECRET not in repr(caught.value)
+
+
+def test_what_a_push_lacks_is_not_told_as_the_status_of_an_answer() -> None:
+    """A push has no HTTP status; an answer names one that is not 200."""
+    with pytest.raises(MalformedReply, match=r"^the body is not JSON \(2 bytes\)$"):
+        json_of(Reply(200, {}, b"no"))
+    with pytest.raises(MalformedReply, match=r"^HTTP 502, the body is not JSON"):
+        json_of(Reply(502, {}, b"no"))

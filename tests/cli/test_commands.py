@@ -38,6 +38,16 @@ def modes_in(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mode & 0o077 for file in folder.iterdir()}
 
 
+async def test_a_second_service_on_the_same_data_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
+    """Also when both want the same port: that is the lesser trouble."""
+    environ = environment(tmp_path)
+    async with serve(environ) as child:
+        same = environ | {"PARCELWIRE_LISTEN": child.url.removeprefix("http://")}
+        code, _, err = await run(same, "serve")
+        assert code == 2
+        assert f"another process (pid {child.process.pid}) uses" in err
+
+
 async def test_a_taken_port_is_named_with_the_setting_that_moves_it(tmp_path: Path) -> None:
     async with serve(environment(tmp_path / "one")) as child:
         address = child.url.removeprefix("http://")

@@ -1,5 +1,6 @@
 """What the operator may give, and what is said when it is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,53 @@ def test_an_error_in_a_secret_file_names_its_variable(tmp_path: Path) -> None:
         settings_from({"PARCELWIRE_SECRET_KEY_FILE": str(file)})
     assert "PARCELWIRE_SECRET_KEY (from PARCELWIRE_SECRET_KEY_FILE)" in str(caught.value)
     assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize("empty", [True, False])
+async def test_a_secret_key_without_its_database_is_no_first_start(tmp_path: Path, empty: bool) -> None:
+    """A new account would refuse every client; the key is left where it is."""
+    settings = settings_from(environment(tmp_path))
+    service = Service(settings)
+    await service.start()
+    await service.stop()
+    key = (tmp_path / "secret.key").read_text()
+    database = tmp_path / "parcelwire.db"
+    database.unlink()
+    if empty:
+        database.touch()
+    with pytest.raises(ConfigError, match=r"missing or empty: put it back \(parcelwire restore FILE\)"):
+        await Service(settings).start()
+    assert (tmp_path / "secret.key").read_text() == key
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("Postgresql://u:pw@db/x", "postgresql://u:pw@db/x"),
+        ("POSTGRES://u:pw@db/x", "postgres://u:pw@db/x"),
+        ("/srv/parcels.db", "/srv/parcels.db"),
+        ("C:\\data\\parcels.db", "C:\\data\\parcels.db"),
+    ],
+)
+def test_a_database_is_a_path_or_a_dsn_in_any_case(given: str, taken: str) -> None:
+    settings = settings_from({"PARCELWIRE_DATABASE": given})
+    assert settings.database == taken
+    assert settings.on_postgres == taken.startswith("postgres")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "postgresql+psycopg://u:sEcret@127.0.0.1:1/x",
+        "mysql://u:sE@cr:et@127.0.0.1:1/x",
+        "sqlite:///parcels.db?password=sEcret",
+        "postgresql:u:sEcret@127.0.0.1/x",
+    ],
+)
+def test_what_is_like_a_url_never_becomes_a_database_file(given: str) -> None:
+    with pytest.raises(ConfigError, match=r"^PARCELWIRE_DATABASE: .* postgresql://user:password@") as caught:
+        settings_from({"PARCELWIRE_DATABASE": given})
+    assert not re.search("sEcret|sE@|cr:et", str(caught.value))
 
 
 REFUSED = {

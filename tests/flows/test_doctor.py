@@ -32,7 +32,9 @@ async def test_a_service_that_is_well_has_nothing_to_tell(world: World) -> None:
     await world.turn()
     checks = await found(world, ledger="1")
     assert {state for state, _ in checks.values()} == {"ok"}
-    assert list(checks) == ["accounts", "secret key", "audit", "lanes", "receivers", "inbox", "quota"]
+    assert list(checks) == [
+        "database", "accounts", "secret key", "audit", "lanes", "receivers", "inbox", "quota",
+    ]  # fmt: skip
 
 
 async def test_what_somebody_should_look_at_is_a_warning(world: World, tmp_path: Path) -> None:
@@ -50,7 +52,7 @@ async def test_what_somebody_should_look_at_is_a_warning(world: World, tmp_path:
     await world.store.save_account(replace(world.account, enabled=False))
     checks = await found(world)
     assert {name: state for name, (state, _) in checks.items()} == {
-        "accounts": "warning", "secret key": "warning", "audit": "ok", "lanes": "warning",
+        "database": "ok", "accounts": "warning", "secret key": "warning", "audit": "ok", "lanes": "warning",
         "receivers": "warning", "inbox": "warning",
     }  # fmt: skip
     assert "sandbox until 2026-03-02T13:00:00Z (it is tired)" in checks["lanes"][1]

@@ -137,7 +137,10 @@ async def started(
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        yield process, (await asyncio.wait_for(process.stdout.readline(), READY_S)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), READY_S)).decode()
+        if not line:  # it ends by itself: to kill it then would take its exit code from the event loop
+            await asyncio.wait_for(process.wait(), READY_S)
+        yield process, line
     finally:
         if process.returncode is None:
             process.kill()

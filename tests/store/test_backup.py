@@ -17,7 +17,9 @@ from tests.store.samples import (
     update,
 )
 
-from parcelwire.domain.errors import ConfigError
+from parcelwire.domain.errors import ConfigError, StoreBroken
+from parcelwire.ports import Examined
+from parcelwire.store.sqlite import SqliteStore
 from parcelwire.store.sqlite.backup import back_up, put_back
 from parcelwire.store.sqlite.file import steps
 from parcelwire.store.vault import MASTER_BYTES, Vault
@@ -132,6 +134,80 @@ async def test_a_broken_file_says_how_to_put_a_backup_back(file: SqlitePlace) ->
     file.path.write_bytes(data[:100] + b"\xa5" * (len(data) - 100))
     with pytest.raises(ConfigError, match="parcelwire restore FILE"):
         await file.open()
+
+
+def break_table(path: Path, table: str) -> None:
+    """One page in the middle of the file is overwritten: the first of a table or an index."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [table]).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * size)
+
+
+async def test_damage_in_the_file_is_told_from_a_database_that_does_not_work_now(file: SqlitePlace) -> None:
+    """It is told once, the store is not ready any more, and other tables can still be read."""
+    store = await file.open()
+    account = await account_in(store)
+    shipment = await tracked(store, account)
+    await file.close()
+    break_table(file.path, "shipment")
+    store = await file.open()
+    told: list[str] = []
+    store.on_damage(told.append)
+    await store.ready()
+    for _ in range(2):
+        with pytest.raises(StoreBroken, match="parcelwire restore FILE"):
+            await store.find(account.id, [shipment.number])
+    assert len(told) == 1
+    with pytest.raises(StoreBroken):
+        await store.ready()
+    assert await store.accounts() == [account]
+
+
+async def test_an_examination_finds_a_damaged_page_nobody_has_read(file: SqlitePlace) -> None:
+    store = await file.open()
+    await account_in(store)
+    assert await store.examine(60) == Examined("every page is whole")
+    await file.close()
+    break_table(file.path, "change")
+    store = await file.open()
+    assert "parcelwire restore FILE" in (await store.examine(60)).damage
+
+
+async def test_an_examination_ends_in_time_and_says_that_it_is_not_whole(file: SqlitePlace) -> None:
+    store = await file.open()
+    with closing(sqlite3.connect(file.path)) as connection:
+        connection.execute(
+            """CREATE TABLE many AS
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+            SELECT i, hex(randomblob(50)) AS x FROM n"""
+        )
+        connection.execute("CREATE INDEX many_x ON many (x)")
+    assert (await store.examine(0.001)).seen.startswith("no damage in what there was time for")
+
+
+def test_a_backup_of_a_newer_database_names_the_file_that_the_operator_knows(tmp_path: Path) -> None:
+    newer = tmp_path / "newer.db"
+    with closing(sqlite3.connect(newer)) as connection:
+        for _, script in steps():
+            connection.executescript(script)
+        connection.execute("INSERT INTO meta VALUES ('instance', 'new')")
+        connection.execute("PRAGMA user_version = 99999")
+        connection.commit()
+    with pytest.raises(ConfigError, match=r"newer\.db was written by a newer parcelwire: use that one"):
+        back_up(newer, tmp_path / "copy.db")
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    """It is probably a wrong setting, and nothing is made beside it."""
+    page = tmp_path / "README.md"
+    page.write_text("# Not a database, and longer than sixteen bytes")
+    with pytest.raises(ConfigError, match=r"PARCELWIRE_DATABASE: .*README.md is not a SQLite database"):
+        SqliteStore(page, vault())
+    assert [made.name for made in tmp_path.iterdir()] == ["README.md"]
 
 
 async def test_a_backup_of_every_older_schema_can_be_put_back(file: SqlitePlace, tmp_path: Path) -> None:

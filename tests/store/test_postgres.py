@@ -891,8 +891,9 @@ async def test_settings_that_can_lose_data_are_told(schema_place: PostgresPlace)
     assert [warning.split(" = ")[0].split()[-1] for warning in store.warnings] == ["fsync"]
     await schema_place.close()
     store = await PostgresStore.open(schema_place.dsn + "&synchronous_commit=off", vault(), Random(2).random)
-    await store.close()
     assert any("synchronous_commit = off" in warning for warning in store.warnings)
+    assert list((await store.examine(10)).unsafe) == store.warnings
+    await store.close()
 
 
 async def test_an_older_server_is_refused(
@@ -906,7 +907,8 @@ async def test_an_older_server_is_refused(
 @pytest.mark.parametrize(
     ("dsn", "said"),
     [
-        ("postgresql://127.0.0.1:1/nowhere", "cannot open the database"),
+        ("postgresql://u:CANARY@127.0.0.1:1/nowhere", "cannot open the database at 127.0.0.1:1: Conn"),
+        ("postgresql://u:1@CANARY.invalid/x@127.0.0.1:1/nowhere", "cannot open the database: "),
         ("postgresql://u:CANARY/x@127.0.0.1:5/db", "PARCELWIRE_DATABASE"),
         ("{dsn}", "nowhere"),
     ],

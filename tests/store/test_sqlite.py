@@ -197,7 +197,7 @@ async def test_a_second_store_in_one_process_is_refused_too(file: SqlitePlace) -
 async def test_what_is_not_ours_is_refused_and_left_alone(file: SqlitePlace) -> None:
     file.path.write_bytes(b"dear diary, " * 500)
     for _ in range(2):  # and the lock is free again after a refusal
-        with pytest.raises(ConfigError, match="not a database"):
+        with pytest.raises(ConfigError, match="is not a SQLite database"):
             await file.open()
     assert file.path.read_bytes() == b"dear diary, " * 500
 

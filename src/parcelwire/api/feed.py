@@ -15,12 +15,13 @@ from contextlib import suppress
 from datetime import datetime
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from parcelwire.api.callers import caller_of
 from parcelwire.api.keys import Keys, TooFast
 from parcelwire.domain.account import Account, Network
-from parcelwire.domain.errors import CallerError, StoreUnavailable
+from parcelwire.domain.errors import CallerError, StoreBroken, StoreUnavailable
 from parcelwire.domain.push import FeedItem
 from parcelwire.flows.context import Context
 
@@ -71,6 +72,7 @@ class Feed:
         self._proxies = proxies
         self._news = asyncio.Event()
         self._closing = False
+        self._log = structlog.get_logger("parcelwire")
         self._streams: Counter[int] = Counter()
 
     def wake(self) -> None:
@@ -96,7 +98,9 @@ class Feed:
             return await self._stream(request, account)
         except Problem as problem:
             return problem.response()
-        except StoreUnavailable:
+        except StoreUnavailable as error:
+            if not isinstance(error, StoreBroken):  # that is told once (loops/telemetry.py)
+                self._log.error("store_unavailable", error=str(error))
             return Problem(
                 503, "Service Unavailable", "the database does not work now", RETRY_AFTER_S
             ).response()

@@ -20,7 +20,7 @@ from parcelwire.api.keys import Keys, TooFast
 from parcelwire.api.pages import Pages
 from parcelwire.api.sockets import PATIENT
 from parcelwire.domain.account import Account, Network
-from parcelwire.domain.errors import CallerError, StoreUnavailable
+from parcelwire.domain.errors import CallerError, StoreBroken, StoreUnavailable
 from parcelwire.flows.amend import change_carrier, change_info, delete
 from parcelwire.flows.context import Context
 from parcelwire.flows.metrics import CONTENT_TYPE
@@ -141,7 +141,8 @@ class Api:
         if isinstance(error, CallerError):
             return error, IN_FLIGHT_S if error.reason == "key_in_flight" else None
         if isinstance(error, StoreUnavailable):
-            self._log.error("store_unavailable", error=str(error))
+            if not isinstance(error, StoreBroken):  # that is told once (loops/telemetry.py)
+                self._log.error("store_unavailable", error=str(error))
             return CallerError("unavailable"), RETRY_AFTER_S
         self._log.exception("request_failed", path=request.path, error=type(error).__name__)
         return CallerError("internal"), None
@@ -151,7 +152,7 @@ class Api:
         if path == "/healthz":
             return web.json_response({"status": "ok", "version": __version__})
         if path == "/readyz":
-            await self._context.store.accounts()
+            await self._context.store.ready()
             return web.json_response({"status": "ready"})
         if path == "/metrics" and self._may_monitor(request):
             return await self._metrics()

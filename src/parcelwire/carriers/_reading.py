@@ -38,7 +38,8 @@ def json_as(reply: Reply, form: type[Form]) -> Form:
     try:
         return msgspec.json.decode(reply.body, type=form)
     except _NOT_JSON as error:
-        raise MalformedReply(f"HTTP {reply.status}, body is not JSON ({len(reply.body)} bytes)") from error
+        status = "" if reply.status == 200 else f"HTTP {reply.status}, "  # a push has none
+        raise MalformedReply(f"{status}the body is not JSON ({len(reply.body)} bytes)") from error
 
 
 def json_part(part: msgspec.Raw, form: type[Form]) -> Form:

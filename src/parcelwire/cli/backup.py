@@ -42,6 +42,7 @@ def restore(file: Annotated[Path, typer.Argument(help="What backup has made.", m
 
     from parcelwire.app import keys_of
     from parcelwire.domain.errors import ConfigError
+    from parcelwire.files import why
     from parcelwire.store.sqlite.backup import put_back
     from parcelwire.store.vault import Vault
 
@@ -52,7 +53,7 @@ def restore(file: Annotated[Path, typer.Argument(help="What backup has made.", m
         aside = put_back(file, database, vault)
         run(_enter(database, vault))
     except (ConfigError, OSError) as error:
-        fail(str(error), WRONG_USE)
+        fail(why(error), WRONG_USE)
     typer.echo(f"restored {database} from {file}")
     if aside:
         typer.echo(f"what was there before: {aside}")
@@ -81,4 +82,4 @@ def _settings() -> "tuple[Settings, Path]":
     settings = settings_from(os.environ)
     if settings.on_postgres:
         raise ConfigError("the database is PostgreSQL: use pg_dump and pg_restore")
-    return settings, Path(settings.database).expanduser()
+    return settings, Path(settings.database)

@@ -31,7 +31,7 @@ def import_list(
     """
     from parcelwire.app import CARRIERS_FILE, directory_of, settings_from
     from parcelwire.domain.errors import ConfigError
-    from parcelwire.store.keyfile import write_private
+    from parcelwire.files import write_private
     from parcelwire.wire.carrierlist import ListError, imported, stored
 
     try:

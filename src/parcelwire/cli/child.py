@@ -14,7 +14,7 @@ from typing import cast
 
 from parcelwire.app import FrontDoor, Role, Service, settings_from
 from parcelwire.cli.link import BEAT_S, Link
-from parcelwire.cli.output import run, set_up_logs
+from parcelwire.cli.output import run, set_up_logs, telling_of_rights
 from parcelwire.cli.serve import begin
 from parcelwire.flows.metrics import Meters
 
@@ -70,4 +70,5 @@ def _close_standard_output() -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with telling_of_rights():
+        main(*sys.argv[1:])

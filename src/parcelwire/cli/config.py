@@ -31,12 +31,12 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Stable JSON.")] =
 
 
 def _rows(settings: Any) -> list[dict[str, str]]:
-    from parcelwire.config import CARRIER, PREFIX, SETTINGS
+    from parcelwire.config import CARRIER, PREFIX, SETTINGS, without_password
 
     rows = []
     for setting in SETTINGS:
-        value = settings.shown_database if setting.key == "database" else getattr(settings, setting.key)
-        shown = HIDDEN if setting.secret and value is not None else _text(value)
+        value = getattr(settings, setting.key)
+        shown = HIDDEN if setting.secret and value is not None else without_password(_text(value))
         rows.append(
             {"name": setting.name, "value": shown, "from": settings.origins.get(setting.name, "default")}
         )
@@ -44,7 +44,11 @@ def _rows(settings: Any) -> list[dict[str, str]]:
         prefix = f"{PREFIX}{CARRIER}{slug}_".upper()
         if given.url:
             rows.append(
-                {"name": f"{prefix}URL", "value": given.url, "from": _origin(settings, f"{prefix}URL")}
+                {
+                    "name": f"{prefix}URL",
+                    "value": without_password(given.url),
+                    "from": _origin(settings, f"{prefix}URL"),
+                }
             )
         for name in sorted(given.secrets):
             full = f"{prefix}{name.upper()}"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from parcelwire.cli.output import run, set_up_logs
+from parcelwire.cli.output import run
 
 
 def demo(
@@ -17,5 +17,4 @@ def demo(
     """
     from parcelwire.cli.scenarios import play
 
-    set_up_logs(quiet=True)
     raise SystemExit(run(play(once=once, as_json=as_json)))

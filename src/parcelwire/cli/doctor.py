@@ -37,6 +37,6 @@ def _settings() -> dict[str, str]:
         unknown = settings_from(os.environ).unknown
     except ConfigError as error:
         fail(str(error), WRONG_USE)
-    told = [f"{name} is none" + (f", {near} is" if near else "") for name, near in unknown.items()]
+    told = [f"{name} is not a setting" + (f", {near} is" if near else "") for name, near in unknown.items()]
     state = "warning" if told else "ok"
     return {"name": "settings", "state": state, "detail": "; ".join(told) or "all are known"}

@@ -16,6 +16,7 @@ from parcelwire.cli.doctor import doctor
 from parcelwire.cli.inbox import inbox_app
 from parcelwire.cli.migrate import migrate_store
 from parcelwire.cli.openapi import openapi
+from parcelwire.cli.output import telling_of_rights
 from parcelwire.cli.parked import parked_app
 from parcelwire.cli.secure import audit_app, secrets_app
 from parcelwire.cli.serve import serve
@@ -73,4 +74,5 @@ app.add_typer(secrets_app, name="secrets")
 
 def main() -> None:
     """Entry point."""
-    app()
+    with telling_of_rights():
+        app()

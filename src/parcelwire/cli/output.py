@@ -4,7 +4,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
@@ -22,6 +23,17 @@ def fail(text: str, code: int = FAILED) -> NoReturn:
     raise SystemExit(code)
 
 
+@contextmanager
+def telling_of_rights() -> Iterator[None]:
+    """End with one line when a file may not be used."""
+    try:
+        yield
+    except PermissionError as error:
+        from parcelwire.files import why
+
+        fail(why(error), WRONG_USE)
+
+
 def say_json(value: object) -> None:
     """One JSON object on one line. Who reads it may have seen enough: that is like Ctrl-C."""
     try:
@@ -37,12 +49,17 @@ def run(work: Coroutine[Any, Any, T], *, parent: bool = False) -> T:
     files from that one."""
     import asyncio
 
-    from parcelwire.domain.errors import ConfigError
+    import structlog
+
+    from parcelwire.domain.errors import ConfigError, StoreUnavailable
+
+    if not structlog.is_configured():
+        set_up_logs(quiet=True)
 
     try:
         with asyncio.Runner(loop_factory=None if parent else _cheapest()) as runner:
             return runner.run(work)
-    except ConfigError as error:
+    except (ConfigError, StoreUnavailable) as error:
         fail(str(error), WRONG_USE)
 
 

@@ -1,6 +1,7 @@
 """Commands for the owner. They work whether the service runs (then through it) or not (on the database)."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,9 +26,9 @@ def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
         settings = settings_from(os.environ)
     except ConfigError as error:
         fail(str(error), WRONG_USE)
-    running = settings.data / SERVICE_FILE
-    if running.exists():
-        answer = run(through_service(running.read_text(encoding="utf-8"), verb, values))
+    with suppress(FileNotFoundError, NotADirectoryError):
+        service = (settings.data / SERVICE_FILE).read_text(encoding="utf-8")
+        answer = run(through_service(service, verb, values))
         if answer is not None:
             return answer
     if not settings.on_postgres and not Path(settings.database).exists():

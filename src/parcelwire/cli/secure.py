@@ -63,6 +63,11 @@ def rotate(
     typer.echo(f"{answer['encrypted_again']} values encrypted again")
     if finish:
         typer.echo(f"{answer['keys_forgotten']} older keys forgotten")
+        if answer["keys_unused"]:
+            typer.echo(
+                "nothing uses the older keys any more: take them out of PARCELWIRE_SECRET_KEY and start "
+                "every process again"
+            )
     else:
         typer.echo(
             "a new key was made" if answer["new_key"] else "no new key was made: there were two already"

@@ -43,7 +43,10 @@ async def _serve(role: Role) -> None:
 
     stopped = asyncio.Event()
     service = Service(settings_from(os.environ), role=role)
-    await begin(service, {signal.SIGINT: stopped.set, signal.SIGTERM: stopped.set})
+    signals: list[int] = [signal.SIGINT, signal.SIGTERM]
+    if os.name == "posix" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+        signals.append(signal.SIGHUP)  # the terminal was closed
+    await begin(service, dict.fromkeys(signals, stopped.set))
     await stopped.wait()
     await service.stop()
 

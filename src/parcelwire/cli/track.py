@@ -18,9 +18,6 @@ def track(
 
     Needs no server and stores nothing.
     """
-    from parcelwire.cli.output import set_up_logs
-
-    set_up_logs(quiet=True)
     item = run(_ask(number, carrier))
     if as_json:
         say_json(item)

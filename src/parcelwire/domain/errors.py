@@ -19,6 +19,7 @@ ParcelwireError
 |- MissingCredential no source is configured for this carrier; names the setting
 |- UrlRefused        a URL given by a user is one that we do not call
 |- StoreUnavailable  the database does not work now; nothing of the transaction happened
+|  `- StoreBroken        its file is damaged: waiting does not help, a backup does
 `- PushError         a webhook attempt failed
 ConfigError          outside the tree on purpose: only at start, never swallowed
 """
@@ -170,6 +171,10 @@ class UrlRefused(ParcelwireError):
 
 class StoreUnavailable(ParcelwireError):
     """The database does not work now (disk full, read-only ...). Nothing of the transaction happened."""
+
+
+class StoreBroken(StoreUnavailable):
+    """The file of the database is damaged: waiting does not help, a backup does. The text says so."""
 
 
 class PushError(ParcelwireError):

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 
 from parcelwire.domain.endpoint import EndpointState
+from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.domain.push import PushState
 from parcelwire.flows.audit import verify
 from parcelwire.flows.context import Context
@@ -21,16 +22,34 @@ class State(StrEnum):
 
 Finding = tuple[State, str]
 
+EXAMINE_S = 10.0  # for a look at every page: some gigabytes
+
 
 async def doctor(context: Context, values: Mapping[str, str]) -> Answer:
     """Every check with what it found. ``ledger``: the counters of quota are added up again, too."""
     checks = CHECKS | (LEDGER if values.get("ledger") == "1" else {})
-    found = {name: await check(context) for name, check in checks.items()}
+    found = {name: await _tried(check, context) for name, check in checks.items()}
     return {
         "checks": [
             {"name": name, "state": state.value, "detail": detail} for name, (state, detail) in found.items()
         ]
     }
+
+
+async def _tried(check: "Check", context: Context) -> Finding:
+    try:
+        return await check(context)
+    except StoreUnavailable as error:
+        return State.WRONG, str(error)
+
+
+async def _database(context: Context) -> Finding:
+    found = await context.store.examine(EXAMINE_S)
+    if found.damage:
+        return State.WRONG, found.damage
+    if found.unsafe:
+        return State.WARNING, "; ".join(found.unsafe)
+    return State.OK, found.seen
 
 
 async def _accounts(context: Context) -> Finding:
@@ -97,6 +116,7 @@ async def _ledger(context: Context) -> Finding:
 
 Check = Callable[[Context], Awaitable[Finding]]
 CHECKS: dict[str, Check] = {
+    "database": _database,
     "accounts": _accounts,
     "secret key": _secret_key,
     "audit": _audit,

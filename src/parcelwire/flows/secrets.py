@@ -28,17 +28,16 @@ async def rotate(context: Context, _values: Mapping[str, str]) -> Answer:
 
 
 async def finish(context: Context, _values: Mapping[str, str]) -> Answer:
-    """Forget all secret keys but the newest, once it is the only one in use."""
+    """Forget all secret keys but the newest, once it is the only one in use.
+
+    ``keys_unused``: those which only the operator can take away, from the setting.
+    """
     keyring = _keyring(context)
     again, older = await _reseal(context), keyring.count() - 1
-    if older:
-        if not keyring.forget_older():
-            raise OwnerError(
-                "nothing uses the older keys any more: take them out of PARCELWIRE_SECRET_KEY and start "
-                "every process again"
-            )
+    forgotten = older if older and keyring.forget_older() else 0
+    if forgotten:
         await context.store.enter(OPERATOR, deed(context, "secrets.finish", "secret key"))
-    return {"encrypted_again": again, "keys_forgotten": older}
+    return {"encrypted_again": again, "keys_forgotten": forgotten, "keys_unused": older - forgotten}
 
 
 VERBS: dict[str, Verb] = {"secrets-rotate": rotate, "secrets-finish": finish}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from parcelwire.domain.poison import Piece
+from parcelwire.files import give_to_owner
 
 try:
     import fcntl
@@ -88,6 +89,7 @@ def _free(folder: Path) -> BinaryIO:
     for number in count():
         path = folder / NAME.format(number)
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        give_to_owner(path)
         try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

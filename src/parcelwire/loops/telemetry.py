@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from parcelwire.domain.endpoint import EndpointTurn
-from parcelwire.domain.errors import StoreUnavailable
+from parcelwire.domain.errors import StoreBroken, StoreUnavailable
 from parcelwire.domain.poison import Piece
 from parcelwire.domain.push import PushResult
 from parcelwire.flows.inbound import Done
@@ -113,10 +113,16 @@ class Telemetry:
     def turn_failed(self, what: str, error: Exception) -> None:
         """``turn_failed``: an unexpected error; the loop goes on. ``store_unavailable``: no database now."""
         self._meters.count("turn_failures_total", what.partition(" ")[0])
+        if isinstance(error, StoreBroken):
+            return  # told once: see store_broken
         if isinstance(error, StoreUnavailable):
             self._log.error("store_unavailable", what=what, error=str(error))
             return
         self._log.error("turn_failed", what=what, error=f"{type(error).__name__}: {error}", exc_info=error)
+
+    def store_broken(self, why: str) -> None:
+        """``store_broken``: a part of the database's file is damaged."""
+        self._log.error("store_broken", error=why)
 
     def _number(self, number: str) -> str:
         return f"…{number[-SHOWN_CHARACTERS:]}" if self._masked else number

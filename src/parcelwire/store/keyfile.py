@@ -1,10 +1,10 @@
 """Where the secret keys are: a file in the data folder, one key a line, the newest first; or a setting."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from parcelwire.domain.errors import ConfigError
+from parcelwire.files import write_private
 from parcelwire.store.vault import MASTER_BYTES
 
 
@@ -49,7 +49,6 @@ class KeyFile:
         return True
 
     def _write(self, keys: Sequence[bytes]) -> None:
-        """Whole or not at all, on disk when this returns, and nobody else can read it."""
         write_private(self.path, "".join(f"{key.hex()}\n" for key in keys))
 
 
@@ -71,21 +70,3 @@ class GivenKeys:
 
     def forget_older(self) -> bool:
         return False
-
-
-def write_private(file: Path, text: str) -> None:
-    """Replace a file by one that only its owner can read; after a crash it is the old or the new one."""
-    fresh = file.with_name(f"{file.name}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
-    if os.name == "posix":
-        folder = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

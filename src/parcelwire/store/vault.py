@@ -95,9 +95,10 @@ class Vault:
                 return cipher.decrypt(nonce, encrypted, place.encode()).decode()
             return self._open_unnamed(sealed, place)
         except InvalidTag:
+            what = "the database" if place == ROOT_PLACE else place
             raise ConfigError(
-                f"{place} was encrypted with another secret key: give PARCELWIRE_SECRET_KEY the key that "
-                "belongs to this database"
+                f"{what} was encrypted with another secret key: give PARCELWIRE_SECRET_KEY the key that "
+                "belongs to this database; for a backup from before a rotation both, <new>,<old>"
             ) from None
 
     def _open_unnamed(self, sealed: bytes, place: str) -> str:

@@ -89,6 +89,20 @@ class Target:
             sessions,
         )
 
+    @property
+    def where(self) -> str:
+        """ " at" hosts and ports, nothing else of the DSN; empty when a part of a password may be in them."""
+        places = []
+        for parts in map(urlsplit, self.dsns):
+            if (
+                "@" in f"{parts.path}{parts.query}{parts.fragment}"
+            ):  # a special character has ended the host too early
+                return ""
+            query = dict(parse_qsl(parts.query))
+            host = parts.hostname or query.get("host", "localhost")
+            places.append(f"{host}:{parts.port or query.get('port', 5432)}")
+        return f" at {', '.join(places)}"
+
     async def connect(self, *_: object, **__: object) -> Connection:
         """A new connection to the first host that lets us in. A host that is silent costs CONNECT_S once."""
         failed: Exception = OSError("no host")
@@ -180,7 +194,9 @@ class Pool:
                 "with special characters of the password percent-encoded"
             ) from None
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-            raise ConfigError(f"PARCELWIRE_DATABASE: cannot open the database: {_said(error)}") from error
+            raise ConfigError(
+                f"PARCELWIRE_DATABASE: cannot open the database{target.where}: {_said(error)}"
+            ) from error
         return cls(target, pool, chance)
 
     async def close(self) -> None:

@@ -25,6 +25,7 @@ from parcelwire.ports import (
     Charge,
     Document,
     Due,
+    Examined,
     Inbound,
     InboxState,
     KeyedCall,
@@ -173,6 +174,17 @@ class PostgresStore:
 
     def on_turn(self, tell: Callable[[EndpointTurn], None]) -> None:
         self._turned.append(tell)
+
+    def on_damage(self, tell: Callable[[str], None]) -> None:
+        """The server looks after its files."""
+
+    async def ready(self) -> None:
+        await self.accounts()
+
+    async def examine(self, within_s: float) -> Examined:
+        async with asyncio.timeout(within_s):
+            unsafe = await self._pool.statement(schema.warnings)
+        return Examined("the server keeps what it has acknowledged", unsafe=tuple(unsafe))
 
     async def close(self) -> None:
         await self._hints.close()

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from parcelwire.domain.errors import ConfigError
+from parcelwire.files import give_to_owner, take_after, why
 from parcelwire.store.sqlite.file import FileLock, connect, steps
 from parcelwire.store.sqlite.keys import adopt
 from parcelwire.store.vault import Vault
@@ -26,10 +27,10 @@ def back_up(database: Path, target: Path) -> int:
         unfinished.unlink(missing_ok=True)
         with closing(connect(database, reading=True)) as source:
             _copy(source, unfinished)
-        examine(unfinished)
+        examine(unfinished, database)
         unfinished.replace(target)
     except (OSError, sqlite3.Error) as error:
-        raise ConfigError(f"cannot back up {database} to {target}: {error}") from error
+        raise ConfigError(f"cannot back up {database} to {target}: {why(error)}") from error
     finally:
         unfinished.unlink(missing_ok=True)
     return target.stat().st_size
@@ -45,25 +46,27 @@ def put_back(backup: Path, database: Path, vault: Vault) -> Path | None:
     lock = FileLock(database)
     unfinished = database.with_name(f"{database.name}.unfinished")
     try:
-        examine(backup)
+        examine(backup, backup)
         unfinished.unlink(missing_ok=True)
         with closing(_read_only(backup)) as source:
             adopt(source, vault)
             _copy(source, unfinished)
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
             copy.execute("UPDATE meta SET value = lower(hex(randomblob(8))) WHERE key = 'instance'")
+        take_after(unfinished, database)
         aside = _move_aside(database)
         unfinished.replace(database)
     except (OSError, sqlite3.Error) as error:
-        raise ConfigError(f"cannot restore {backup} to {database}: {error}") from error
+        raise ConfigError(f"cannot restore {backup} to {database}: {why(error)}") from error
     finally:
         unfinished.unlink(missing_ok=True)
         lock.release()
     return aside
 
 
-def examine(backup: Path) -> None:
-    """ConfigError unless it is a whole database of ours that this program can read."""
+def examine(backup: Path, told: Path) -> None:
+    """ConfigError unless it is a whole database of ours that this program can read. ``told``: where what is
+    in it came from."""
     if not backup.is_file():
         raise ConfigError(f"there is no file {backup}")
     try:
@@ -72,11 +75,11 @@ def examine(backup: Path) -> None:
             have = connection.execute("PRAGMA user_version").fetchone()[0]
             ours = connection.execute("SELECT 1 FROM meta WHERE key = 'instance'").fetchone()
     except sqlite3.Error as error:
-        raise ConfigError(f"{backup} is not a whole parcelwire database: {error}") from error
+        raise ConfigError(f"{told} is not a whole parcelwire database: {error}") from error
     if found != "ok" or not ours:
-        raise ConfigError(f"{backup} is not a whole parcelwire database: {found}")
+        raise ConfigError(f"{told} is not a whole parcelwire database: {found}")
     if have > max(version for version, _ in steps()):
-        raise ConfigError(f"{backup} was written by a newer parcelwire: use that one to restore it")
+        raise ConfigError(f"{told} was written by a newer parcelwire: use that one")
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
@@ -86,6 +89,7 @@ def _read_only(path: Path) -> sqlite3.Connection:
 def _copy(source: sqlite3.Connection, target: Path) -> None:
     """One snapshot in one file that only its owner can read, on disk when this returns."""
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    give_to_owner(target)
     with closing(sqlite3.connect(target, isolation_level=None)) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")

@@ -7,8 +7,12 @@ from importlib import resources
 from pathlib import Path
 from typing import BinaryIO
 
-from parcelwire.domain.errors import ConfigError
+from parcelwire.domain.errors import ConfigError, StoreBroken, StoreUnavailable
+from parcelwire.files import give_to_owner, take_after, why
+from parcelwire.ports import Examined
 
+MAGIC = b"SQLite format 3\0"
+CURE = "put a backup back with: parcelwire restore FILE"
 STATEMENTS = 256  # prepared statements kept by a connection
 # Pages that the writer keeps in memory, once it needs them: the upper pages of the trees of three million
 # shipments. The default of 2 MB is read again and again from a hundred thousand on.
@@ -23,7 +27,7 @@ class FileLock:
         try:
             self._file: BinaryIO = self._path.open("a+b")
         except OSError as error:
-            raise ConfigError(f"cannot write {self._path}: {error.strerror}") from None
+            raise ConfigError(f"cannot write {why(error)}") from None
         try:
             _lock(self._file)
         except OSError:
@@ -37,10 +41,18 @@ class FileLock:
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n".encode())
         self._file.flush()
+        give_to_owner(self._path)
 
     def release(self) -> None:
         """Let others in."""
         self._file.close()
+
+
+def check_free(path: Path) -> None:
+    """ConfigError when another process uses the file, or when it is no database."""
+    check_kind(path)
+    if path.exists():
+        FileLock(path).release()
 
 
 def _lock(file: BinaryIO) -> None:
@@ -58,7 +70,10 @@ def _lock(file: BinaryIO) -> None:
 def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
     """A connection of the writer, or one that only reads."""
     try:
+        new = not path.exists()
         path.touch(mode=0o600)  # numbers and orders are nobody else's business
+        if new:
+            give_to_owner(path)
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS, timeout=10
         )
@@ -76,11 +91,51 @@ def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def check_kind(path: Path) -> None:
+    """ConfigError for a file that holds something else than a database, before anything is made beside it."""
+    if path.exists():
+        with path.open("rb") as file:
+            start = file.read(len(MAGIC))
+        if start and start != MAGIC:
+            raise ConfigError(
+                f"PARCELWIRE_DATABASE: {path} is not a SQLite database. If it was one, the file is broken: "
+                f"{CURE}"
+            )
+
+
 def unusable(path: Path, error: sqlite3.Error) -> ConfigError:
     """Why a file cannot be opened, and what to do when it is broken."""
-    broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    cure = ". The file is broken: put a backup back with: parcelwire restore FILE" if broken else ""
+    cure = f". The file is broken: {CURE}" if _is_damage(error) else ""
     return ConfigError(f"cannot open the database {path}: {error}{cure}")
+
+
+def failure(what: str, error: sqlite3.Error) -> StoreUnavailable:
+    """What the caller of the store is told."""
+    if _is_damage(error):
+        failed: StoreUnavailable = StoreBroken(f"the database file is broken ({error}): {CURE}")
+    else:
+        failed = StoreUnavailable(f"{what}: {error}")
+    failed.__cause__ = error
+    return failed
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def examine(connection: sqlite3.Connection) -> Examined:
+    """Every page, unless somebody interrupts the connection."""
+    try:
+        found: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+            return Examined("no damage in what there was time for; parcelwire backup examines every page")
+        if not _is_damage(error):
+            raise failure("the database cannot be read", error) from error
+        found = str(error)
+    if found == "ok":
+        return Examined("every page is whole")
+    return Examined(damage=f"the database file is broken ({found}): {CURE}")
 
 
 def steps() -> list[tuple[int, str]]:
@@ -105,7 +160,9 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         )
     if 0 < have < newest:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        shutil.copyfile(path, path.with_name(f"{path.name}.schema-{have}"))
+        kept = path.with_name(f"{path.name}.schema-{have}")
+        shutil.copy(path, kept)
+        take_after(kept, path)
     for version, script in known:
         if version <= have:
             continue

@@ -8,9 +8,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.store.sqlite.answers import Answer, Waiting, Work, deliver
-from parcelwire.store.sqlite.file import connect
+from parcelwire.store.sqlite.file import connect, failure
 
 T = TypeVar("T")
 
@@ -74,7 +73,7 @@ def read(connection: sqlite3.Connection, work: Work[T]) -> T:
     try:
         return work(connection)
     except sqlite3.DatabaseError as error:
-        raise StoreUnavailable(f"the database cannot be read: {error}") from error
+        raise failure("the database cannot be read", error) from error
 
 
 def _answer(connection: sqlite3.Connection, work: Work[T], future: asyncio.Future[T]) -> Answer:

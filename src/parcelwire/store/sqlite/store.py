@@ -15,7 +15,7 @@ import msgspec
 from parcelwire.domain.account import Account, LoginKey, NewAccount, Usage
 from parcelwire.domain.audit import Chain, Deed
 from parcelwire.domain.endpoint import Endpoint, EndpointTurn, NewEndpoint, Signal
-from parcelwire.domain.errors import CallerError, StoreUnavailable
+from parcelwire.domain.errors import CallerError, StoreBroken, StoreUnavailable
 from parcelwire.domain.lane import Grant, Lane
 from parcelwire.domain.limits import Limits
 from parcelwire.domain.listing import Filter, Order
@@ -30,6 +30,7 @@ from parcelwire.ports import (
     Charge,
     Document,
     Due,
+    Examined,
     Failpoint,
     Inbound,
     InboxState,
@@ -85,6 +86,7 @@ from parcelwire.store.sqlite.reader import Readers
 from parcelwire.store.sqlite.writer import Writer
 from parcelwire.store.vault import Vault, sign_key_place
 
+INTERRUPT_S = 0.05  # until a statement that was interrupted is interrupted again
 READERS = 2  # reading connections; a read is a few hundred microseconds
 
 T = TypeVar("T")
@@ -130,7 +132,11 @@ class SqliteStore:
         self._vault = vault
         self._hearers = Hearers()
         self._turned: list[Callable[[EndpointTurn], None]] = []
+        self._path = path
+        self._damage: StoreBroken | None = None
+        self._told_of_damage: list[Callable[[str], None]] = []
         self._closed = False
+        file.check_kind(path)
         with ExitStack() as opened:
             self._lock = file.FileLock(path)
             opened.callback(self._lock.release)
@@ -157,6 +163,23 @@ class SqliteStore:
     def on_turn(self, tell: Callable[[EndpointTurn], None]) -> None:
         self._turned.append(tell)
 
+    def on_damage(self, tell: Callable[[str], None]) -> None:
+        self._told_of_damage.append(tell)
+
+    async def ready(self) -> None:
+        if self._damage is not None:
+            raise self._damage
+        await self.accounts()
+
+    async def examine(self, within_s: float) -> Examined:
+        with closing(await asyncio.to_thread(file.connect, self._path, reading=True)) as connection:
+            looking = asyncio.create_task(asyncio.to_thread(file.examine, connection))
+            await asyncio.wait((looking,), timeout=within_s)
+            while not looking.done():  # an interrupt before the statement has begun does nothing
+                connection.interrupt()
+                await asyncio.wait((looking,), timeout=INTERRUPT_S)
+            return await looking
+
     async def close(self) -> None:
         self._closed = True
         await asyncio.to_thread(self._writer.close)
@@ -165,13 +188,27 @@ class SqliteStore:
 
     async def _write(self, work: Callable[[_Connection], T], *hints: Work) -> T:
         self._check_open()
-        answer = await self._writer.run(work)
+        try:
+            answer = await self._writer.run(work)
+        except StoreBroken as error:
+            self._notice(error)
+            raise
         self._hearers.tell(*hints)
         return answer
 
     async def _read(self, work: Callable[[_Connection], T]) -> T:
         self._check_open()
-        return await self._readers.run(work)
+        try:
+            return await self._readers.run(work)
+        except StoreBroken as error:
+            self._notice(error)
+            raise
+
+    def _notice(self, damage: StoreBroken) -> None:
+        if self._damage is None:
+            self._damage = damage
+            for tell in self._told_of_damage:
+                tell(str(damage))
 
     def _check_open(self) -> None:
         if self._closed:

@@ -12,9 +12,9 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from parcelwire.domain.errors import StoreUnavailable
 from parcelwire.ports import Failpoint, no_failpoint
 from parcelwire.store.sqlite.answers import Answer, Waiting, Work, deliver
+from parcelwire.store.sqlite.file import failure
 
 GROUP_MAX = 64  # pieces of work in one commit: bounds what a crash can leave unanswered
 # Errors of a statement or its values; all others are the database's.
@@ -105,6 +105,4 @@ def _told(error: BaseException) -> BaseException:
     """What the caller is told: StoreUnavailable when the database itself is to blame."""
     if not isinstance(error, sqlite3.Error) or isinstance(error, _OF_THE_WORK):
         return error
-    failed = StoreUnavailable(f"the database cannot write: {error}")
-    failed.__cause__ = error
-    return failed
+    return failure("the database cannot write", error)
