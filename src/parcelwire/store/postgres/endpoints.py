@@ -193,6 +193,8 @@ async def hold_all_of(c: Connection, account: int) -> None:
 
 async def save(c: Connection, turns: Sequence[EndpointTurn]) -> None:
     """Keep the healths; in another state all heads stand in the queue as they came into it."""
+    if not turns:  # mostly: what costs a trip to the server would do nothing
+        return
     values = [(turn.endpoint, turn.account, *health_values(turn.health)) for turn in turns]
     await c.executemany(_SAVE_HEALTH, values)
     turned = [turn.endpoint for turn in turns if turn.health.state is not turn.before]
