@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -79,6 +78,8 @@ def record(
     as_json: Json = False,
 ) -> None:
     """Ask a carrier and save its raw reply without secrets and people, with a row in the folder's index."""
+    import json
+
     from parcelwire.flows.record import record as record_reply
     from parcelwire.zones import zone_of
 

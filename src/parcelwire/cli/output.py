@@ -1,6 +1,5 @@
 """How commands end and speak: 0 done, 1 failed, 2 wrong use or environment; errors go to standard error."""
 
-import json
 import os
 import signal
 import sys
@@ -36,6 +35,8 @@ def telling_of_rights() -> Iterator[None]:
 
 def say_json(value: object) -> None:
     """One JSON object on one line. Who reads it may have seen enough: that is like Ctrl-C."""
+    import json
+
     try:
         sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
         sys.stdout.flush()
@@ -102,4 +103,6 @@ def _as_json(_logger: object, _method: str, event: "MutableMapping[str, Any]") -
     try:
         return msgspec.json.encode(event, enc_hook=repr)
     except ValueError:  # half a surrogate pair, from somebody's answer: only the other one has a form for it
+        import json
+
         return json.dumps(event, default=repr).encode()

@@ -1,6 +1,5 @@
 """Commands for the owner. They work whether the service runs (then through it) or not (on the database)."""
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +38,8 @@ def call(verb: str, values: dict[str, str]) -> dict[str, Any]:
 async def through_service(text: str, verb: str, values: dict[str, str]) -> dict[str, Any] | None:
     """The running service's answer; None when none runs: it died and left its file, and perhaps somebody else
     has its port now."""
+    import json
+
     import aiohttp
 
     from parcelwire.api.owner import HEADER, PREFIX
