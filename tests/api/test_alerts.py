@@ -148,10 +148,11 @@ async def test_a_push_makes_its_carrier_be_asked_at_once(start: Starter, pusher:
         )
         answer = await client.call("register", [{"number": pusher.number, "carrier": pusher.code}])
         assert len(answer["data"]["accepted"]) == 1
-        await until(lambda: len(watched.asked) == 1)  # the next question is hours away
+        await until(lambda: bool(watched.asked))
         await asyncio.sleep(1.1)  # a second call within the second would have to wait
+        before = len(watched.asked)  # the next question is hours away
         assert await pusher.post(client, pusher.body()) == 200
-        await until(lambda: len(watched.asked) > 1)
+        await until(lambda: len(watched.asked) > before)
         assert await counted(client, InboxState.DONE) == 1
 
 
