@@ -37,24 +37,20 @@ def show(push: Id) -> None:
 @inbox_app.command()
 def retry(push: Id = "", everything: Everything = False, as_json: Json = False) -> None:
     """Process parked pushes again, after an update that reads them."""
-    answer = call("inbox-retry", _chosen(push, everything))
-    if as_json:
-        say_json(answer)
-    else:
-        typer.echo(f"{answer['waiting']} processed again")
+    _release("inbox-retry", push, everything, as_json, "{waiting} processed again")
 
 
 @inbox_app.command()
 def dismiss(push: Id = "", everything: Everything = False, as_json: Json = False) -> None:
     """Done with parked pushes: doctor is silent about them, and they are removed like all that are done."""
-    answer = call("inbox-dismiss", _chosen(push, everything))
+    _release("inbox-dismiss", push, everything, as_json, "{dismissed} dismissed")
+
+
+def _release(verb: str, push: str, everything: bool, as_json: bool, text: str) -> None:
+    if bool(push) is everything:
+        fail("give the id of a push, or --all", WRONG_USE)
+    answer = call(verb, {"id": push} if push else {})
     if as_json:
         say_json(answer)
     else:
-        typer.echo(f"{answer['dismissed']} dismissed")
-
-
-def _chosen(push: str, everything: bool) -> dict[str, str]:
-    if bool(push) is everything:
-        fail("give the id of a push, or --all", WRONG_USE)
-    return {"id": push} if push else {}
+        typer.echo(text.format(**answer))
