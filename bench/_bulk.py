@@ -211,7 +211,7 @@ async def fill_postgres(dsn: str, size: int) -> None:
         await c.execute("TRUNCATE listed_count")
         await c.execute(
             """INSERT INTO listed_count (account, kind, n)
-            SELECT account, kind, count(*) FROM shipment WHERE kind IS NOT NULL GROUP BY account, kind"""
+            SELECT account, kind, count(*) FROM listing GROUP BY account, kind"""
         )
         await c.execute("UPDATE feed SET newest = (SELECT max(id) FROM change)")
         for table in ("shipment", "refresh_log"):

@@ -370,9 +370,8 @@ class PostgresFloor:
     WHERE p.shipment = taken.shipment AND p.endpoint = taken.endpoint AND p.version = taken.version
       AND p.account = taken.account AND c.account = p.account AND c.id = p.change
     RETURNING p.shipment, p.version, p.id, p.change, p.event, p.attempts, p.tries, c.body"""
-    _PAGE = """SELECT s.id FROM shipment AS s
-      LEFT JOIN push_standing AS p ON p.shipment = s.id AND p.account = s.account
-    WHERE s.account = 1 AND s.phase <> 'looked_up' ORDER BY s.registered_at DESC, s.id DESC LIMIT $1"""
+    _PAGE = """SELECT shipment FROM listing
+    WHERE account = 1 ORDER BY register_at DESC, shipment DESC LIMIT $1"""
     _ROWS = f"""SELECT {", ".join(PAGE)}
     FROM shipment s LEFT JOIN push_standing p ON p.shipment = s.id AND p.account = s.account
     LEFT JOIN document d ON d.shipment = s.id AND d.account = s.account

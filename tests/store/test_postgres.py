@@ -51,9 +51,10 @@ from parcelwire.domain.errors import CallerError, ConfigError, StoreUnavailable
 from parcelwire.domain.exchange import Reply
 from parcelwire.domain.lane import take
 from parcelwire.domain.limits import Limits
+from parcelwire.domain.listing import Filter, Order
 from parcelwire.domain.push import Chosen, PushJob
 from parcelwire.domain.shipment import Phase, Shipment
-from parcelwire.ports import Charge, Document, KeyedCall, Old, Store, Turn, Work
+from parcelwire.ports import Changed, Charge, Document, KeyedCall, Old, Store, Turn, Work
 from parcelwire.store.postgres import PostgresStore, pushes, refreshes, schema
 from parcelwire.store.postgres.pool import PAUSES_S, TIMEOUTS, Pool, Target
 from parcelwire.store.vault import Vault, secret_place, sign_key_place
@@ -844,8 +845,9 @@ async def test_pushes_of_an_older_schema_go_on(
         sealed,
     )
     await schema_place.rows(
-        """INSERT INTO shipment (account, number, carrier, code, origin, phase, since, wish, version, lane)
-        SELECT 1, 'N' || n, 'ups', 1, 1, 'tracking', 0, '{}', 3, 'ups' FROM generate_series(1, 2) AS n"""
+        """INSERT INTO shipment (
+          account, number, carrier, code, origin, phase, since, wish, registered_at, version, lane
+        ) SELECT 1, 'N' || n, 'ups', 1, 1, 'tracking', 0, '{}', 0, 3, 'ups' FROM generate_series(1, 2) AS n"""
     )
     await schema_place.rows(
         """INSERT INTO push (
@@ -878,6 +880,43 @@ async def test_pushes_of_an_older_schema_go_on(
     shipment = (await store.shipments_of("N1"))[0]
     await change_of(store, shipment, update(4))
     assert [job.version for job in await jobs_due(store)] == [4]
+
+
+async def test_registrations_of_an_older_schema_are_listed(
+    schema_place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In their order, by what they are, without what was only looked up; and the list goes on being kept."""
+    known = schema.steps()
+    monkeypatch.setattr(schema, "steps", lambda: known[:13])
+    await schema_place.open()
+    await schema_place.close()
+    await schema_place.rows(
+        "INSERT INTO account (name, plan, quota_total, sign_key, listed) VALUES ('a', 'p', 9, $1, 2)",
+        vault().seal(SIGN_KEY, sign_key_place(1)),
+    )
+    await schema_place.rows(
+        """INSERT INTO shipment (
+          account, number, carrier, code, origin, phase, since, wish, registered_at, sub_status, lane
+        ) VALUES (1, 'N1', 'ups', 7, 1, 'tracking', 0, '{}', 20, NULL, 'ups'),
+          (1, 'N2', 'ups', 7, 1, 'stopped', 0, '{}', 10, 'Delivered_Other', 'ups'),
+          (1, 'N3', 'ups', 7, 1, 'looked_up', 0, '{}', NULL, NULL, 'ups')"""
+    )
+    monkeypatch.undo()
+    store = await schema_place.open()
+
+    async def listed(wanted: Filter) -> tuple[int, list[str]]:
+        page = await store.list_page(1, wanted, Order(), 0, 9)
+        return page.total, [row.number for row in page.rows]
+
+    stopped, tracking = Filter(phase=Phase.STOPPED), Filter(phase=Phase.TRACKING)
+    assert await listed(Filter()) == (2, ["N1", "N2"])
+    assert (await listed(stopped), await listed(tracking)) == ((1, ["N2"]), (1, ["N1"]))
+    shipment = (await store.shipments_of("N1"))[0]
+    stop = Changed(shipment, replace(shipment, phase=Phase.STOPPED, stopped_at=NOW))
+    assert await store.change([stop], NOW) == [True]
+    assert (await listed(stopped), await listed(tracking)) == ((2, ["N1", "N2"]), (0, []))
+    await store.delete(1, [shipment.id])
+    assert await listed(stopped) == (1, ["N2"])
 
 
 async def test_another_secret_key_is_refused(schema_place: PostgresPlace) -> None:

@@ -1,6 +1,7 @@
 """Kinds of registrations: all that a list filter can ask for except times, packed into one integer.
 
-The packing is that of the column ``listing.kind`` (migrations/*/0003_wire.sql).
+The packing is that of the column ``listing.kind`` (sqlite/0003_wire.sql and postgres/0014_listing.sql of the
+migrations).
 """
 
 from collections.abc import Iterable, Sequence

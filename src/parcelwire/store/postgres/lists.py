@@ -17,14 +17,14 @@ from parcelwire.store.postgres.pool import Connection
 from parcelwire.store.rows import LISTED, micros
 
 _COLUMN = {
-    Axis.REGISTER: "s.registered_at",
+    Axis.REGISTER: "l.register_at",
     Axis.TRACK: "s.asked_at",
     Axis.PUSH: "p.push_at",
     Axis.STOP: "s.stopped_at",
 }
-_SOURCE = """
-FROM shipment AS s LEFT JOIN push_standing AS p ON p.shipment = s.id AND p.account = s.account
-WHERE s.account = $1 AND s.phase <> 'looked_up'
+_SHIPMENTS = """
+JOIN shipment AS s ON s.id = l.shipment AND s.account = l.account AND s.registered_at = l.register_at
+LEFT JOIN push_standing AS p ON p.shipment = s.id AND p.account = s.account
 """
 _STATUS = f"coalesce(split_part(s.sub_status, '_', 1), '{Status.NOT_FOUND.value}')"
 _ROWS = f"""
@@ -38,12 +38,12 @@ WHERE s.account = $1 AND s.id = ANY($2)
 _COUNTS = "SELECT kind, sum(n)::bigint FROM listed_count WHERE account = $1 GROUP BY kind HAVING sum(n) > 0"
 # Kind by kind from the index, as many of each as the page may need.
 _OF_KINDS = """
-SELECT one.id FROM unnest($2::bigint[]) AS wanted (kind)
+SELECT one.shipment FROM unnest($2::bigint[]) AS wanted (kind)
 CROSS JOIN LATERAL (
-  SELECT s.id, s.registered_at FROM shipment AS s WHERE s.account = $1 AND s.kind = wanted.kind
-  ORDER BY s.registered_at {way}, s.id {way} LIMIT $3::bigint + $4::bigint
+  SELECT l.shipment, l.register_at FROM listing AS l WHERE l.account = $1 AND l.kind = wanted.kind
+  ORDER BY l.register_at {way}, l.shipment {way} LIMIT $3::bigint + $4::bigint
 ) AS one
-ORDER BY one.registered_at {way}, one.id {way} LIMIT $3 OFFSET $4
+ORDER BY one.register_at {way}, one.shipment {way} LIMIT $3 OFFSET $4
 """
 _OLDEST, _NEWEST = _OF_KINDS.format(way="ASC"), _OF_KINDS.format(way="DESC")
 _SUM_UP = """
@@ -76,13 +76,18 @@ async def page(c: Connection, account: int, wanted: Filter, order: Order, skip: 
         return await _page_of_kinds(c, account, wanted, order, skip, most)
     asked = _conditions(wanted)
     values = [account, *asked.values()]
-    source = _SOURCE + "".join(f" AND {text.format(f'${number}')}" for number, text in enumerate(asked, 2))
+    shipments = _SHIPMENTS if asked or order.axis is not Axis.REGISTER else ""
+    conditions = "".join(f" AND {text.format(f'${number}')}" for number, text in enumerate(asked, 2))
+    source = f"FROM listing AS l {shipments} WHERE l.account = $1{conditions}"
     count = f"SELECT count(*) {source}" if asked else "SELECT listed FROM account WHERE id = $1"
     # The server makes a plan for these values each time, of two tables; the rows are asked for apart.
     # With the limit in the text it would keep one plan, maybe of a time when tables were small.
     limit = f"LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}"
     total, ids = await c.fetchrow(
-        f"SELECT ({count}), ARRAY(SELECT s.id {source} ORDER BY {_order(order)} {limit})", *values, most, skip
+        f"SELECT ({count}), ARRAY(SELECT l.shipment {source} ORDER BY {_order(order)} {limit})",
+        *values,
+        most,
+        skip,
     )
     return ListPage(total or 0, await _listed(c, account, ids))
 
@@ -130,7 +135,7 @@ def _order(order: Order) -> str:
     way = "DESC" if order.newest_first else "ASC"
     nulls = "NULLS LAST" if order.newest_first else "NULLS FIRST"
     first = "" if order.axis is Axis.REGISTER else f"{_COLUMN[order.axis]} {way} {nulls}, "
-    return f"{first}s.registered_at {way}, s.id {way}"
+    return f"{first}l.register_at {way}, l.shipment {way}"
 
 
 async def _listed(c: Connection, account: int, ids: list[int]) -> list[Listed]:
