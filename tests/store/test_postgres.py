@@ -110,23 +110,24 @@ async def blocks_of_an_exchange(place: PostgresPlace, endpoint: int, account: in
     try:
         await connection.execute("SET plan_cache_mode = force_generic_plan")
         at = 10**6
-        claim = f"'lease', {at}, ARRAY[{endpoint}], ARRAY[20], ARRAY[{at}], {at}, 500"
+        claim = f"'lease', {at}, ARRAY[{endpoint}], ARRAY[20], ARRAY[NULL::bigint], {at}, 500"
+        none = "ARRAY[]::bigint[]"
+        first = f"{at}, 500, {none}, {none}, {none}, ARRAY[]::text[]"
         blocks = {
-            "choose": await blocks_read(connection, "choose", pushes._CLAIM_ENDPOINTS, f"{at}, 500"),
+            "choose": await blocks_read(connection, "choose", pushes._HOLD_AT_HAND, first),
             "take": await blocks_read(connection, "take", pushes._OLDEST, claim),
         }
         leased = await connection.fetch("SELECT shipment FROM push WHERE lease = 'lease'")
         assert len(leased) == 20
         shipments = f"ARRAY{[row[0] for row in leased]}"
         same = [f"array_fill({one}, ARRAY[20])" for one in (endpoint, 2, account)]
-        key = f"{shipments}, {', '.join(same)}"
+        key = f"{shipments}, {same[0]}, {same[1]}"
         ended = "array_fill('sent'::text, ARRAY[20]), array_fill(NULL::bigint, ARRAY[20]), "
-        ended += "array_fill(false, ARRAY[20]), " + ", ".join(["array_fill(1, ARRAY[20])"] * 6)
+        ended += ", ".join(["array_fill(1, ARRAY[20])"] * 4)
         ended += ", array_fill('accepted'::text, ARRAY[20]), array_fill(''::bytea, ARRAY[20])"
-        shown = f"{shipments}, {same[2]}, " + ", ".join(["array_fill(1, ARRAY[20])"] * 3)
-        lease = "array_fill('lease'::text, ARRAY[20])"
-        blocks["hold"] = await blocks_read(connection, "hold", pushes._HELD, f"{key}, {lease}")
-        blocks["end"] = await blocks_read(connection, "ended", pushes._FINISH, f"{key}, {ended}, {shown}")
+        held = f"{at}, 500, {key}, array_fill('lease'::text, ARRAY[20])"
+        blocks["hold"] = await blocks_read(connection, "hold", pushes._HOLD_AT_HAND, held)
+        blocks["end"] = await blocks_read(connection, "ended", pushes._FINISH, f"{key}, {ended}")
         gone = await connection.fetchval(
             "SELECT count(*) FROM push WHERE version = 3 AND send_at IS NOT NULL"
         )
@@ -406,6 +407,33 @@ async def test_processes_that_exchange_pushes_never_wait_in_a_circle(schema_plac
     assert sum(await asyncio.gather(*(exchange(store) for store in stores * 2))) == 6 * 20 * 2
     assert await schema_place.rows("SELECT count(*) FROM push WHERE state <> 'sent'") == [(0,)]
     assert await schema_place.rows(deadlocks) == before
+
+
+async def test_what_changed_while_an_exchange_waited_counts(schema_place: PostgresPlace) -> None:
+    """Another process has the endpoint: it takes over one of two leases, and writes the endpoint's health."""
+    store = await schema_place.open()
+    account = await account_in(store)
+    await receiver(store, account)
+    await schema_place.widen()
+    shipments = [await tracked(store, account) for _ in range(2)]
+    for shipment in shipments:
+        await change_of(store, shipment, update(1))
+    jobs = await jobs_due(store)
+    other = await asyncpg.connect(schema_place.dsn)
+    try:
+        async with other.transaction():
+            await other.execute("UPDATE endpoint SET fails = 3, first_failed = 'msg_x', taken = 7")
+            await other.execute("UPDATE push SET lease = 'other' WHERE shipment = $1", shipments[0].id)
+            exchange = store.exchange_pushes([sent(job) for job in jobs], 9, NOW, NOW + LEASE, "mine")
+            waiting = asyncio.create_task(exchange)
+            while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert await waiting == (1, [])
+    finally:
+        await other.close()
+    rows = await schema_place.rows("SELECT state, lease FROM push ORDER BY shipment")
+    assert rows == [("pending", "other"), ("sent", None)]
+    assert await schema_place.rows("SELECT fails, first_failed, taken FROM endpoint") == [(0, None, 9)]
 
 
 async def test_a_removed_endpoint_leaves_nothing_behind(schema_place: PostgresPlace) -> None:

@@ -370,6 +370,23 @@ async def test_a_replay_waits_for_what_is_under_way(store: Store) -> None:
     assert [job.id for job in await jobs_due(store)] == [one.id]
 
 
+async def test_the_only_place_goes_to_who_has_waited_longest(store: Store) -> None:
+    """Not to the endpoint whose push has just ended."""
+    account, other = await account_in(store), await account_in(store, name="two", login_key="two")
+    busy, quiet = await add(store, account), await add(store, other)
+    await shipments_with(store, account, 1, at=NOW)
+    (job,) = await jobs_due(store, NOW)
+    await shipments_with(store, account, 1, at=NOW + SECOND * 3)
+    await shipments_with(store, other, 1, at=NOW + SECOND)
+    now, jobs = NOW + SECOND * 4, [job]
+    given = []
+    while jobs:
+        given.append(jobs[0].endpoint)
+        results = [sent(job, now) for job in jobs]
+        _, jobs = await store.exchange_pushes(results, 1, now, now + HOUR, f"lease {len(given)}")
+    assert given == [busy.id, quiet.id, busy.id]
+
+
 async def test_pushes_are_chosen_by_id_number_endpoint_state_and_time(store: Store) -> None:
     account, other = await account_in(store), await account_in(store, name="two", login_key="two")
     endpoint, second = await add(store, account), await add(store, account, URL + "/2")

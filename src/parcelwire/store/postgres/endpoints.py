@@ -25,6 +25,7 @@ ENDPOINT = (
     "id", "account", "url", "secret", "stopped_by_request", "events", "statuses", "compat", "timeout_s",
     "by_setting", "secret_before", "both_until", *HEALTH,
 )  # fmt: skip
+_HEALTH = slice(len(ENDPOINT) - len(HEALTH), len(ENDPOINT))
 _SELECT = f"SELECT {', '.join(ENDPOINT)} FROM endpoint"
 _HELD = "FOR NO KEY UPDATE"
 
@@ -81,8 +82,13 @@ def endpoint_of(vault: Vault, row: Sequence[Any]) -> Endpoint:
     return Endpoint(
         row[0], row[1], row[2], vault.open(row[3], secret_place(row[0])), row[4],
         wants_of(row[5], row[6]), row[7], row[8], row[9], before, moment_or_none(row[11]),
-        health_of(row[12 : len(ENDPOINT)]),
+        health_in(row),
     )  # fmt: skip
+
+
+def health_in(row: Sequence[Any]) -> Health:
+    """The health from the columns ENDPOINT."""
+    return health_of(row[_HEALTH])
 
 
 async def all_of(c: Connection, vault: Vault, account: int) -> list[Endpoint]:

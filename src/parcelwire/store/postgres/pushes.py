@@ -6,14 +6,17 @@ after it has the lock: so one of the two sees what the other did, and no push wa
 pushes pending again holds the shipments, as those do who enqueue.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from parcelwire.domain.endpoint import Endpoint, EndpointState, EndpointTurn, Health
+from parcelwire.domain.endpoint import EndpointState, EndpointTurn, Health
+from parcelwire.domain.listing import PushStanding
 from parcelwire.domain.push import NewPush, PushJob, PushResult
 from parcelwire.domain.shipment import Shipment
-from parcelwire.store.attempts import Settled, jobs_of, settle, standings
+from parcelwire.domain.times import EPOCH
+from parcelwire.store.attempts import Settled, jobs_of, settle
 from parcelwire.store.postgres import endpoints
 from parcelwire.store.postgres.pool import Connection
 from parcelwire.store.rows import micros
@@ -83,25 +86,48 @@ enqueued AS (
       OR given.status = ANY(string_to_array(e.statuses, ',')))
 )
 """
-_CLAIM_ENDPOINTS = f"""
-{endpoints.PLANNED}, chosen AS MATERIALIZED (
-  SELECT endpoint, due_at FROM planned WHERE due_at <= $1 ORDER BY due_at, endpoint LIMIT $2
+# What an exchange holds: the endpoints of its results, then their pushes, and others that have something to
+# send. Whatever the plan, the first come first: which rows the two after them lock is known only from the
+# array of all ``mine``. Others are not waited for: who has them may be waiting for ``mine``. Rows that were
+# awaited are locked and given as they are now; whatever else changed meanwhile, later statements see.
+_HOLD = f"""
+{endpoints.PLANNED}, given AS (
+  SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
+    WITH ORDINALITY AS given (shipment, endpoint, version, lease, place)
+), mine AS MATERIALIZED (
+  SELECT {", ".join(endpoints.ENDPOINT)} FROM endpoint WHERE id = ANY($4) ORDER BY id FOR NO KEY UPDATE
+), others AS MATERIALIZED (
+  SELECT {", ".join(f"e.{name}" for name in endpoints.ENDPOINT)} FROM (
+    SELECT endpoint FROM planned WHERE due_at <= $1 AND endpoint <> ALL (ARRAY(SELECT id FROM mine))
+    ORDER BY due_at, endpoint LIMIT $2
+  ) AS chosen JOIN endpoint AS e ON e.id = chosen.endpoint
+  ORDER BY e.id FOR NO KEY UPDATE OF e {{skip}}
+), held AS MATERIALIZED (
+  SELECT p.endpoint, given.place FROM given JOIN push AS p
+    ON p.shipment = given.shipment AND p.endpoint = given.endpoint AND p.version = given.version
+    AND p.lease = given.lease
+  WHERE p.endpoint = ANY (ARRAY(SELECT id FROM mine))
+  ORDER BY p.shipment, p.endpoint, p.version FOR UPDATE OF p
 )
-SELECT {", ".join(f"e.{name}" for name in endpoints.ENDPOINT)}, a.sign_key, chosen.due_at
-FROM chosen JOIN endpoint AS e ON e.id = chosen.endpoint JOIN account AS a ON a.id = e.account
-ORDER BY e.id FOR NO KEY UPDATE OF e
+SELECT e.*, a.sign_key, held.places
+FROM (SELECT * FROM mine UNION ALL SELECT * FROM others) AS e
+JOIN account AS a ON a.id = e.account
+LEFT JOIN (SELECT endpoint, array_agg(place) AS places FROM held GROUP BY endpoint) AS held
+  ON held.endpoint = e.id
 """
+_HOLD_AT_HAND, _HOLD_ALL = _HOLD.format(skip="SKIP LOCKED"), _HOLD.format(skip="")
 # After the endpoints are held, so that nobody else leases pushes of theirs. The planner is told that they are
 # few: of limits that are parameters it expects a tenth of all that waits, and reads all pushes to find them.
 # Values that it cannot see (sub-selects) keep it from planning anew each time, which takes as long again.
+# Who has a time to probe is sent whatever waits, and has waited since then; of others each push has.
 _TAKE = f"""
 WITH heads AS (
   SELECT p.* FROM unnest((SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::bigint[]))
-    WITH ORDINALITY AS given (endpoint, width, last, place)
+    AS given (endpoint, width, probe_at)
   CROSS JOIN LATERAL (
-    SELECT q.shipment, q.endpoint, q.version, q.account FROM push AS q
+    SELECT q.shipment, q.endpoint, q.version, q.account, q.send_at FROM push AS q
     WHERE q.endpoint = given.endpoint AND q.state = 'pending' AND q.send_at IS NOT NULL
-      AND q.send_at <= given.last
+      AND q.send_at <= CASE WHEN given.probe_at IS NULL THEN (SELECT $6::bigint) ELSE {_FOR_EVER} END
     ORDER BY q.send_at {{direction}}, q.change {{direction}}
     LIMIT greatest(0, given.width - (
       SELECT count(*) FROM push AS l
@@ -109,7 +135,7 @@ WITH heads AS (
     ))
     FOR UPDATE SKIP LOCKED
   ) AS p
-  ORDER BY given.place LIMIT (SELECT $7::bigint)
+  ORDER BY coalesce(given.probe_at, p.send_at) LIMIT (SELECT $7::bigint)
 ), taken AS MATERIALIZED (
   SELECT * FROM heads LIMIT {CLAIMED_MAX}
 )
@@ -120,14 +146,6 @@ WHERE p.shipment = taken.shipment AND p.endpoint = taken.endpoint AND p.version 
 RETURNING p.id, p.shipment, p.version, p.change, p.event, p.attempts, p.tries, c.body, p.endpoint
 """
 _OLDEST, _NEWEST = _TAKE.format(direction="ASC"), _TAKE.format(direction="DESC")
-_HELD = """
-SELECT p.shipment, p.endpoint, p.version, p.lease
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
-  AS given (shipment, endpoint, version, account, lease)
-JOIN push AS p ON p.shipment = given.shipment AND p.endpoint = given.endpoint AND p.version = given.version
-  AND p.account = given.account AND p.lease = given.lease
-ORDER BY p.shipment, p.endpoint, p.version FOR UPDATE OF p
-"""
 # The oldest pending push of a chain, a row of ``given``. By the key of the table: the planner must not see
 # that an index of what is pending would do. That has few rows when it looks, and millions in an outage.
 _NEXT = """
@@ -142,39 +160,39 @@ CROSS JOIN LATERAL (
 _FINISH = f"""
 WITH given AS (
   SELECT * FROM unnest(
-    $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::boolean[],
-    $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[],
-    $15::bytea[]
-  ) AS given (
-    shipment, endpoint, version, account, state, again_at, queued, attempts, tries, done_at, at,
-    http_status, ms, detail, body_start
+    $1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+    $8::bigint[], $9::bigint[], $10::text[], $11::bytea[]
+  ) WITH ORDINALITY AS given (
+    shipment, endpoint, version, state, again_at, tries, at, http_status, ms, detail, body_start, place
   )
 ), finished AS (
-  UPDATE push AS p SET state = given.state, lease = NULL, attempts = given.attempts, tries = given.tries,
-    done_at = given.done_at,
-    send_at = coalesce(given.again_at, CASE WHEN given.queued THEN p.created_at END)
+  UPDATE push AS p SET state = given.state, lease = NULL, attempts = p.attempts + 1, tries = given.tries,
+    send_at = CASE WHEN given.state = 'pending' THEN coalesce(given.again_at, p.created_at) END,
+    done_at = CASE WHEN given.state <> 'pending' THEN given.at + 1000 * given.ms END
   FROM given
   WHERE p.shipment = given.shipment AND p.endpoint = given.endpoint AND p.version = given.version
-    AND p.account = given.account
+  RETURNING given.*, p.account, p.attempts
 ), let_go AS (
   UPDATE push AS p SET send_at = p.created_at FROM (
     SELECT given.shipment, given.endpoint, given.account, next.version
-    FROM given {_NEXT.format(but="AND p.version <> given.version")}
-    WHERE given.done_at IS NOT NULL
+    FROM finished AS given {_NEXT.format(but="AND p.version <> given.version")}
+    WHERE given.state <> 'pending'
   ) AS next
   WHERE p.shipment = next.shipment AND p.endpoint = next.endpoint AND p.version = next.version
     AND p.account = next.account AND p.send_at IS NULL
 ), shown AS (
   INSERT INTO push_standing (shipment, account, push, push_code, push_at)
-  SELECT * FROM unnest($16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[])
-    AS given (shipment, account, push, push_code, push_at) ORDER BY shipment
+  SELECT DISTINCT ON (shipment) shipment, account,
+    CASE WHEN state = 'sent' THEN {PushStanding.SUCCESS} ELSE {PushStanding.FAILURE} END,
+    coalesce(http_status, 0), at
+  FROM finished ORDER BY shipment, place DESC
   ON CONFLICT (shipment, account) DO UPDATE
     SET push = excluded.push, push_code = excluded.push_code, push_at = excluded.push_at
 )
 INSERT INTO push_attempt (
   shipment, endpoint, version, n, account, at, http_status, ms, detail, body_start
 )
-SELECT shipment, endpoint, version, attempts, account, at, http_status, ms, detail, body_start FROM given
+SELECT shipment, endpoint, version, attempts, account, at, http_status, ms, detail, body_start FROM finished
 """
 # Where a newer body, which contains the events of this one, waits: this one and those between go.
 _SUPERSEDE = """
@@ -222,60 +240,87 @@ def parameters(instance: str, sending: Sequence[tuple[Shipment, NewPush, datetim
     )
 
 
+# --- exchanging -------------------------------------------------------------------------------------------
+
+
+async def exchange(
+    c: Connection,
+    vault: Vault,
+    results: Sequence[PushResult],
+    most: int,
+    now: datetime,
+    until: datetime,
+    lease: str,
+) -> tuple[list[bool], list[EndpointTurn], list[PushJob]]:
+    """``finish``, and due pushes of the endpoints that have waited longest, as many as each has room for."""
+    rows = await _hold(c, _HOLD_AT_HAND, results, now, most)
+    if not rows and not results:  # who holds some must not wait for others: they might wait for these
+        rows = await _hold(c, _HOLD_ALL, results, now, most)
+    answers, turns, healths = await _finish(c, results, rows)
+    jobs: list[PushJob] = []
+    for newest_first, statement in ((False, _OLDEST), (True, _NEWEST)):
+        some = {key: one for key, one in healths.items() if _probes_newest(one) is newest_first}
+        taken = await _take(c, statement, some, most - len(jobs), now, until, lease)
+        for row in rows:
+            if row["id"] in taken:
+                endpoint = replace(endpoints.endpoint_of(vault, row), health=healths[row["id"]])
+                sign_key = vault.open(row["sign_key"], sign_key_place(endpoint.account))
+                jobs += jobs_of(endpoint, taken[endpoint.id], sign_key, now, lease)
+    return answers, turns, jobs
+
+
+async def finish(c: Connection, results: Sequence[PushResult]) -> tuple[list[bool], list[EndpointTurn]]:
+    """Keep attempts; False where a lease had gone. Also the endpoints that came into another state."""
+    rows = await _hold(c, _HOLD_AT_HAND, results, EPOCH, 0)
+    answers, turns, _ = await _finish(c, results, rows)
+    return answers, turns
+
+
+async def _hold(
+    c: Connection, statement: str, results: Sequence[PushResult], now: datetime, most: int
+) -> list[Any]:
+    """Endpoints, which nobody else changes until the end, each with the places of results that are good."""
+    leases = [result.job.lease for result in results]
+    rows: list[Any] = await c.fetch(statement, micros(now), most, *_pushes(results), leases)
+    return rows
+
+
 # --- claiming ---------------------------------------------------------------------------------------------
 
 
-async def claim(
-    c: Connection, vault: Vault, most: int, now: datetime, until: datetime, lease: str, *, waits: bool
-) -> list[PushJob]:
-    """Due pushes of the endpoints that have waited longest, as many as each has room for.
-
-    ``waits``: for endpoints that others hold; who holds some already must not.
-    """
-    rows = await c.fetch(f"{_CLAIM_ENDPOINTS} SKIP LOCKED", micros(now), most)
-    if not rows and waits:
-        rows = await c.fetch(_CLAIM_ENDPOINTS, micros(now), most)
-    rows.sort(key=lambda row: row[-1])
-    held = [(endpoints.endpoint_of(vault, row), row[-2]) for row in rows]
-    jobs: list[PushJob] = []
-    for newest_first, statement in ((False, _OLDEST), (True, _NEWEST)):
-        some = [endpoint for endpoint, _ in held if _probes_newest(endpoint) is newest_first]
-        taken = await _take(c, statement, some, most - len(jobs), now, until, lease)
-        for endpoint, sealed in held:
-            if endpoint.id in taken:
-                sign_key = vault.open(sealed, sign_key_place(endpoint.account))
-                jobs += jobs_of(endpoint, taken[endpoint.id], sign_key, now, lease)
-    return jobs
-
-
-def _probes_newest(endpoint: Endpoint) -> bool:
-    return endpoint.health.state is EndpointState.FAILING and endpoint.health.newest_first
+def _probes_newest(health: Health) -> bool:
+    return health.state is EndpointState.FAILING and health.newest_first
 
 
 async def _take(
     c: Connection,
     statement: str,
-    some: Sequence[Endpoint],
+    some: Mapping[int, Health],
     most: int,
     now: datetime,
     until: datetime,
     lease: str,
 ) -> dict[int, list[Any]]:
     """Lease what the endpoints, which are held, may be sent now; by endpoint."""
-    open_ = [endpoint for endpoint in some if _may_be_sent(endpoint.health, now)]
+    open_ = {endpoint: health for endpoint, health in some.items() if _may_be_sent(health, now)}
     if not open_ or most <= 0:
         return {}
-    failing = [endpoint.health.state is EndpointState.FAILING for endpoint in open_]
     rows = await c.fetch(
         statement,
-        lease, micros(until), [endpoint.id for endpoint in open_],
-        [endpoint.health.width for endpoint in open_],
-        [_FOR_EVER if probe else micros(now) for probe in failing], micros(now), most,
+        lease, micros(until), list(open_), [health.width for health in open_.values()],
+        [_probe_at(health) for health in open_.values()], micros(now), most,
     )  # fmt: skip
     taken: dict[int, list[Any]] = {}
     for *row, endpoint in rows:
         taken.setdefault(endpoint, []).append(row)
     return taken
+
+
+def _probe_at(health: Health) -> int | None:
+    """When a failing endpoint may be sent something; None: it is healthy."""
+    if health.state is not EndpointState.FAILING:
+        return None
+    return micros(health.probe_at) if health.probe_at else 0
 
 
 def _may_be_sent(health: Health, now: datetime) -> bool:
@@ -287,31 +332,27 @@ def _may_be_sent(health: Health, now: datetime) -> bool:
 # --- finishing --------------------------------------------------------------------------------------------
 
 
-async def finish(c: Connection, results: Sequence[PushResult]) -> tuple[list[bool], list[EndpointTurn]]:
-    """Keep attempts; False where a lease had gone. Also the endpoints that came into another state."""
-    if not results:
-        return [], []
-    known = await endpoints.hold(c, {result.job.endpoint for result in results})
-    rows = await c.fetch(_HELD, *_pushes(results), [result.job.lease for result in results])
-    held = {tuple(row) for row in rows}
-    healths = {endpoint: health for endpoint, (_, health) in known.items()}
-    kept: list[Settled] = []
+async def _finish(
+    c: Connection, results: Sequence[PushResult], rows: Sequence[Any]
+) -> tuple[list[bool], list[EndpointTurn], dict[int, Health]]:
+    """Also the health of every endpoint that is held."""
+    before = {row["id"]: endpoints.health_in(row) for row in rows}
+    healths = dict(before)
+    good = {place for row in rows for place in row["places"] or ()}
+    kept: dict[str, Settled] = {}
     answers = []
-    for result in results:
-        job = result.job
-        key = job.shipment, job.endpoint, job.version, job.lease
-        answers.append(key in held)
-        if key in held:
-            held.remove(key)
-            kept.append(settle(result, healths))
-    await _write(c, kept)
+    for place, result in enumerate(results, 1):
+        answers.append(place in good and result.job.id not in kept)  # a lease is good once
+        if answers[-1]:
+            kept[result.job.id] = settle(result, healths)
+    await _write(c, list(kept.values()))
     turns = [
-        EndpointTurn(endpoint, account, before.state, healths[endpoint])
-        for endpoint, (account, before) in known.items()
-        if healths[endpoint] is not before
+        EndpointTurn(row["id"], row["account"], before[row["id"]].state, healths[row["id"]])
+        for row in rows
+        if healths[row["id"]] is not before[row["id"]]
     ]
     await endpoints.save(c, turns)
-    return answers, [turn for turn in turns if turn.health.state is not turn.before]
+    return answers, [turn for turn in turns if turn.health.state is not turn.before], healths
 
 
 async def _write(c: Connection, kept: Sequence[Settled]) -> None:
@@ -322,11 +363,9 @@ async def _write(c: Connection, kept: Sequence[Settled]) -> None:
     await c.execute(
         _FINISH,
         *_pushes(results), [one.state for one in kept], [one.again_at for one in kept],
-        [one.queued for one in kept], [result.job.attempts + 1 for result in results],
-        [one.tries for one in kept], [one.done_at for one in kept],
-        [micros(result.at) for result in results], [result.http_status for result in results],
-        [result.ms for result in results], [result.detail for result in results],
-        [result.body_start for result in results], *zip(*standings(kept), strict=True),
+        [one.tries for one in kept], [micros(result.at) for result in results],
+        [result.http_status for result in results], [result.ms for result in results],
+        [result.detail for result in results], [result.body_start for result in results],
     )  # fmt: skip
     if tired := [one.result for one in kept if one.tired]:
         await _supersede(c, tired)
@@ -348,12 +387,9 @@ async def let_next_go(c: Connection, chains: Collection[Chain]) -> None:
         await c.execute(_LET_NEXT_GO, *columns_of(chains))
 
 
-def _pushes(results: Sequence[PushResult]) -> tuple[list[int], ...]:
+def _pushes(results: Sequence[PushResult]) -> tuple[list[int], list[int], list[int]]:
     jobs = [result.job for result in results]
-    return (
-        [job.shipment for job in jobs], [job.endpoint for job in jobs], [job.version for job in jobs],
-        [job.account for job in jobs],
-    )  # fmt: skip
+    return [job.shipment for job in jobs], [job.endpoint for job in jobs], [job.version for job in jobs]
 
 
 def _chain(result: PushResult) -> Chain:

@@ -626,9 +626,8 @@ class PostgresStore:
         return moment_or_none(await self._pool.statement(lambda c, _: endpoints.due(c)))
 
     async def claim_pushes(self, most: int, now: datetime, until: datetime, lease: str) -> list[PushJob]:
-        return await self._pool.transaction(
-            lambda c, _: pushes.claim(c, self._vault, most, now, until, lease, waits=True)
-        )
+        _, jobs = await self.exchange_pushes([], most, now, until, lease)
+        return jobs
 
     async def finish_pushes(self, results: Sequence[PushResult]) -> int:
         return (await self._finishing.save(results)).count(False)
@@ -641,12 +640,9 @@ class PostgresStore:
     async def exchange_pushes(
         self, results: Sequence[PushResult], most: int, now: datetime, until: datetime, lease: str
     ) -> tuple[int, list[PushJob]]:
-        async def work(c: Connection, _again: bool) -> tuple[list[bool], list[EndpointTurn], list[PushJob]]:
-            saved, turns = await pushes.finish(c, results)
-            waits = not results  # who holds endpoints must not wait for others: they might wait for these
-            return saved, turns, await pushes.claim(c, self._vault, most, now, until, lease, waits=waits)
-
-        saved, turns, jobs = await self._pool.transaction(work)
+        saved, turns, jobs = await self._pool.transaction(
+            lambda c, _: pushes.exchange(c, self._vault, results, most, now, until, lease)
+        )
         self._tell(turns)
         return saved.count(False), jobs
 
