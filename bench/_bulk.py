@@ -67,6 +67,7 @@ def copied(words: Words) -> dict[str, Columns]:
         "shipment": {
             "id": f"id + i * {SAMPLES}",
             "number": words.number,
+            "logged": f"CASE i % {LOGGED} WHEN 0 THEN logged + i * {LOG_IDS} END",
             "registered_at": f"registered_at - {older}",
             "refresh_at": f"{micros(PLANNED_AT)} + {words.chance.format(PLANNED_FOR // _MICROSECOND)}",
         },
@@ -86,7 +87,7 @@ def logged(words: Words) -> dict[str, Columns]:
     """What one copy in LOGGED has."""
     shipment = {"shipment": f"shipment + i * {SAMPLES}"}
     return {
-        "refresh_log": shipment | {"id": f"id + i * {LOG_IDS}"},
+        "refresh_log": shipment | {"id": f"id + i * {LOG_IDS}", "before": f"before + i * {LOG_IDS}"},
         "change": shipment | {"id": f"id + i * {LOG_IDS}"},
         "push": shipment
         | {"seq": f"seq + i * {LOG_IDS}", "id": words.push, "change": f"change + i * {LOG_IDS}"},

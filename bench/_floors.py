@@ -62,7 +62,8 @@ REGISTER: Writes = {
     "account": Write(ALL, ("id",), ("day", "registered_today")),
 }
 REFRESH: Writes = {
-    "shipment": Write("asked_at = {at}", ("id",), SAVED[1:]),  # the carrier stays: an index less to write
+    # The carrier stays: an index less to write.
+    "shipment": Write("asked_at = {at}", ("id",), (*SAVED[1:], "logged")),
     "source_report": Write(ASKED, ("shipment", "source")),
     "document": Write(ASKED, ("shipment",)),
     "raw_reply": Write("at = {at}"),

@@ -69,8 +69,9 @@ class MemoryStore:
             self._known[shipment.id] = Due(replace(shipment, lease=None), histories)
             self._pushes.extend(
                 PushJob(
-                    push_id("memory", 1, shipment.id, push.version), shipment.account, shipment.id, 1,
-                    push.event, push.version, self._url, push.body, self._sign_key, self._secrets, 0, "",
+                    push_id("memory", 1, shipment.id, push.version, result.attempt.at), shipment.account,
+                    shipment.id, 1, push.event, push.version, self._url, push.body, self._sign_key,
+                    self._secrets, 0, "",
                 )
                 for push in result.pushes
             )  # fmt: skip

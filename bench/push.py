@@ -102,10 +102,11 @@ async def floor(url: str, messages: list[bytes]) -> Spent:
 
         async def post() -> None:
             for number, body in waiting:
+                now = datetime.now(UTC)  # noqa: TID251
                 headers = {
                     "Content-Type": "application/json; charset=utf-8",
                     "sign": sign(body, SIGN_KEY),
-                    **standard_headers(push_id("x", 1, number, 1), datetime.now(UTC), body, (SECRET,)),  # noqa: TID251
+                    **standard_headers(push_id("x", 1, number, 1, now), now, body, (SECRET,)),
                 }
                 async with session.post(url, data=body, headers=headers) as response:
                     await response.read()

@@ -1,7 +1,7 @@
 """One change, one id; and when to try again."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -18,9 +18,11 @@ from parcelwire.domain.push import (
     next_attempt,
     push_id,
 )
+from parcelwire.domain.times import EPOCH
 
 FAILED = PushError("HTTP 500", http_status=500)
-IDS = st.tuples(st.text(max_size=8), st.integers(0, 99), st.integers(0, 10**9), st.integers(0, 99))
+TIMES = st.timedeltas(timedelta(0), timedelta(days=100_000)).map(lambda passed: EPOCH + passed)
+IDS = st.tuples(st.text(max_size=8), st.integers(0, 99), st.integers(0, 10**9), st.integers(0, 99), TIMES)
 
 
 def delay_s(attempts: int, chance: float = 0.0, error: PushError = FAILED) -> float | None:
@@ -75,14 +77,20 @@ def test_retry_after_is_a_lower_bound(attempts: int, chance: float, retry_after_
 
 @given(IDS, IDS)
 def test_an_id_is_the_same_for_the_same_change_and_another_for_another(
-    one: tuple[str, int, int, int], two: tuple[str, int, int, int]
+    one: tuple[str, int, int, int, datetime], two: tuple[str, int, int, int, datetime]
 ) -> None:
     assert re.fullmatch(r"msg_[0-9a-f]{26}", push_id(*one))
     assert (push_id(*one) == push_id(*two)) is (one == two)
 
 
 def test_an_id_never_changes_between_releases() -> None:
-    assert push_id("store-1", 1, 2, 3) == push_id("store-1", 1, 2, 3) == "msg_1b9cb55a7a16dff215fa6e7dad"
+    assert push_id("store-1", 1, 2, 3, NOW) == "msg_19df2dc0a000ac47e1f7409460"
+
+
+def test_ids_are_in_the_order_of_their_changes() -> None:
+    """An index of them grows at its end, whichever shipment changed."""
+    ids = [push_id("s", 1, shipment, 1, NOW + timedelta(milliseconds=shipment)) for shipment in range(100)]
+    assert ids == sorted(ids)
 
 
 def test_a_job_shows_no_secret() -> None:

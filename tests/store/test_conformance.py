@@ -829,6 +829,9 @@ async def test_the_newest_attempts_come_first(store: Store) -> None:
     newest = await store.attempts(shipment.id, 3)
     assert [item.at for item in newest] == [NOW + MINUTE * minutes for minutes in (2, 1, 1)]
     assert len(await store.attempts(shipment.id, 10)) == 4
+    await store.delete(account.id, [shipment.id])
+    assert await store.attempts(shipment.id, 10) == []
+    assert len(await store.attempts(other.id, 10)) == 1
 
 
 # --- turns ------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ from tests.store.samples import (
 from parcelwire.domain.account import Account
 from parcelwire.domain.errors import ConfigError, StoreUnavailable
 from parcelwire.domain.exchange import Reply
-from parcelwire.domain.push import SUPERSEDE_AFTER, Chosen
+from parcelwire.domain.push import SUPERSEDE_AFTER, Chosen, PushState
 from parcelwire.domain.shipment import Phase
 from parcelwire.ports import Charge, Document, Old, Store
 from parcelwire.store.rows import micros
@@ -494,6 +494,54 @@ async def test_what_sources_said_is_kept_when_their_table_changes(
     ]  # fmt: skip
     assert await store.delete(1, [3]) == [True]
     assert await file.rows("SELECT shipment FROM source_report") == [(4,)]
+
+
+OLD_LOG = """
+INSERT INTO account (id, name, plan, quota_total, sign_key) VALUES (1, 'main', 'free', 100, x'');
+INSERT INTO shipment (id, account, number, carrier, code, origin, phase, since, wish, registered_at, lane)
+  VALUES (3, 1, 'T1', 'ups', 100002, 2, 'tracking', 0, '{}', 0, 'ups'),
+    (4, 1, 'T2', 'ups', 100002, 2, 'tracking', 0, '{}', 0, 'ups'),
+    (5, 1, 'T3', 'ups', 100002, 2, 'tracking', 0, '{}', 0, 'ups');
+INSERT INTO refresh_log VALUES (2, 3, 2, 'ups', 'report', 7, 'old', NULL),
+  (5, 4, 5, 'ups', 'failed', 8, '', x'aa'),
+  (9, 3, 9, 'ups', 'report', 9, 'new', NULL);
+INSERT INTO endpoint (id, account, url, secret, stopped_by_request)
+  VALUES (7, 1, 'https://shop.example/', x'', 1);
+INSERT INTO change VALUES (11, 1, 3, 1, 4, 'TRACKING_UPDATED', x'01'),
+  (12, 1, 3, 2, 6, 'TRACKING_STOPPED', x'02');
+INSERT INTO push VALUES (21, 'msg_a', 7, 3, 1, 11, 'TRACKING_UPDATED', 'sent', NULL, NULL, 1, 1, 4, 5),
+  (22, 'msg_b', 7, 3, 2, 12, 'TRACKING_STOPPED', 'pending', 6, NULL, 0, 0, 6, NULL);
+INSERT INTO push_attempt VALUES (21, 1, 5, 200, 3, 'HTTP 200', x'6f6b');
+"""
+
+
+async def test_pushes_and_logs_are_kept_when_their_tables_lose_an_index(
+    file: SqlitePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Schema 14: every attempt to refresh and to push, in its order."""
+    before = [step for step in steps() if step[0] < 14]
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
+        monkeypatch.setattr("parcelwire.store.sqlite.file.steps", lambda: before)
+        migrate(connection, file.path)
+        monkeypatch.undo()
+        connection.executescript(OLD_LOG)
+        sealed = vault().seal(SIGN_KEY, sign_key_place(1)), vault().seal("whsec_AAAA", secret_place(7))
+        connection.execute("UPDATE account SET sign_key = ?", sealed[:1])
+        connection.execute("UPDATE endpoint SET secret = ?", sealed[1:])
+    store = await file.open()
+    assert [(one.ms, one.text) for one in await store.attempts(3, 9)] == [(9, "new"), (7, "old")]
+    assert [one.outcome for one in await store.attempts(4, 9)] == ["failed"]
+    assert await store.attempts(5, 9) == []
+    stop, update = await store.push_log(1, Chosen(), 9)
+    assert (stop.id, stop.state, stop.log) == ("msg_b", PushState.PENDING, ())
+    assert (update.id, update.state, [one.body_start for one in update.log]) == (
+        "msg_a",
+        PushState.SENT,
+        [b"ok"],
+    )
+    assert await store.delete(1, [3]) == [True]
+    assert await file.rows("SELECT id FROM refresh_log") == [(5,)]
+    assert await file.rows("SELECT * FROM push_attempt") == []
 
 
 # --- cost -------------------------------------------------------------------------------------------------

@@ -70,9 +70,9 @@ older AS (
 enqueued AS (
   INSERT INTO push (id, account, shipment, endpoint, version, change, event, state, send_at, created_at)
   SELECT
-    'msg_' || substr(encode(sha256(convert_to(
+    'msg_' || lpad(to_hex(given.at / 1000), 11, '0') || substr(encode(sha256(convert_to(
       concat_ws('/', $1::text, e.id, given.shipment, given.version), 'UTF8'
-    )), 'hex'), 1, 26),
+    )), 'hex'), 1, 15),
     given.account, given.shipment, e.id, given.version, given.id, given.event, 'pending',
     CASE WHEN row_number() OVER (PARTITION BY given.shipment, e.id ORDER BY given.place) = 1
       AND NOT EXISTS (

@@ -103,21 +103,21 @@ def enqueue(
     receivers = {
         account: _receivers(c, account) for account in {shipment.account for shipment, _, _ in sending}
     }
-    wanted: list[tuple[int, int, NewPush, int | None, int]] = []
+    wanted: list[tuple[int, int, NewPush, int | None, datetime]] = []
     for shipment, push, at in sending:
-        now, status = micros(at), shipment.sub_status.status if shipment.sub_status else None
+        status = shipment.sub_status.status if shipment.sub_status else None
         change = c.execute(
             "INSERT INTO change (account, shipment, version, at, event, body) VALUES (?, ?, ?, ?, ?, ?)",
-            (shipment.account, shipment.id, push.version, now, push.event.value, push.body),
+            (shipment.account, shipment.id, push.version, micros(at), push.event.value, push.body),
         ).lastrowid
         for endpoint, by_request, wants in receivers[shipment.account]:
             if wants.hears(push.event, status) and (by_request or not push.by_request):
-                wanted.append((endpoint, shipment.id, push, change, now))
+                wanted.append((endpoint, shipment.id, push, change, at))
     _queue(c, instance, wanted)
 
 
 def _queue(
-    c: sqlite3.Connection, instance: str, wanted: Sequence[tuple[int, int, NewPush, int | None, int]]
+    c: sqlite3.Connection, instance: str, wanted: Sequence[tuple[int, int, NewPush, int | None, datetime]]
 ) -> None:
     """Pushes by endpoint, shipment, change and time. One waits while an older one of its shipment is not done
     at the endpoint."""
@@ -125,15 +125,16 @@ def _queue(
     pending: set[tuple[int, int]] = set(c.execute(_PENDING, (pairs,)))
     rows: list[tuple[Any, ...]] = []
     hints: dict[int, int] = {}
-    for endpoint, shipment, push, change, now in wanted:
+    for endpoint, shipment, push, change, at in wanted:
+        now = micros(at)
         waits = (endpoint, shipment) in pending
         pending.add((endpoint, shipment))
         if not waits:
             hints[endpoint] = min(now, hints.get(endpoint, now))
         rows.append(
             (
-                push_id(instance, endpoint, shipment, push.version), endpoint, shipment, push.version, change,
-                push.event.value, None if waits else now, now,
+                push_id(instance, endpoint, shipment, push.version, at), endpoint, shipment, push.version,
+                change, push.event.value, None if waits else now, now,
             )
         )  # fmt: skip
     c.executemany(_QUEUE, rows)
@@ -282,7 +283,8 @@ def replay(c: sqlite3.Connection, account: int, chosen: Chosen, now: datetime) -
         ).fetchone()
         if not under_way:  # else its end lets the oldest go
             c.execute(
-                "UPDATE push SET send_at = NULL WHERE endpoint = ? AND shipment = ? AND send_at IS NOT NULL",
+                """UPDATE push SET send_at = NULL WHERE endpoint = ? AND shipment = ? AND state = 'pending'
+                AND send_at IS NOT NULL""",
                 (endpoint, shipment),
             )
             let_next_go(c, [(endpoint, shipment)])
@@ -293,19 +295,17 @@ def replay(c: sqlite3.Connection, account: int, chosen: Chosen, now: datetime) -
 def replay_newest(c: sqlite3.Connection, account: int, shipment: int, now: datetime) -> bool:
     """The newest push of a shipment, for each endpoint that had one, is due again; False: none is kept."""
     rows = c.execute(
-        """SELECT p.id, p.endpoint FROM push p JOIN endpoint e ON e.id = p.endpoint
-        WHERE e.account = ?1 AND p.shipment = ?2 AND p.version = (
-          SELECT max(version) FROM push WHERE endpoint = p.endpoint AND shipment = ?2
-        )""",
-        (account, shipment),
+        """SELECT p.id, p.endpoint, max(p.version) FROM change c JOIN push p ON p.change = c.id
+        WHERE c.shipment = ? AND c.account = ? GROUP BY p.endpoint""",
+        (shipment, account),
     ).fetchall()
-    replay(c, account, Chosen(ids=tuple(identity for identity, _ in rows)), now)
-    for identity, _ in rows:
+    replay(c, account, Chosen(ids=tuple(identity for identity, *_ in rows)), now)
+    for identity, *_ in rows:
         c.execute(
             "UPDATE push SET send_at = created_at WHERE id = ? AND send_at IS NOT NULL AND lease IS NULL",
             (identity,),
         )
-    endpoints.plan(c, {endpoint for _, endpoint in rows}, now)
+    endpoints.plan(c, {endpoint for _, endpoint, _ in rows}, now)
     return bool(rows)
 
 

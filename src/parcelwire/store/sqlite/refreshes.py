@@ -13,7 +13,7 @@ from parcelwire.domain.merge import earlier
 from parcelwire.domain.queue import home
 from parcelwire.domain.shipment import Shipment
 from parcelwire.domain.status import SubStatus
-from parcelwire.ports import Due, Refreshed, Taking, Turn
+from parcelwire.ports import Attempt, Due, Refreshed, Taking, Turn
 from parcelwire.store.rows import (
     LANE,
     MUTABLE,
@@ -24,6 +24,7 @@ from parcelwire.store.rows import (
     lane_of,
     lane_values,
     micros,
+    moment,
     mutable_values,
     packed,
     raw_hash,
@@ -81,12 +82,12 @@ _HISTORIES = """
 SELECT shipment, history FROM source_report WHERE shipment IN (SELECT value FROM json_each(?)) ORDER BY source
 """
 _LEASED = """
-SELECT id, lease FROM shipment WHERE id IN (SELECT value FROM json_each(?)) AND lease IS NOT NULL
+SELECT id, lease, logged FROM shipment WHERE id IN (SELECT value FROM json_each(?)) AND lease IS NOT NULL
 """
 # SQLite writes the index of a column that is set, also where its value stays: on a page in a random place.
 # The carrier, which a shipment is unique by, is set where it changes.
-_SAVE = f"{update(MUTABLE[1:])} WHERE id = ?"
-_SAVE_CORRECTED = f"{update(MUTABLE)} WHERE id = ?"
+_SAVE = f"{update(MUTABLE[1:])}, logged = ? WHERE id = ?"
+_SAVE_CORRECTED = f"{update(MUTABLE)}, logged = ? WHERE id = ?"
 _RAWS_BEFORE = """
 SELECT DISTINCT raw FROM source_report
 WHERE shipment IN (SELECT value FROM json_each(?)) AND raw IS NOT NULL
@@ -100,7 +101,21 @@ INSERT INTO document (shipment, template, estimate, sources) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET template = excluded.template, estimate = excluded.estimate,
   sources = excluded.sources
 """
-_LOG = "INSERT INTO refresh_log (shipment, at, lane, outcome, ms, text, raw) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_NEWEST_LOG = "SELECT coalesce(max(id), 0) FROM refresh_log"
+_LOG = f"INSERT INTO refresh_log VALUES ({', '.join('?' * 9)})"
+# The log of a shipment has no index, which would be a page in a random place for each refresh: each row tells
+# the one before. Where that was pruned the log ends.
+_ATTEMPTS = """
+WITH RECURSIVE log (before, at, lane, outcome, ms, text) AS (
+  SELECT l.before, l.at, l.lane, l.outcome, l.ms, l.text
+  FROM shipment s JOIN refresh_log l ON l.id = s.logged AND l.shipment = s.id WHERE s.id = ?1
+  UNION ALL
+  SELECT l.before, l.at, l.lane, l.outcome, l.ms, l.text
+  FROM log JOIN refresh_log l ON l.id = log.before AND l.shipment = ?1
+  LIMIT ?2
+)
+SELECT at, lane, outcome, ms, text FROM log
+"""
 _FORGET_RAW = """
 DELETE FROM raw_reply WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM source_report WHERE raw = ?1)
   AND NOT EXISTS (SELECT 1 FROM refresh_log WHERE raw = ?1)
@@ -211,10 +226,15 @@ def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed])
 
     One statement for all rows of a table: each statement on its own costs more than the row that it writes.
     """
-    saved = _held(c, results)
-    new = [(one.corrects, mutable_values(one.shipment), one.shipment.id) for one in saved]
-    c.executemany(_SAVE, [(*values[1:], shipment) for corrects, values, shipment in new if not corrects])
-    c.executemany(_SAVE_CORRECTED, [(*values, shipment) for corrects, values, shipment in new if corrects])
+    held = _held(c, results)
+    saved = [one for one, _ in held]
+    first: int = c.execute(_NEWEST_LOG).fetchone()[0] + 1
+    new = [
+        (one.corrects, mutable_values(one.shipment), place, one.shipment.id)
+        for place, one in enumerate(saved, first)
+    ]
+    c.executemany(_SAVE, [(*values[1:], *rest) for corrects, values, *rest in new if not corrects])
+    c.executemany(_SAVE_CORRECTED, [(*values, *rest) for corrects, values, *rest in new if corrects])
     raws = _keep_raws(c, saved)
     _keep_histories(c, saved, raws)
     for one in saved:
@@ -230,10 +250,11 @@ def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed])
         _LOG,
         [
             (
-                one.shipment.id, micros(one.attempt.at), one.attempt.lane, one.attempt.outcome,
-                one.attempt.ms, one.attempt.text, None if one.histories else raws.get(id(one.raw)),
+                place, one.shipment.id, before, micros(one.attempt.at), one.attempt.lane,
+                one.attempt.outcome, one.attempt.ms, one.attempt.text,
+                None if one.histories else raws.get(id(one.raw)),
             )
-            for one in saved
+            for place, (one, before) in enumerate(held, first)
         ],
     )  # fmt: skip
     pushes.enqueue(
@@ -242,15 +263,16 @@ def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed])
     return len(results) - len(saved)
 
 
-def _held(c: sqlite3.Connection, results: Sequence[Refreshed]) -> list[Refreshed]:
-    """Those whose lease is still theirs, and that have room where they correct the carrier."""
-    held = set(c.execute(_LEASED, (json.dumps([one.shipment.id for one in results]),)))
+def _held(c: sqlite3.Connection, results: Sequence[Refreshed]) -> list[tuple[Refreshed, int | None]]:
+    """Those whose lease is still theirs, and that have room where they correct the carrier; with the row of
+    the log before."""
+    leased = c.execute(_LEASED, (json.dumps([one.shipment.id for one in results]),))
+    held = {(shipment, lease): logged for shipment, lease, logged in leased}
     saved = []
     for one in results:
         lease = one.shipment.id, one.shipment.lease
         if lease in held and (not one.corrects or make_room(c, one.shipment)):
-            held.remove(lease)
-            saved.append(one)
+            saved.append((one, held.pop(lease)))
     return saved
 
 
@@ -279,6 +301,12 @@ def _keep_histories(c: sqlite3.Connection, results: Sequence[Refreshed], raws: M
     )
     kept = set(raws.values())
     c.executemany(_FORGET_RAW, [row for row in before if row[0] not in kept])
+
+
+def attempts(c: sqlite3.Connection, shipment: int, most: int) -> list[Attempt]:
+    """The log of a shipment, the newest first."""
+    rows = c.execute(_ATTEMPTS, (shipment, most))
+    return [Attempt(moment(row[0]), *row[1:]) for row in rows]
 
 
 def hasten(c: sqlite3.Connection, now: datetime, most: timedelta) -> int:

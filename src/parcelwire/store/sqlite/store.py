@@ -503,15 +503,7 @@ class SqliteStore:
         return await self._read(lambda c: learned.learned(c, account))
 
     async def attempts(self, shipment: int, most: int) -> list[Attempt]:
-        def work(c: _Connection) -> list[Attempt]:
-            rows = c.execute(
-                """SELECT at, lane, outcome, ms, text FROM refresh_log WHERE shipment = ?
-                ORDER BY id DESC LIMIT ?""",
-                (shipment, most),
-            )
-            return [Attempt(moment(row[0]), *row[1:]) for row in rows]
-
-        return await self._read(work)
+        return await self._read(lambda c: refreshes.attempts(c, shipment, most))
 
     async def prune(self, old: Old, before: datetime, most: int, after: datetime | None = None) -> Pruned:
         return await self._write(lambda c: retention.prune(c, old, before, most, after))
