@@ -205,6 +205,7 @@ def targets(kind: str, sizes: Sequence[int], folder: Path | None, opened: ExitSt
             path = home / f"{size}.db"
             filled(str(path), size)
             made.append(Target(str(path), size, None))
+        os.sync()  # else the system writes back what was filled while the first rounds run
         return made
     cluster: Cluster = opened.enter_context(server(folder, FILLING))
     for size in sizes:
