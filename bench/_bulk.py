@@ -3,21 +3,24 @@
 The samples come from the service's own code (bench/_life.py). Each copy has all their rows in all tables,
 with ids, numbers, hashes and references of its own; one copy in LOGGED has the log and the pushes too, those
 of the others count as pruned. Nothing is due before PLANNED_AT; then, for PLANNED_FOR, one shipment after the
-other in random order. Counters, the list and its tallies are made as the migrations make them.
+other in random order, of each of which its carrier knows one scan more. Counters, the list and its tallies
+are made as the migrations make them.
 """
 
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
-from bench._life import BEGIN, CALL, HOUR, Life
+from bench._life import BEGIN, CALL, HOUR, Life, place
+from bench._life import number as number_at
 from bench._machine import Meter
 
 from parcelwire.ports import Old, Store
+from parcelwire.standins._journey import Journeys, Place, Scan, scans
 from parcelwire.store.rows import micros
 
 HOURS, CALLS = 5, 5  # the samples live for so long, and so many calls register some in each hour
@@ -25,8 +28,8 @@ SAMPLES = HOURS * CALLS * CALL  # a size is a multiple of it
 LOG_IDS = SAMPLES * HOURS  # no sample has more changes than hours
 LOGGED = 4
 PRUNED_AT_ONCE = 500
-PLANNED_AT = BEGIN + 24 * HOUR
-PLANNED_FOR = timedelta(days=2)
+PLANNED_AT = BEGIN + (HOURS + 1) * HOUR  # a scan later
+PLANNED_FOR = HOUR  # before the next one
 REGISTERED_FOR = timedelta(days=90)  # the first shipment is so much older than the last one
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -93,6 +96,21 @@ def logged(words: Words) -> dict[str, Columns]:
         | {"seq": f"seq + i * {LOG_IDS}", "id": words.push, "change": f"change + i * {LOG_IDS}"},
         "push_attempt": words.attempt,
     }
+
+
+class Copies(Journeys):
+    """Journeys of ``size`` shipments that were filled in go on as those of their samples; others begin."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(HOUR.total_seconds())
+        self._size = size
+
+    def scans(self, number: str, now: datetime, places: Sequence[Place]) -> list[Scan]:
+        if place(number) >= self._size:
+            return super().scans(number, now, places)
+        sample = place(number) % SAMPLES
+        begun = BEGIN + sample // (CALLS * CALL) * HOUR  # a step before the first question
+        return scans(number_at(sample), begun, now, places, self.step_s)
 
 
 async def live(store: Store) -> None:

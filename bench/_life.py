@@ -29,8 +29,10 @@ from parcelwire.net.clock import ManualClock
 from parcelwire.net.flights import Flights
 from parcelwire.net.push import PushSender
 from parcelwire.ports import Due, ListPage, Refreshed, Store, Wanted
-from parcelwire.standins import credentials_of, stand_in
+from parcelwire.standins import credentials_of
 from parcelwire.standins._gate import Gate
+from parcelwire.standins._journey import Journeys
+from parcelwire.standins.fedex import FedexStandIn
 from parcelwire.store.vault import MASTER_BYTES, Vault
 from parcelwire.wire.signature import new_secret
 
@@ -54,11 +56,22 @@ def number(place: int) -> str:
     return f"7{place:011}"
 
 
+def place(number: str) -> int:
+    """That of a tracking number, for which ``number`` made it."""
+    return int(number[1:])
+
+
 class Life:
     """One account with one endpoint, hour by hour. Make it with ``await Life.begin(store)``."""
 
     def __init__(
-        self, store: Store, account: Account, context: Context, asker: Asker, first: int, pace: Pace
+        self,
+        store: Store,
+        account: Account,
+        context: Context,
+        asker: Asker,
+        first: int,
+        pace: Pace,
     ) -> None:
         self.store, self.account, self.context, self._asker = store, account, context, asker
         self._leases = itertools.count(1)
@@ -69,11 +82,18 @@ class Life:
 
     @classmethod
     async def begin(
-        cls, store: Store, now: datetime = BEGIN, *, first: int = 0, every: timedelta = HOUR
+        cls,
+        store: Store,
+        now: datetime = BEGIN,
+        *,
+        first: int = 0,
+        every: timedelta = HOUR,
+        journeys: Journeys | None = None,
     ) -> "Life":
         """Open the account, or find the one that is there.
 
         ``first``: place of the first new number. ``every``: from one refresh of a shipment to the next.
+        ``journeys``: what the carrier knows; else one that begins with the first question, a scan an hour.
         """
         known = await store.accounts()
         if not known:
@@ -82,9 +102,9 @@ class Life:
             secret = new_secret(bytes(24))
             await store.set_endpoint(known[0].id, "https://a.example/", secret, stopped_by_request=True)
         clock = ManualClock(now, idle=lambda: asyncio.sleep(0))
-        there = stand_in(SLUG, HOUR.total_seconds())
-        assert there is not None
-        there.gate = Gate(NO_LIMIT, 1, NO_LIMIT)  # type: ignore[attr-defined]
+        there = FedexStandIn()
+        there.journeys = journeys or Journeys(HOUR.total_seconds())
+        there.gate = Gate(NO_LIMIT, 1, NO_LIMIT)
         access = {SLUG: credentials_of(there, carriers()[SLUG])}
         asker = Asker(clock, access, {SLUG: f"inprocess:{SLUG}"}, {SLUG: there})
         settings = settings_from({f"PARCELWIRE_CARRIER_FEDEX_{name.upper()}": "x" for name in access[SLUG]})

@@ -4,11 +4,11 @@
     python3 dev.py bench scale sqlite|postgres [--json] [--sizes 10000,1000000] [--rounds 4] [--data FOLDER]
 
 One account of so many shipments, all of them to be refreshed some day and none of them now, filled quickly
-(bench/_bulk.py) and then used through the store: shipments in random places become due and are refreshed,
-what is new of them is pushed, others are registered, and the first page of the list is read. CPU of the
-process that does it, and of all processes of the PostgreSQL server (a quarter of the machine's memory is its
-`shared_buffers`, as docs/how-to/scale.md says). Claims are counted once more by themselves, of shipments that
-were registered just before, beside those of a store that holds nothing else.
+(bench/_bulk.py) and then used through the store: shipments in random places become due and are refreshed, one
+scan, which is new of each, is pushed, others are registered, and the first page of the list is read. CPU of
+the process that does it, and of all processes of the PostgreSQL server (a quarter of the machine's memory is
+its `shared_buffers`, as docs/how-to/scale.md says). Claims are counted once more by themselves, of shipments
+that were registered just before, beside those of a store that holds nothing else.
 
 First each size is used without being counted, until one in a hundred of its shipments was refreshed and
 pushed: what a service does in the first minutes, and the caches of a server that was just started need. That
@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 import uvloop
-from bench._bulk import PLANNED_AT, PLANNED_FOR, SAMPLES, fill_postgres, fill_sqlite, live
+from bench._bulk import PLANNED_AT, PLANNED_FOR, SAMPLES, Copies, fill_postgres, fill_sqlite, live
 from bench._life import CALL, HOUR, Life, vault
 from bench._machine import Meter, machine, resident_mb, server_cpu_s
 from bench._postgres import FILLING, SETTINGS, server
@@ -118,7 +118,9 @@ def use(pipe: Connection, target: Target, due: int) -> None:
 
     async def go() -> None:
         store = await open_store(target.place)
-        life = await Life.begin(store, PLANNED_AT, first=target.size, every=NEVER)
+        life = await Life.begin(
+            store, PLANNED_AT, first=target.size, every=NEVER, journeys=Copies(target.size)
+        )
         cold = await warm_up(life, target, due)
         pipe.send(None)
         while await asyncio.to_thread(pipe.recv):
@@ -139,10 +141,10 @@ def meter(target: Target) -> Meter:
 async def warm_up(life: Life, target: Target, due: int) -> Costs:
     """Part of the shipments are refreshed and pushed; answers what the first refreshes cost."""
     first, count = meter(target), 0
-    for place in range(target.size // WARM_PART // due + 1 if target.size else 0):
+    for lap in range(target.size // WARM_PART // due + 1 if target.size else 0):
         await life.pass_time(PLANNED_FOR * due / target.size)
-        done = await life.refresh(first if place < COLD_ROUNDS else Meter())
-        count += done if place < COLD_ROUNDS else 0
+        done = await life.refresh(first if lap < COLD_ROUNDS else Meter())
+        count += done if lap < COLD_ROUNDS else 0
         await life.push(Meter())
     return {COLD: first.us(count)} if count else {}
 

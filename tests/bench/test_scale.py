@@ -9,11 +9,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from bench._bulk import SAMPLES, fill_postgres, fill_sqlite, live
-from bench._life import vault
+from bench._bulk import PLANNED_AT, PLANNED_FOR, SAMPLES, Copies, fill_postgres, fill_sqlite, live
+from bench._life import Life, vault
+from bench._machine import Meter
 from tests.postgres import Cluster, make_schema
 
 from parcelwire.store.postgres import PostgresStore
+from parcelwire.store.rows import history_of
 from parcelwire.store.sqlite import SqliteStore
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +58,32 @@ async def test_a_file_that_was_filled_past_the_service_holds_together(tmp_path: 
         assert (
             c.execute(counted).fetchone() == c.execute("SELECT count(*) FROM listing").fetchone() == (SIZE,)
         )
+
+
+async def test_the_carrier_of_a_filled_store_knows_one_scan_more_of_each_shipment(tmp_path: Path) -> None:
+    """Not a journey that begins anew: that would cost what a status that changes costs, every time."""
+    path = tmp_path / "filled.db"
+    store = await SqliteStore.open(path, vault())
+    await live(store)
+    await store.close()
+    fill_sqlite(path, SIZE)
+    before = events(path)
+    store = await SqliteStore.open(path, vault())
+    life = await Life.begin(store, PLANNED_AT, first=SIZE, journeys=Copies(SIZE))
+    await life.pass_time(PLANNED_FOR / 50)
+    count = await life.refresh(Meter())
+    await life.close()
+    await store.close()
+    more = [after - before[shipment] for shipment, after in events(path).items()]
+    assert sorted(set(more)) == [0, 1]
+    assert sum(more) == count
+
+
+def events(path: Path) -> dict[int, int]:
+    """How many each shipment has."""
+    with closing(sqlite3.connect(path)) as c:
+        rows = c.execute("SELECT shipment, history FROM source_report").fetchall()
+    return {shipment: len(history_of(data).seen) for shipment, data in rows}
 
 
 @pytest.mark.process
