@@ -29,7 +29,7 @@ LOG_IDS = SAMPLES * HOURS  # no sample has more changes than hours
 LOGGED = 4
 PRUNED_AT_ONCE = 500
 PLANNED_AT = BEGIN + (HOURS + 1) * HOUR  # a scan later
-PLANNED_FOR = HOUR  # before the next one
+PLANNED_FOR = timedelta(days=2)
 REGISTERED_FOR = timedelta(days=90)  # the first shipment is so much older than the last one
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -99,7 +99,9 @@ def logged(words: Words) -> dict[str, Columns]:
 
 
 class Copies(Journeys):
-    """Journeys of ``size`` shipments that were filled in go on as those of their samples; others begin."""
+    """Journeys of ``size`` shipments that were filled in go on as those of their samples, by one scan; others
+    begin.
+    """
 
     def __init__(self, size: int) -> None:
         super().__init__(HOUR.total_seconds())
@@ -110,7 +112,7 @@ class Copies(Journeys):
             return super().scans(number, now, places)
         sample = place(number) % SAMPLES
         begun = BEGIN + sample // (CALLS * CALL) * HOUR  # a step before the first question
-        return scans(number_at(sample), begun, now, places, self.step_s)
+        return scans(number_at(sample), begun, min(now, PLANNED_AT), places, self.step_s)
 
 
 async def live(store: Store) -> None:

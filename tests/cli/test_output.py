@@ -1,6 +1,7 @@
 """How the log is written when no person reads it, and what happens when nobody reads any more."""
 
 import asyncio
+import fcntl
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ import structlog
 
 from parcelwire.cli.output import set_up_logs
 
+PAGE_BYTES = 4_096
 SOURCE = str(Path(__file__).parents[2] / "src")
 
 
@@ -37,15 +39,18 @@ def left_in(folder: Path) -> list[Path]:
 async def test_a_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path: Path) -> None:
     """``parcelwire demo --json | head -1`` ends soon, without a traceback, and leaves nothing behind."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PARCELWIRE_")}
+    ours, theirs = os.pipe()
+    # Less than the whole demo has room in it, so that the command is never done before the reader is.
+    fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, PAGE_BYTES)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "parcelwire", "demo", "--json",
         env=environ | {"PYTHONPATH": SOURCE, "TMPDIR": str(tmp_path)},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        stdout=theirs, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    assert process.stdout is not None
+    os.close(theirs)
+    with os.fdopen(ours, "rb", buffering=0) as reader:
+        assert b'"verified": true' in await asyncio.to_thread(reader.readline)
     assert process.stderr is not None
-    assert b'"verified": true' in await process.stdout.readline()
-    process.stdout._transport.close()  # type: ignore[attr-defined]
     said = await process.stderr.read()
     assert await process.wait() != 0
     assert b"Traceback" not in said

@@ -72,14 +72,17 @@ async def test_nothing_accepted_is_lost_and_no_id_has_two_bodies(
 
 async def test_a_closed_terminal_ends_the_service_in_good_order_and_nohup_keeps_it(tmp_path: Path) -> None:
     """SIGHUP is like SIGTERM, unless whoever started the service wants it ignored."""
-    nohup = "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.executable,"
-    words = " [sys.executable, '-m', 'parcelwire', 'serve'])"
+    terminal, nohup = (
+        f"import os, signal, sys; signal.signal(signal.SIGHUP, signal.{way}); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'parcelwire', 'serve'])"
+        for way in ("SIG_DFL", "SIG_IGN")
+    )
     with (tmp_path / "log").open("w+b") as log:
-        async with serve(environment(tmp_path / "data"), log=log) as child:
+        async with serve(environment(tmp_path / "data"), program=("-c", terminal), log=log) as child:
             assert await child.end(signal.SIGHUP) == 0
         log.seek(0)
         assert b'"event":"stopped"' in log.read()
-    async with serve(environment(tmp_path / "data"), program=("-c", nohup + words)) as child:
+    async with serve(environment(tmp_path / "data"), program=("-c", nohup)) as child:
         child.process.send_signal(signal.SIGHUP)
         assert (await child.call("getquota"))["quota_used"] == 0
         assert await child.end(signal.SIGTERM) == 0
