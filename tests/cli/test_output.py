@@ -13,6 +13,10 @@ import structlog
 from parcelwire.cli.output import set_up_logs
 
 PAGE_BYTES = 4_096
+AS_IN_A_TERMINAL = (  # SIGINT is ignored by what a shell began with &, and by all that this begins
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
 SOURCE = str(Path(__file__).parents[2] / "src")
 
 
@@ -43,7 +47,7 @@ async def test_a_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path: 
     # Less than the whole demo has room in it, so that the command is never done before the reader is.
     fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, PAGE_BYTES)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "parcelwire", "demo", "--json",
+        sys.executable, "-c", AS_IN_A_TERMINAL, "-m", "parcelwire", "demo", "--json",
         env=environ | {"PYTHONPATH": SOURCE, "TMPDIR": str(tmp_path)},
         stdout=theirs, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
