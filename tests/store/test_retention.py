@@ -48,6 +48,21 @@ async def test_the_log_goes_in_batches_oldest_first(store: Store) -> None:
     assert await left() == {5}
 
 
+async def test_a_log_that_was_pruned_to_its_end_begins_anew(store: Store) -> None:
+    """Its attempts are told once each, and the shipment can be deleted."""
+    account = await account_in(store)
+    shipment = await tracked(store, account)
+    for begin in (0, 10):
+        for minutes in (1, 2):
+            await change_of(store, shipment, at=NOW + (begin + minutes) * MINUTE)
+        newest = [NOW + (begin + minutes) * MINUTE for minutes in (2, 1)]
+        assert [one.at for one in await store.attempts(shipment.id, 9)] == newest
+        await store.prune(Old.REFRESH, NOW + 60 * MINUTE, 9)
+        assert await store.attempts(shipment.id, 9) == []
+    await change_of(store, shipment, at=NOW + 70 * MINUTE)
+    assert await store.delete(account.id, [shipment.id]) == [True]
+
+
 async def test_many_rows_of_one_moment_all_go(store: Store) -> None:
     account = await account_in(store)
     await store.register(account.id, [wanted() for _ in range(25)], NOW)

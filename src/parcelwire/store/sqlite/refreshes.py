@@ -101,8 +101,11 @@ INSERT INTO document (shipment, template, estimate, sources) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET template = excluded.template, estimate = excluded.estimate,
   sources = excluded.sources
 """
-_NEWEST_LOG = "SELECT coalesce(max(id), 0) FROM refresh_log"
-_LOG = f"INSERT INTO refresh_log VALUES ({', '.join('?' * 9)})"
+_LAST_LOG = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'refresh_log'"
+_LOG = """
+INSERT INTO refresh_log (id, shipment, before, at, lane, outcome, ms, text, raw)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 # The log of a shipment has no index, which would be a page in a random place for each refresh: each row tells
 # the one before. Where that was pruned the log ends.
 _ATTEMPTS = """
@@ -228,7 +231,7 @@ def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed])
     """
     held = _held(c, results)
     saved = [one for one, _ in held]
-    first: int = c.execute(_NEWEST_LOG).fetchone()[0] + 1
+    first: int = c.execute(_LAST_LOG).fetchone()[0] + 1
     new = [
         (one.corrects, mutable_values(one.shipment), place, one.shipment.id)
         for place, one in enumerate(saved, first)

@@ -49,7 +49,7 @@ CREATE INDEX push_change ON push (change);
 CREATE INDEX push_chain ON push (endpoint, shipment, version) WHERE state = 'pending';
 
 CREATE TABLE attempt_log (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,    -- never given twice: a chain goes to smaller ones, and ends
   shipment INTEGER NOT NULL,
   before INTEGER,                          -- row of the last attempt before, which may have been pruned
   at INTEGER NOT NULL,
