@@ -374,6 +374,39 @@ async def test_the_tallies_are_those_of_the_rows_after_every_change(file: Sqlite
     assert await file.rows("SELECT count(*) FROM tally") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("change", "writes", "moves"),
+    [
+        ("asked_at = 2, sub_status = 'OutForDelivery_Other'", 1, 1),
+        ("asked_at = 2, sub_status = 'InTransit_PickedUp'", 1, 0),  # of the same status
+        ("asked_at = 2, sub_status = 'InTransit_Other'", 1, 0),
+        ("asked_at = 1, sub_status = 'InTransit_Other'", 0, 0),
+        ("asked_at = 2, sub_status = NULL, trouble = 'x', phase = 'stopped', stopped_at = 2", 1, 1),
+    ],
+)
+async def test_a_refresh_writes_a_registration_of_the_list_at_most_once(
+    file: SqlitePlace, change: str, writes: int, moves: int
+) -> None:
+    """On SQLite: each time is a page in a random place of an index, another kind is one in each index."""
+    store = await file.open()
+    account = await account_in(store)
+    await registered(store, account.id, [wanted()], NOW)
+    await store.close()
+    with closing(sqlite3.connect(file.path)) as c:
+        c.execute("UPDATE shipment SET asked_at = 1, sub_status = 'InTransit_Other'")
+        c.execute("CREATE TEMP TABLE seen (what TEXT)")
+        for what, columns in (("write", ""), ("move", "OF code, status, stopped, sync, stop_at")):
+            noted = f"INSERT INTO seen VALUES ('{what}')"  # noqa: S608
+            c.execute(f"CREATE TEMP TRIGGER {what} AFTER UPDATE {columns} ON listing BEGIN {noted}; END")
+        c.execute(f"UPDATE shipment SET code = code, trouble = trouble, {change}")  # noqa: S608
+        count = (
+            "SELECT count(*) FILTER (WHERE what = 'write'), count(*) FILTER (WHERE what = 'move') FROM seen"
+        )
+        assert c.execute(count).fetchone() == (writes, moves)
+        listed = "SELECT code, status, stopped, sync, track_at, stop_at FROM"
+        assert c.execute(f"{listed} listing").fetchall() == c.execute(f"{listed} listed").fetchall()
+
+
 async def test_the_tallies_hold_when_one_of_a_group_fails(file: SqlitePlace) -> None:
     """On SQLite: calls that are committed together; the steps of one that fails are not counted."""
     store = await file.open()
