@@ -11,7 +11,6 @@ time, nothing kept. Both take turns; the figures are medians over the rounds.
 
 import argparse
 import asyncio
-import gc
 import json
 import multiprocessing
 import os
@@ -32,7 +31,7 @@ from aiohttp import web
 
 from parcelwire.app import context_of, settings_from
 from parcelwire.cli.output import set_up_logs
-from parcelwire.cli.serve import GC_THRESHOLDS
+from parcelwire.cli.serve import tune_collector
 from parcelwire.domain.account import NewAccount
 from parcelwire.domain.endpoint import WIDTH_MAX, NewEndpoint
 from parcelwire.domain.push import SCHEDULE, NewPush, PushEvent, push_id
@@ -203,8 +202,7 @@ async def measure(url: str, pushes: int, rounds: int, endpoints: int) -> dict[st
         )
         box = BlackBox(Path(folder))
         service = Service(store, box)
-        gc.freeze()  # as "parcelwire serve" does; for both
-        gc.set_threshold(*GC_THRESHOLDS)
+        tune_collector()  # as "parcelwire serve" does; for both
         await service.prepare(url, endpoints)
         for turn in range(rounds + 1):
             await service.queue(messages)

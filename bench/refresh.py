@@ -15,7 +15,6 @@ CPU of all threads, user and system; medians over the rounds.
 
 import argparse
 import asyncio
-import gc
 import itertools
 import json
 import multiprocessing
@@ -37,7 +36,7 @@ import msgspec
 import uvloop
 
 from parcelwire.carriers import carriers
-from parcelwire.cli.serve import GC_THRESHOLDS
+from parcelwire.cli.serve import tune_collector
 from parcelwire.domain.account import Account, NewAccount
 from parcelwire.domain.exchange import Query, Reply, Request
 from parcelwire.domain.limits import Limits
@@ -332,8 +331,7 @@ async def measure(slug: str, url: str, pipe: Connection, rounds: int) -> dict[st
     with tempfile.TemporaryDirectory(prefix="parcelwire-refresh-") as path:
         folder = Path(path)
         service = await Service.open(folder, slug, url)
-        gc.freeze()  # as "parcelwire serve" does
-        gc.set_threshold(*GC_THRESHOLDS)
+        tune_collector()  # as "parcelwire serve" does
         try:
             await service.refresh()  # connections, tokens, caches, and the first scans
             for hour in range(1, 2 * rounds + 1):

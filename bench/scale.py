@@ -41,6 +41,7 @@ from bench._machine import Meter, machine, resident_mb, server_cpu_s
 from bench._postgres import FILLING, SETTINGS, server
 from tests.postgres import Cluster, make_schema
 
+from parcelwire.cli.serve import tune_collector
 from parcelwire.ports import Store
 from parcelwire.store.postgres import PostgresStore
 from parcelwire.store.sqlite import SqliteStore
@@ -121,6 +122,7 @@ def use(pipe: Connection, target: Target, due: int) -> None:
         life = await Life.begin(
             store, PLANNED_AT, first=target.size, every=NEVER, journeys=Copies(target.size)
         )
+        tune_collector()  # as "parcelwire serve" does
         cold = await warm_up(life, target, due)
         pipe.send(None)
         while await asyncio.to_thread(pipe.recv):

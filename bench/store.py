@@ -28,6 +28,7 @@ from bench._machine import Meter, machine
 from bench._postgres import SETTINGS, meter, server
 from tests.postgres import Cluster, make_schema
 
+from parcelwire.cli.serve import tune_collector
 from parcelwire.ports import Store
 from parcelwire.store.postgres import PostgresStore
 from parcelwire.store.sqlite import SqliteStore
@@ -88,6 +89,7 @@ async def measure(
     """Rounds, after two that warm up (connections, caches, the width of the endpoint)."""
     life = await Life.begin(store)
     turns = []
+    tune_collector()  # as "parcelwire serve" does; for both
     try:
         for _ in range(rounds + 2):
             await floor.tidy()

@@ -16,7 +16,6 @@ of CPU: the floor's for a shipment, over that of all workers and of the server. 
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import random
@@ -42,6 +41,7 @@ from tests.postgres import Cluster, make_schema
 
 from parcelwire.app import Service, asker_of, context_of, settings_from
 from parcelwire.cli.output import run, set_up_logs
+from parcelwire.cli.serve import tune_collector
 from parcelwire.domain.account import NewAccount
 from parcelwire.domain.shipment import Phase, Shipment, Wish
 from parcelwire.flows.context import Context
@@ -137,7 +137,7 @@ def work(pipe: Connection, environ: Mapping[str, str], role: str | None) -> None
 
     async def go() -> None:
         context = await (start_service(environ, role) if role else start_floor(environ))
-        gc.freeze()  # as "parcelwire serve" does
+        tune_collector()  # as "parcelwire serve" does; for both
         pipe.send(None)
         while True:
             wanted = await asyncio.to_thread(pipe.recv)

@@ -56,14 +56,20 @@ async def _serve(role: Role) -> None:
 GC_THRESHOLDS = (20_000, 20, 20)
 
 
+def tune_collector() -> None:
+    """For a process that has started: seldom look for garbage, and only among what is new."""
+    import gc
+
+    gc.freeze()  # what is there now stays: the collector need not walk through it again and again
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 async def begin(service: "Service", on_signal: dict[int, Callable[[], None]]) -> None:
     """Start the service and say that it is ready."""
     import asyncio
-    import gc
 
     await service.start()
-    gc.freeze()  # what is there now stays: the collector need not walk through it again and again
-    gc.set_threshold(*GC_THRESHOLDS)
+    tune_collector()
     for number, act in on_signal.items():
         asyncio.get_running_loop().add_signal_handler(number, act)
     typer.echo(_greeting(service))
