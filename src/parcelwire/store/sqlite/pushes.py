@@ -66,18 +66,18 @@ UPDATE push SET state = r.state, send_at = coalesce(r.again_at, iif(r.queued, cr
   lease = NULL, attempts = r.attempts, tries = r.tries, done_at = r.done_at
 FROM r WHERE push.seq = r.seq
 """
-_STANDING = """
-WITH r AS (
+_STANDINGS = """(
   SELECT value->>0 AS shipment, value->>2 AS push, value->>3 AS code, value->>4 AS at FROM json_each(?)
-)
-"""
+) AS r"""
 # Mostly the same came of it as the last time; what is not set need not be moved in the indexes of the list.
-_LIST = (
-    f"""{_STANDING} UPDATE listing SET push_at = r.at FROM r
-    WHERE listing.shipment = r.shipment AND (listing.push, listing.push_code) = (r.push, r.code)""",
-    f"""{_STANDING} UPDATE listing SET push = r.push, push_code = r.code, push_at = r.at FROM r
-    WHERE listing.shipment = r.shipment AND (listing.push, listing.push_code) <> (r.push, r.code)""",
-)
+_LIST_SAME = f"""
+UPDATE listing SET push_at = r.at FROM {_STANDINGS}
+WHERE listing.shipment = r.shipment AND (listing.push, listing.push_code) = (r.push, r.code)
+"""
+_LIST_OTHER = f"""
+UPDATE listing SET push = r.push, push_code = r.code, push_at = r.at FROM {_STANDINGS}
+WHERE listing.shipment = r.shipment AND (listing.push, listing.push_code) <> (r.push, r.code)
+"""
 _LOG_ATTEMPTS = "INSERT INTO push_attempt (push, n, at, http_status, ms, detail, body_start) VALUES "
 _ACTIVATE_NEXT = """
 UPDATE push SET send_at = created_at WHERE send_at IS NULL AND seq IN (
@@ -238,9 +238,9 @@ def _write(c: sqlite3.Connection, kept: Sequence[tuple[int, Settled]]) -> None:
         if one.tired and _supersede(c, one.result.job, one.result.ended_at):
             done.append((one.result.job.endpoint, one.result.job.shipment))
     let_next_go(c, done)
-    told = json_of(standings(one for _, one in kept))
-    for statement in _LIST:
-        c.execute(statement, (told,))
+    told = standings(one for _, one in kept)
+    if c.execute(_LIST_SAME, (json_of(told),)).rowcount < len(told):
+        c.execute(_LIST_OTHER, (json_of(told),))
 
 
 def let_next_go(c: sqlite3.Connection, chains: Sequence[tuple[int, int]]) -> None:
