@@ -91,6 +91,23 @@ async def test_a_change_stays_as_long_as_a_push_refers_to_it(place: Place) -> No
     assert {one.version for one in await store.push_log(account.id, Chosen(), 100)} == {1}
 
 
+async def test_of_one_moment_some_stay_and_the_others_go(place: Place) -> None:
+    """Also when a batch ends in the middle of that moment with rows that all stay."""
+    store = await place.open()
+    account = await account_in(store)
+    await receiver(store, account)
+    await place.widen()
+    shipments = [await tracked(store, account) for _ in range(5)]
+    for shipment, age in zip(shipments, (1, 2, 2, 2, 2), strict=True):
+        await change_of(store, shipment, update(1), at=NOW + age * MINUTE)
+    jobs = [
+        job for job in await jobs_due(store, NOW + HOUR) if job.shipment in {shipments[3].id, shipments[4].id}
+    ]
+    await store.finish_pushes([sent(job, NOW + HOUR) for job in jobs])
+    assert await prune(store, NOW + DAY, Old.PUSH) == 2
+    assert await prune(store, NOW + DAY, Old.CHANGE, most=3) == 2
+
+
 async def test_raw_replies_go_by_their_age(place: Place) -> None:
     store = await place.open()
     account = await account_in(store)

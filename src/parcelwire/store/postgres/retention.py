@@ -72,7 +72,7 @@ WITH old AS MATERIALIZED (
 ), gone AS (
   DELETE FROM {kind.table} AS t USING old WHERE {same} AND {kind.goes} RETURNING t.*
 ){kind.then}
-SELECT (SELECT count(*) FROM gone), count(*), max(old_at) FROM old
+SELECT (SELECT count(*) FROM gone), count(*), min(old_at), max(old_at) FROM old
 """
 
 
@@ -93,8 +93,8 @@ async def prune(pool: Pool, old: Old, before: datetime, most: int, after: dateti
     asked = micros(after) if after else 0, micros(before), most
     if old in _REGISTRATIONS:
         return await _remove(pool, old, asked)
-    count, seen, last = await pool.statement(lambda c, _: c.fetchrow(_FORGET[old], *asked))
-    return _pruned(count, seen, last, most)
+    count, seen, first, last = await pool.statement(lambda c, _: c.fetchrow(_FORGET[old], *asked))
+    return Pruned(count, _upto(count, first, last) if seen == most else None)
 
 
 async def _remove(pool: Pool, old: Old, asked: tuple[int, int, int]) -> Pruned:
@@ -103,7 +103,7 @@ async def _remove(pool: Pool, old: Old, asked: tuple[int, int, int]) -> Pruned:
     for shipment, account, _ in rows:
         owned.setdefault(account, []).append(shipment)
     count = sum([await _remove_of(pool, account, ids) for account, ids in owned.items()])
-    return _pruned(count, len(rows), rows[-1][2] if rows else None, asked[2])
+    return Pruned(count, _upto(count, rows[0][2], rows[-1][2]) if len(rows) == asked[2] else None)
 
 
 async def _remove_of(pool: Pool, account: int, shipments: Sequence[int]) -> int:
@@ -111,11 +111,9 @@ async def _remove_of(pool: Pool, account: int, shipments: Sequence[int]) -> int:
     return gone.count(True)
 
 
-def _pruned(count: int, seen: int, last: int | None, most: int) -> Pruned:
-    """Where many of one moment cannot go, the next look is past that moment."""
-    if last is None or seen < most:
-        return Pruned(count, None)
-    return Pruned(count, moment(last) if count else moment(last) + _NEXT)
+def _upto(count: int, first: int, last: int) -> datetime:
+    """Where to go on. Where all are of one moment and cannot go, the next look is past it."""
+    return moment(last) if count or first < last else moment(last) + _NEXT
 
 
 async def take_duty(c: Connection, duty: str, every: timedelta, now: datetime) -> bool:

@@ -39,13 +39,13 @@ ON CONFLICT (account, kind, reference) DO UPDATE
 
 
 def prune(c: sqlite3.Connection, old: Old, before: datetime, most: int, after: datetime | None) -> Pruned:
-    """Forget some; see ports.Store. Where many of one moment cannot go, the next look is past that moment."""
+    """Forget some; see ports.Store. Where all are of one moment and cannot go, the next look is past it."""
     rows = c.execute(_OLD[old], (micros(after) if after else 0, micros(before), most)).fetchall()
     count = _FORGET[old](c, rows)
     if len(rows) < most:
         return Pruned(count, None)
-    last = moment(rows[-1][-1])
-    return Pruned(count, last if count else last + _NEXT)
+    first, last = rows[0][-1], moment(rows[-1][-1])
+    return Pruned(count, last if count or moment(first) < last else last + _NEXT)
 
 
 def _deleted(statement: str) -> Callable[[sqlite3.Connection, list[Row]], int]:
