@@ -71,6 +71,7 @@ def copied(words: Words) -> dict[str, Columns]:
             "id": f"id + i * {SAMPLES}",
             "number": words.number,
             "logged": f"CASE i % {LOGGED} WHEN 0 THEN logged + i * {LOG_IDS} END",
+            "newest_change": f"CASE i % {LOGGED} WHEN 0 THEN newest_change + i * {LOG_IDS} END",
             "registered_at": f"registered_at - {older}",
             "refresh_at": f"{micros(PLANNED_AT)} + {words.chance.format(PLANNED_FOR // _MICROSECOND)}",
         },
@@ -89,9 +90,10 @@ def copied(words: Words) -> dict[str, Columns]:
 def logged(words: Words) -> dict[str, Columns]:
     """What one copy in LOGGED has."""
     shipment = {"shipment": f"shipment + i * {SAMPLES}"}
+    chained = shipment | {"id": f"id + i * {LOG_IDS}", "before": f"before + i * {LOG_IDS}"}
     return {
-        "refresh_log": shipment | {"id": f"id + i * {LOG_IDS}", "before": f"before + i * {LOG_IDS}"},
-        "change": shipment | {"id": f"id + i * {LOG_IDS}"},
+        "refresh_log": chained,
+        "change": chained,
         "push": shipment
         | {"seq": f"seq + i * {LOG_IDS}", "id": words.push, "change": f"change + i * {LOG_IDS}"},
         "push_attempt": words.attempt,

@@ -63,7 +63,7 @@ REGISTER: Writes = {
 }
 REFRESH: Writes = {
     # The carrier stays: an index less to write.
-    "shipment": Write("asked_at = {at}", ("id",), (*SAVED[1:], "logged")),
+    "shipment": Write("asked_at = {at}", ("id",), (*SAVED[1:], "logged", "newest_change")),
     "source_report": Write(ASKED, ("shipment", "source")),
     "document": Write(ASKED, ("shipment",)),
     "raw_reply": Write("at = {at}"),

@@ -72,14 +72,17 @@ async def sqlite_with(rows: int) -> AsyncIterator[Store]:
     with tempfile.TemporaryDirectory(prefix="parcelwire-prune-") as folder:
         path = Path(folder) / "parcelwire.db"
         store = await SqliteStore.open(path, vault())
-        first = await shipments(store, rows)
+        first, many = await shipments(store, rows), shipments_of(rows)
         await store.close()
         with closing(sqlite3.connect(path, isolation_level=None)) as c:
             c.execute("BEGIN")
             c.executemany(
-                """INSERT INTO refresh_log (shipment, at, lane, outcome, ms, text)
-                VALUES (?, ?, ?, ?, ?, ?)""",
-                ((shipment, at, *ROW) for shipment, at in old(first, rows)),
+                """INSERT INTO refresh_log (id, shipment, before, at, lane, outcome, ms, text)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+                (
+                    (place, shipment, place - many if place > many else None, at, *ROW)
+                    for place, (shipment, at) in enumerate(old(first, rows), 1)
+                ),
             )
             c.execute("COMMIT")
             c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -138,8 +141,13 @@ def wanted() -> list[Wanted]:
 def old(first: int, rows: int) -> list[tuple[int, int]]:
     """Shipment and time of log rows, as refreshes of many shipments come one after the other."""
     begin, step = micros(BEFORE - timedelta(days=30)), 30 * 86_400_000_000 // rows
-    many = max(1, rows // PER_SHIPMENT)
+    many = shipments_of(rows)
     return [(first + place % many, begin + place * step) for place in range(rows)]
+
+
+def shipments_of(rows: int) -> int:
+    """How many shipments the log rows are of."""
+    return max(1, rows // PER_SHIPMENT)
 
 
 # --- measure ----------------------------------------------------------------------------------------------

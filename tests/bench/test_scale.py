@@ -39,6 +39,15 @@ BROKEN_ROWS = {
 }
 
 NONE = dict.fromkeys(BROKEN_ROWS, 0)
+# Rows to which the chain of their shipment does not lead.
+LOST_ROWS = """
+WITH RECURSIVE chain (shipment, id) AS (
+  SELECT id, {newest} FROM shipment
+  UNION ALL
+  SELECT chain.shipment, t.before FROM chain JOIN {table} t ON t.id = chain.id
+)
+SELECT count(*) FROM {table} WHERE (shipment, id) NOT IN (SELECT shipment, id FROM chain WHERE id NOT NULL)
+"""
 
 
 @pytest.mark.process
@@ -52,6 +61,9 @@ async def test_a_file_that_was_filled_past_the_service_holds_together(tmp_path: 
     with closing(sqlite3.connect(path)) as c:
         assert c.execute("SELECT count(*) FROM shipment").fetchone() == (SIZE,)
         assert {what: c.execute(sql).fetchone()[0] for what, sql in BROKEN_ROWS.items()} == NONE
+        for table, newest in (("refresh_log", "logged"), ("change", "newest_change")):
+            lost = c.execute(LOST_ROWS.format(table=table, newest=newest)).fetchone()
+            assert lost == (0,), table
         assert c.execute("PRAGMA foreign_key_check").fetchall() == []
         assert c.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         counted = "SELECT sum(n) FROM tally WHERE axis = 1 AND level = 20"

@@ -523,6 +523,8 @@ async def test_the_newest_push_is_replayed_with_its_id_and_bytes(store: Store) -
         (again,) = await jobs_due(store, NOW + HOUR)
         assert (again.id, again.body, again.version, again.tries) == (job.id, job.body, 2, 0)
         assert await store.finish_pushes([sent(again)]) == 0
+    other = await account_in(store, name="two", login_key="two")
+    assert await store.replay(other.id, [shipment.id], NOW + HOUR) == [False]
 
 
 async def test_a_replay_hurries_what_waits_to_be_tried_again_but_not_past_an_older_one(store: Store) -> None:

@@ -15,6 +15,7 @@ from tests.store.samples import (
     SECOND,
     account_in,
     change_of,
+    claimed,
     history,
     jobs_due,
     number,
@@ -22,6 +23,8 @@ from tests.store.samples import (
     receiver,
     refreshed,
     sent,
+    stop,
+    stored,
     tracked,
     update,
     wanted,
@@ -106,6 +109,57 @@ async def test_of_one_moment_some_stay_and_the_others_go(place: Place) -> None:
     await store.finish_pushes([sent(job, NOW + HOUR) for job in jobs])
     assert await prune(store, NOW + DAY, Old.PUSH) == 2
     assert await prune(store, NOW + DAY, Old.CHANGE, most=3) == 2
+
+
+async def test_a_clock_that_was_set_back_hides_no_attempt(store: Store) -> None:
+    """Of a log some rows are old and one before them is not: it is told, and all go in their time."""
+    account = await account_in(store)
+    shipment = await tracked(store, account)
+    ahead = NOW + HOUR
+    for at in (ahead, NOW, NOW + MINUTE):
+        await change_of(store, shipment, at=at)
+    count = await prune(store, NOW + 2 * MINUTE, Old.REFRESH, most=1)
+    assert ahead in [one.at for one in await store.attempts(shipment.id, 9)]
+    for _ in range(2):
+        count += await prune(store, ahead + SECOND, Old.REFRESH, most=1)
+    assert count == 3
+    assert await store.attempts(shipment.id, 9) == []
+
+
+async def test_a_push_that_waits_is_found_when_newer_changes_are_old(store: Store) -> None:
+    """Whatever was pruned, it is replayed, or goes with its shipment; after it the newer ones go, too."""
+    account = await account_in(store)
+    await receiver(store, account, stopped_by_request=False)
+    kept, deleted = await tracked(store, account), await tracked(store, account)
+    for shipment in (kept, deleted):
+        await change_of(store, shipment, update(1))
+        assert await store.change([stop(await stored(store, shipment))], NOW + MINUTE) == [True]
+    await prune(store, NOW + DAY, Old.CHANGE)
+    assert await store.replay(account.id, [kept.id, deleted.id], NOW) == [True, True]
+    assert await store.delete(account.id, [deleted.id]) == [True]
+    (job,) = await jobs_due(store)
+    assert job.shipment == kept.id
+    await store.finish_pushes([sent(job)])
+    assert await prune(store, NOW + DAY, Old.PUSH) == 1
+    told = [item.cursor for item in await store.feed(account.id, 0, 9)]
+    assert await prune(store, NOW + DAY, Old.CHANGE) == len(told) > 0
+    assert await store.feed(account.id, 0, 9) == []
+    assert (await store.feed_ends(account.id))[0] >= max(told)
+
+
+async def test_a_deleted_shipment_takes_all_its_changes_with_it(store: Store) -> None:
+    """Those that came at once, and those that came later; no other's."""
+    account = await account_in(store)
+    await receiver(store, account)
+    deleted, other = await tracked(store, account), await tracked(store, account)
+    dues = await claimed(store)
+    await store.complete([refreshed(due.shipment, update(1), update(2)) for due in dues])
+    for shipment in (deleted, other):
+        await change_of(store, shipment, update(3))
+    assert await store.delete(account.id, [deleted.id]) == [True]
+    assert [item.body for item in await store.feed(account.id, 0, 9)] == [update(n).body for n in (1, 2, 3)]
+    assert {one.number for one in await store.push_log(account.id, Chosen(), 9)} == {other.number}
+    assert {job.shipment for job in await jobs_due(store)} == {other.id}
 
 
 async def test_raw_replies_go_by_their_age(place: Place) -> None:

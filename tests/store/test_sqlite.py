@@ -544,6 +544,70 @@ async def test_pushes_and_logs_are_kept_when_their_tables_lose_an_index(
     assert await file.rows("SELECT * FROM push_attempt") == []
 
 
+OLD_CHANGES = """
+INSERT INTO account (id, name, plan, quota_total, sign_key) VALUES (1, 'main', 'free', 100, x'');
+INSERT INTO shipment (id, account, number, carrier, code, origin, phase, since, wish, registered_at, lane)
+  VALUES (3, 1, 'T1', 'ups', 100002, 2, 'tracking', 0, '{}', 0, 'ups'),
+    (4, 1, 'T2', 'ups', 100002, 2, 'tracking', 0, '{}', 0, 'ups'),
+    (5, 1, 'T3', 'ups', 100002, 2, 'tracking', 0, '{}', 0, 'ups'),
+    (6, 1, 'T4', 'ups', 100002, 2, 'tracking', 0, '{}', 0, 'ups');
+INSERT INTO endpoint (id, account, url, secret, stopped_by_request)
+  VALUES (7, 1, 'https://shop.example/', x'', 1);
+INSERT INTO change VALUES (11, 1, 3, 1, 4, 'TRACKING_UPDATED', x'01'),
+  (12, 1, 4, 1, 5, 'TRACKING_UPDATED', x'02'), (14, 1, 3, 2, 6, 'TRACKING_UPDATED', x'03'),
+  (15, 1, 4, 2, 7, 'TRACKING_UPDATED', zeroblob(9000)), (17, 1, 3, 3, 8, 'TRACKING_STOPPED', x'05'),
+  (30, 1, 6, 1, 9, 'TRACKING_UPDATED', x'06');
+INSERT INTO push (seq, id, endpoint, shipment, version, change, event, state, attempts, created_at, done_at)
+  VALUES (21, 'msg_a', 7, 3, 1, 11, 'TRACKING_UPDATED', 'sent', 1, 4, 5),
+    (22, 'msg_b', 7, 3, 3, 17, 'TRACKING_STOPPED', 'sent', 1, 8, 9),
+    (23, 'msg_c', 7, 4, 2, 15, 'TRACKING_UPDATED', 'dead', 1, 7, 8),
+    (24, 'msg_d', 7, 6, 1, 30, 'TRACKING_UPDATED', 'sent', 1, 9, 9);
+INSERT INTO push_attempt VALUES (21, 1, 5, 200, 3, 'HTTP 200', x'6f6b');
+DELETE FROM push WHERE shipment = 6;
+DELETE FROM change WHERE shipment = 6;
+DELETE FROM shipment WHERE id = 6;
+"""
+
+
+async def test_changes_are_kept_when_they_become_chains(
+    file: SqlitePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Schema 15: in their order, with their pushes; no cursor is given twice, also that of a deleted one."""
+    before = [step for step in steps() if step[0] < 15]
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        monkeypatch.setattr("parcelwire.store.sqlite.file.steps", lambda: before)
+        migrate(connection, file.path)
+        monkeypatch.undo()
+        connection.executescript(OLD_CHANGES)
+        sealed = vault().seal(SIGN_KEY, sign_key_place(1)), vault().seal("whsec_AAAA", secret_place(7))
+        connection.execute("UPDATE account SET sign_key = ?", sealed[:1])
+        connection.execute("UPDATE endpoint SET secret = ?", sealed[1:])
+    store = await file.open()
+    assert [(item.cursor, item.body) for item in await store.feed(1, 0, 9)] == [
+        (11, b"\x01"), (12, b"\x02"), (14, b"\x03"), (15, bytes(9000)), (17, b"\x05")
+    ]  # fmt: skip
+    assert await file.rows("SELECT id, before FROM change") == [
+        (11, None), (12, None), (14, 11), (15, 12), (17, 14)
+    ]  # fmt: skip
+    assert await file.rows("SELECT id, newest_change FROM shipment") == [(3, 17), (4, 15), (5, None)]
+    assert [one.id for one in await store.push_log(1, Chosen(), 9)] == ["msg_b", "msg_c", "msg_a"]
+    assert await file.rows("PRAGMA foreign_key_check") == []
+    ((three, _),) = await store.find(1, ["T1"])
+    await change_of(store, three, update(4))
+    assert [item.cursor for item in await store.feed(1, 17, 9)] == [31]
+    assert await store.delete(1, [3]) == [True]
+    assert [item.cursor for item in await store.feed(1, 0, 9)] == [12, 15]
+    assert await file.rows("SELECT id FROM push") == [("msg_c",)]
+    assert await file.rows("SELECT * FROM push_attempt") == []
+
+
+async def test_references_are_kept_after_a_schema_was_brought_up_to_date(file: SqlitePlace) -> None:
+    """What is switched off while tables are made anew is on again: the first start is a migration, too."""
+    store = await file.open()
+    assert await store._write(lambda c: c.execute("PRAGMA foreign_keys").fetchall()) == [(1,)]
+
+
 # --- cost -------------------------------------------------------------------------------------------------
 
 
@@ -569,12 +633,14 @@ async def test_no_statement_walks_through_a_table_that_grows(file: SqlitePlace) 
     await store.settle(account.id, charge.reference, 1, NOW)
     await store.rewind(shipment.id, HOUR, NOW)
     await store.attempts(shipment.id, 5)
+    await store.replay(account.id, [shipment.id], NOW)
     await store.pushes_due()
     await store.lanes()
     await store.account_of_key(LOGIN_KEY)
     await prune(store, NOW + DAY, *Old)
     grow = (
-        "shipment|document|source_report|raw_reply|refresh_log|push|push_attempt|quota_entry|quota_used|s|d"
+        "shipment|document|source_report|raw_reply|refresh_log|change|push|push_attempt|quota_entry|quota_used|"
+        "s|d|c|p"
     )
     walks = re.compile(rf"SCAN ({grow})(?! USING (COVERING )?INDEX \w+_due)\b")
     for sql in sorted(seen):

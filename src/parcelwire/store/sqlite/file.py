@@ -163,6 +163,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         kept = path.with_name(f"{path.name}.schema-{have}")
         shutil.copy(path, kept)
         take_after(kept, path)
+    connection.execute("PRAGMA foreign_keys = OFF")  # else no table that others refer to could be made anew
     for version, script in known:
         if version <= have:
             continue
@@ -170,6 +171,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {version};\nCOMMIT;")
         except sqlite3.Error as error:
             raise ConfigError(f"cannot bring {path} to schema {version}: {error}") from error
+    connection.execute("PRAGMA foreign_keys = ON")
 
 
 def instance(connection: sqlite3.Connection) -> str:

@@ -8,6 +8,13 @@ from typing import Any
 ROWS_MAX = 40  # of a statement: as many as a call of the API has items
 
 
+def next_id(c: sqlite3.Connection, table: str) -> int:
+    """What AUTOINCREMENT would give. Nobody else writes meanwhile: rows may be numbered from here on."""
+    last = c.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?", (table,))
+    before: int = last.fetchone()[0]
+    return before + 1
+
+
 def insert(
     c: sqlite3.Connection,
     into: str,

@@ -22,10 +22,28 @@ from parcelwire.domain.shipment import Shipment
 from parcelwire.store.attempts import Settled, jobs_of, settle, standings
 from parcelwire.store.rows import json_of, micros, micros_or_none, moment, moment_or_none, wants_of
 from parcelwire.store.sqlite import endpoints
+from parcelwire.store.sqlite.inserts import next_id
 from parcelwire.store.vault import Vault, sign_key_place
 
 _FOR_EVER = 2**62  # a time after all times
 
+_NEWEST_CHANGES = """
+SELECT id, newest_change FROM shipment WHERE id IN (SELECT value FROM json_each(?))
+"""
+_CHANGE = """
+INSERT INTO change (id, account, shipment, version, at, event, before, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+# The changes of a shipment have no index, which would be a page in a random place for each refresh with news:
+# each row tells the one before, as in its log.
+_NEWEST_PUSHES = """
+WITH RECURSIVE told (id, before) AS (
+  SELECT c.id, c.before FROM shipment s JOIN change c ON c.id = s.newest_change
+  WHERE s.id = ? AND s.account = ?
+  UNION ALL
+  SELECT c.id, c.before FROM told JOIN change c ON c.id = told.before
+)
+SELECT p.id, p.endpoint, max(p.version) FROM told JOIN push p ON p.change = told.id GROUP BY p.endpoint
+"""
 _HINT = """
 UPDATE endpoint SET due_at = max(?1, coalesce(probe_at, 0))
 WHERE id = ?2 AND state <> 'paused' AND (due_at IS NULL OR due_at > max(?1, coalesce(probe_at, 0)))
@@ -103,21 +121,40 @@ def enqueue(
     receivers = {
         account: _receivers(c, account) for account in {shipment.account for shipment, _, _ in sending}
     }
-    wanted: list[tuple[int, int, NewPush, int | None, datetime]] = []
-    for shipment, push, at in sending:
+    wanted: list[tuple[int, int, NewPush, int, datetime]] = []
+    for change, (shipment, push, at) in enumerate(sending, _keep(c, sending)):
         status = shipment.sub_status.status if shipment.sub_status else None
-        change = c.execute(
-            "INSERT INTO change (account, shipment, version, at, event, body) VALUES (?, ?, ?, ?, ?, ?)",
-            (shipment.account, shipment.id, push.version, micros(at), push.event.value, push.body),
-        ).lastrowid
         for endpoint, by_request, wants in receivers[shipment.account]:
             if wants.hears(push.event, status) and (by_request or not push.by_request):
                 wanted.append((endpoint, shipment.id, push, change, at))
     _queue(c, instance, wanted)
 
 
+def _keep(c: sqlite3.Connection, sending: Sequence[tuple[Shipment, NewPush, datetime]]) -> int:
+    """Each change behind the one before of its shipment; answers the id of the first, on which the others
+    follow."""
+    shipments = json_of([shipment.id for shipment, _, _ in sending])
+    newest: dict[int, int | None] = dict(c.execute(_NEWEST_CHANGES, (shipments,)))
+    first = next_id(c, "change")
+    rows = []
+    for change, (shipment, push, at) in enumerate(sending, first):
+        before, newest[shipment.id] = newest[shipment.id], change
+        rows.append(
+            (
+                change, shipment.account, shipment.id, push.version, micros(at), push.event.value, before,
+                push.body,
+            )
+        )  # fmt: skip
+    c.executemany(_CHANGE, rows)
+    c.executemany(
+        "UPDATE shipment SET newest_change = ? WHERE id = ?",
+        [(change, shipment) for shipment, change in newest.items()],
+    )
+    return first
+
+
 def _queue(
-    c: sqlite3.Connection, instance: str, wanted: Sequence[tuple[int, int, NewPush, int | None, datetime]]
+    c: sqlite3.Connection, instance: str, wanted: Sequence[tuple[int, int, NewPush, int, datetime]]
 ) -> None:
     """Pushes by endpoint, shipment, change and time. One waits while an older one of its shipment is not done
     at the endpoint."""
@@ -294,11 +331,7 @@ def replay(c: sqlite3.Connection, account: int, chosen: Chosen, now: datetime) -
 
 def replay_newest(c: sqlite3.Connection, account: int, shipment: int, now: datetime) -> bool:
     """The newest push of a shipment, for each endpoint that had one, is due again; False: none is kept."""
-    rows = c.execute(
-        """SELECT p.id, p.endpoint, max(p.version) FROM change c JOIN push p ON p.change = c.id
-        WHERE c.shipment = ? AND c.account = ? GROUP BY p.endpoint""",
-        (shipment, account),
-    ).fetchall()
+    rows = c.execute(_NEWEST_PUSHES, (shipment, account)).fetchall()
     replay(c, account, Chosen(ids=tuple(identity for identity, *_ in rows)), now)
     for identity, *_ in rows:
         c.execute(

@@ -33,6 +33,7 @@ from parcelwire.store.rows import (
     shipment_of,
 )
 from parcelwire.store.sqlite import pushes, upstream
+from parcelwire.store.sqlite.inserts import next_id
 from parcelwire.store.sqlite.learned import learn
 from parcelwire.store.sqlite.registrations import COLUMNS, make_room, update
 
@@ -101,13 +102,12 @@ INSERT INTO document (shipment, template, estimate, sources) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET template = excluded.template, estimate = excluded.estimate,
   sources = excluded.sources
 """
-_LAST_LOG = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'refresh_log'"
 _LOG = """
 INSERT INTO refresh_log (id, shipment, before, at, lane, outcome, ms, text, raw)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 # The log of a shipment has no index, which would be a page in a random place for each refresh: each row tells
-# the one before. Where that was pruned the log ends.
+# the one before. The oldest is pruned first, whatever the clock showed: no row is left behind a gap.
 _ATTEMPTS = """
 WITH RECURSIVE log (before, at, lane, outcome, ms, text) AS (
   SELECT l.before, l.at, l.lane, l.outcome, l.ms, l.text
@@ -231,7 +231,7 @@ def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed])
     """
     held = _held(c, results)
     saved = [one for one, _ in held]
-    first: int = c.execute(_LAST_LOG).fetchone()[0] + 1
+    first = next_id(c, "refresh_log")
     new = [
         (one.corrects, mutable_values(one.shipment), place, one.shipment.id)
         for place, one in enumerate(saved, first)

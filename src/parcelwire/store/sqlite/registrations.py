@@ -184,10 +184,6 @@ def make_room(c: sqlite3.Connection, shipment: Shipment) -> bool:
 
 
 def delete(c: sqlite3.Connection, account: int, shipment: int) -> bool:
-    """With all that is known of it, and what was still to be pushed."""
+    """With all that is known of it, and what was still to be pushed: the database sees to that."""
     found = c.execute("DELETE FROM shipment WHERE id = ? AND account = ?", (shipment, account)).rowcount
-    if found:
-        told = "SELECT id FROM change WHERE shipment = ?"
-        c.execute(f"DELETE FROM push WHERE change IN ({told})", (shipment,))
-        c.execute("DELETE FROM change WHERE shipment = ?", (shipment,))
     return bool(found)

@@ -14,10 +14,10 @@ Row = tuple[Any, ...]  # its time comes last
 
 # From a time on, before a time, at most so many; the oldest first.
 _OLD = {
-    Old.REFRESH: "SELECT id, at FROM refresh_log WHERE at >= ? AND at < ? ORDER BY at LIMIT ?",
+    Old.REFRESH: "SELECT id, at FROM refresh_log WHERE at >= ? AND at < ? ORDER BY at, id LIMIT ?",
     Old.PUSH: """SELECT seq, done_at FROM push WHERE done_at IS NOT NULL AND done_at >= ? AND done_at < ?
       ORDER BY done_at LIMIT ?""",
-    Old.CHANGE: "SELECT id, account, at FROM change WHERE at >= ? AND at < ? ORDER BY at LIMIT ?",
+    Old.CHANGE: "SELECT id, account, at FROM change WHERE at >= ? AND at < ? ORDER BY at, id LIMIT ?",
     Old.REPLY: "SELECT hash, at FROM raw_reply WHERE at >= ? AND at < ? ORDER BY at LIMIT ?",
     Old.ANSWER: """SELECT account, endpoint, key, at FROM kept_answer WHERE at >= ? AND at < ?
       ORDER BY at LIMIT ?""",
@@ -30,6 +30,14 @@ _OLD = {
     Old.LOOKED_UP: """SELECT account, id, since FROM shipment
       WHERE phase = 'looked_up' AND since >= ? AND since < ? ORDER BY since LIMIT ?""",
 }
+# A chain goes from its oldest row on: one that stays (for its push, or because the clock was ahead)
+# would not be found any more when a newer one had gone.
+_FIRST = "NOT EXISTS (SELECT 1 FROM {0} older WHERE older.id = {0}.before)"
+_FORGET_REFRESH = f"DELETE FROM refresh_log WHERE id = ? AND {_FIRST.format('refresh_log')} RETURNING raw"
+_FORGET_CHANGE = f"""
+DELETE FROM change WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM push WHERE change = ?1)
+  AND {_FIRST.format("change")}
+"""
 # The sum of a month has the month as its reference.
 _SUM = """
 INSERT INTO quota_entry (account, period, at, kind, amount, reference) VALUES (?1, ?2, ?3, ?4, ?5, ?2)
@@ -57,14 +65,10 @@ def _deleted(statement: str) -> Callable[[sqlite3.Connection, list[Row]], int]:
 
 
 def _forget_refreshes(c: sqlite3.Connection, rows: list[Row]) -> int:
-    raws = {
-        raw
-        for shipment, _ in rows
-        for (raw,) in c.execute("DELETE FROM refresh_log WHERE id = ? RETURNING raw", (shipment,)).fetchall()
-    }
-    for raw in raws - {None}:
+    gone = [raw for row in rows for (raw,) in c.execute(_FORGET_REFRESH, row[:1]).fetchall()]
+    for raw in {*gone} - {None}:
         refreshes.forget_raw(c, raw)
-    return len(rows)
+    return len(gone)
 
 
 def _forget_changes(c: sqlite3.Connection, rows: list[Row]) -> int:
@@ -72,8 +76,7 @@ def _forget_changes(c: sqlite3.Connection, rows: list[Row]) -> int:
     newest: dict[int, int] = {}
     count = 0
     for change, account, _ in rows:
-        unused = "DELETE FROM change WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM push WHERE change = ?1)"
-        if c.execute(unused, (change,)).rowcount:
+        if c.execute(_FORGET_CHANGE, (change,)).rowcount:
             newest[account] = max(change, newest.get(account, 0))
             count += 1
     c.executemany(
