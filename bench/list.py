@@ -43,10 +43,10 @@ from parcelwire.flows.documents import document_of
 from parcelwire.flows.routes import Routes
 from parcelwire.flows.tracklist import track_list
 from parcelwire.net.clock import ManualClock
-from parcelwire.ports import Store
+from parcelwire.ports import Document, Store
 from parcelwire.store.postgres import PostgresStore
 from parcelwire.store.rows import micros
-from parcelwire.store.sqlite import SqliteStore
+from parcelwire.store.sqlite import SqliteStore, documents
 from parcelwire.store.vault import MASTER_BYTES, Vault
 from parcelwire.wire.directory import shipped
 from parcelwire.zones import zone_of
@@ -146,10 +146,12 @@ async def filled_on(cluster: Cluster, size: int) -> Filled:
     c = await asyncpg.connect(dsn)
     rows = ((*row, 1, "{}", "ups") for row in shipments(account.id, size))
     await c.copy_records_to_table("shipment", records=rows, columns=COPIED)
+    document = some_document()
     await c.execute(
-        """INSERT INTO document (shipment, account, template, estimate, sources)
-        SELECT id, account, $1, $2, $3 FROM shipment WHERE asked_at IS NOT NULL""",
-        *document_bytes(),
+        """INSERT INTO document (shipment, account, template, estimate)
+        SELECT id, account, $1, $2 FROM shipment WHERE asked_at IS NOT NULL""",
+        document.template,
+        document.estimate,
     )
     await c.execute("UPDATE account SET listed = $1", size)
     await c.execute("VACUUM ANALYZE")
@@ -207,12 +209,9 @@ def fill(path: Path, account: int, size: int) -> None:
             VALUES (?, ?, ?, ?, ?, 1, ?, ?, '{}', ?, ?, ?, ?, ?, 'ups', NULL)""",
             shipments(account, size),
         )
-        document = document_bytes()
-        c.execute(
-            """INSERT INTO document (shipment, template, estimate, sources)
-            SELECT id, ?, ?, ? FROM shipment WHERE asked_at IS NOT NULL""",
-            document,
-        )
+        document = some_document()
+        asked = c.execute("SELECT id FROM shipment WHERE asked_at IS NOT NULL").fetchall()
+        documents.keep(c, ((shipment, document) for (shipment,) in asked))
         columns = "shipment, account, code, status, stopped, sync, register_at, track_at, stop_at"
         c.execute(f"INSERT INTO listing ({columns}) SELECT {columns} FROM listed")
         c.executemany(
@@ -252,7 +251,7 @@ def pushes(size: int) -> Iterator[tuple[int, int, int, int]]:
         yield push, code, push, place + 1
 
 
-def document_bytes() -> tuple[bytes, bytes, str]:
+def some_document() -> Document:
     """What is stored of a shipment with two events."""
     events = tuple(
         Event(
@@ -271,10 +270,9 @@ def document_bytes() -> tuple[bytes, bytes, str]:
     )
     shipment = Shipment(1, 1, "N000000000001", "usps", 21051, 1, Phase.TRACKING, NOW)
     nothing: Any = None
-    document = document_of(
+    return document_of(
         context_of(nothing), shipment, assemble([begin("usps", Report("N000000000001", events), NOW)], NOW)
     )
-    return document.template, document.estimate, json.dumps(document.sources)
 
 
 # --- measure --------------------------------------------------------------------------------------------

@@ -333,7 +333,7 @@ class Rows:
     _TODAY = "UPDATE account SET registered_today = registered_today + ? WHERE id = 1"
     _USAGE = """SELECT a.quota_total, q.units, a.registered_today FROM account a
       LEFT JOIN quota_used q ON q.account = a.id AND q.period = ? WHERE a.id = 1"""
-    _READ = f"""SELECT s.*, d.template, d.estimate, d.sources FROM shipment s
+    _READ = f"""SELECT s.*, d.template, d.estimate FROM shipment s
       LEFT JOIN document d ON d.shipment = s.id
       WHERE s.account = 1 AND s.number IN ({", ".join("?" * ITEMS)})"""
 

@@ -201,7 +201,6 @@ class Document:
 
     template: bytes
     estimate: bytes
-    sources: tuple[str, ...]  # of the legs, in their order
 
 
 class Shown(NamedTuple):

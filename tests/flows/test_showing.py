@@ -45,7 +45,7 @@ def by_hand(shipment: Shipment, document: Document, now: datetime, version: Vers
         "status": sub_status.status.value, "sub_status": sub_status.value, "sub_status_descr": shipment.descr,
     }  # fmt: skip
     filled: dict[bytes, object] = {b"\x01": metrics, b"\x02": status}
-    for leg in range(len(document.sources)):
+    for leg in range(9):  # at most
         filled[bytes([14 + 2 * leg])] = "Failure" if shipment.trouble else "Success"
         filled[bytes([15 + 2 * leg])] = f"{asked_at:%Y-%m-%dT%H:%M:%SZ}"
     made = document.template

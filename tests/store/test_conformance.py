@@ -70,7 +70,7 @@ from parcelwire.ports import (
 )
 from parcelwire.store.rows import wish_text
 
-DOCUMENT = Document(b'{"a":[1,2]}', b"null", ("ups", "usps"))
+DOCUMENT = Document(b'{"a":[1,2]}', b"null")
 MAY, JUNE = "2026-05", "2026-06"
 LAST_OF_MAY = datetime(2026, 5, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 FIRST_OF_JUNE = datetime(2026, 6, 1, tzinfo=UTC)

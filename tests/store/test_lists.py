@@ -42,7 +42,7 @@ from parcelwire.store.vault import sign_key_place
 
 MOST = 7
 CODES = {"ups": 100001, "usps": 21051, "dhl_paket": 7041}
-DOCUMENT = Document(b"{}", b"null", ())
+DOCUMENT = Document(b"{}", b"null")
 
 
 @dataclass

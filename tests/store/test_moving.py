@@ -60,7 +60,7 @@ async def filled(file: SqlitePlace) -> int:
     for n, due in enumerate(dues[:30]):
         raw = Reply(200 if n % 3 else 503, {}, b"reply %d" % (n // 5))
         told = history("ups", f"Event {n}") if n % 3 else None
-        document = Document(b'{"n":%d}' % n, b"null", ("ups",))
+        document = Document(b'{"n":%d}' % n, b"null")
         await store.complete([refreshed(due.shipment, update(1), told=told, document=document, raw=raw)])
     jobs = await jobs_due(store)
     await store.finish_pushes(

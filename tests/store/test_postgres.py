@@ -1072,7 +1072,7 @@ async def test_a_deleted_shipment_leaves_nothing_behind(schema_place: PostgresPl
         shipment = await tracked(store, account)
         due = await store.claim_one(shipment.id, NOW + LEASE, "x")
         assert due is not None
-        document = Document(b"{}", b"null", ("ups",))
+        document = Document(b"{}", b"null")
         result = refreshed(due.shipment, update(1), told=history(), document=document)
         deleted, _ = await asyncio.gather(other.delete(account.id, [shipment.id]), store.complete([result]))
         assert deleted == [True]

@@ -51,7 +51,7 @@ from parcelwire.store.sqlite import SqliteStore, refreshes
 from parcelwire.store.sqlite.file import migrate, steps
 from parcelwire.store.vault import Vault, secret_place, sign_key_place
 
-DOCUMENT = Document(b"{}", b"null", ("ups",))
+DOCUMENT = Document(b"{}", b"null")
 RAW = Reply(200, {}, b"raw")
 ROOT = Path(__file__).parents[2]
 

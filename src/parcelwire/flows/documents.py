@@ -29,7 +29,6 @@ def document_of(context: Context, shipment: Shipment, timeline: Timeline) -> Doc
     return Document(
         trackinfo.template(timeline, Names(shipment, context)),
         trackinfo.estimate(timeline.estimate),
-        tuple(leg.source for leg in timeline.legs),
     )
 
 

@@ -80,7 +80,7 @@ TABLES = (
     Table("shipment", SHIPMENT, ("id",)),
     Table(
         "document",
-        ("shipment", "account", "template", "estimate", "sources"),
+        ("shipment", "account", "template", "estimate"),
         ("shipment",),
         _OF_SHIPMENT.format("document"),
     ),

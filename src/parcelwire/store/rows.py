@@ -81,8 +81,6 @@ _doubt_encoder = msgspec.json.Encoder()
 _doubt_decoder = msgspec.json.Decoder(Doubt)
 _history_encoder = msgspec.msgpack.Encoder()
 _history_decoder = msgspec.msgpack.Decoder(History)
-_sources_encoder = msgspec.json.Encoder()
-_sources_decoder = msgspec.json.Decoder(tuple[str, ...])
 _rows_encoder = msgspec.json.Encoder()
 _NO_WISH = "{}"
 _EMPTY_WISH = Wish()
@@ -184,13 +182,8 @@ def history_of(data: bytes) -> History:
 
 
 def document_of(row: Sequence[Any]) -> Document | None:
-    """A document from its template, estimate and sources (a JSON list); None where there is none."""
-    return None if row[0] is None else Document(row[0], row[1], _sources_decoder.decode(row[2]))
-
-
-def document_values(document: Document) -> tuple[bytes, bytes, str]:
-    """The values of the columns of a document: template, estimate, sources."""
-    return document.template, document.estimate, _sources_encoder.encode(document.sources).decode()
+    """A document from its template and estimate; None where there is none."""
+    return None if row[0] is None else Document(row[0], row[1])
 
 
 def lane_of(row: Sequence[Any]) -> Lane:

@@ -22,7 +22,6 @@ from parcelwire.store.rows import (
     MUTABLE,
     SHIPMENT,
     Routing,
-    document_values,
     history_bytes,
     history_of,
     lane_of,
@@ -124,7 +123,7 @@ _WIDTH = 3 + len(MUTABLE)
 _FIRST_LOG = _FIRST_SHIPMENT + _WIDTH
 _FIRST_TOLD = _FIRST_LOG + 8
 _FIRST_DOCUMENT = _FIRST_TOLD + 5
-_FIRST_RAW = _FIRST_DOCUMENT + 5
+_FIRST_RAW = _FIRST_DOCUMENT + 4
 _FIRST_GIVEN_UP = _FIRST_RAW + 5
 
 
@@ -149,11 +148,10 @@ WITH held AS (
     AS told (shipment, account, source, history, raw) WHERE {pushes.HELD.format("told.shipment")}
   ON CONFLICT (shipment, source, account) DO UPDATE SET history = excluded.history, raw = excluded.raw
 ), shown AS (
-  INSERT INTO document (shipment, account, template, estimate, sources)
-  SELECT shown.* FROM unnest({_arrays("bigint bigint bytea bytea text", _FIRST_DOCUMENT)})
-    AS shown (shipment, account, template, estimate, sources) WHERE {pushes.HELD.format("shown.shipment")}
-  ON CONFLICT (shipment, account) DO UPDATE
-    SET template = excluded.template, estimate = excluded.estimate, sources = excluded.sources
+  INSERT INTO document (shipment, account, template, estimate)
+  SELECT shown.* FROM unnest({_arrays("bigint bigint bytea bytea", _FIRST_DOCUMENT)})
+    AS shown (shipment, account, template, estimate) WHERE {pushes.HELD.format("shown.shipment")}
+  ON CONFLICT (shipment, account) DO UPDATE SET template = excluded.template, estimate = excluded.estimate
 ), kept AS (
   INSERT INTO raw_reply (account, hash, at, http_status, body)
   SELECT raw.account, raw.hash, raw.at, raw.http_status, raw.body
@@ -387,12 +385,11 @@ def _complete_parameters(instance: str, results: Sequence[Refreshed]) -> list[An
             source = home(shipment.lane).partition(":")[0]
             given_up.append((shipment.id, source, shipment.number, shipment.carrier, result.given_up))
         if result.document is not None:
-            document = result.document
-            documents.append((*key, *document_values(document)))
+            documents.append((*key, result.document.template, result.document.estimate))
     sending = [(one.shipment, push, one.attempt.at) for one in results for push in one.pushes]
     return [
         *pushes.parameters(instance, sending),
-        *columns(shipments, _WIDTH), *columns(logs, 8), *columns(told, 5), *columns(documents, 5),
+        *columns(shipments, _WIDTH), *columns(logs, 8), *columns(told, 5), *columns(documents, 4),
         *columns(list(raws.values()), 5), *columns(given_up, 5),
     ]  # fmt: skip
 

@@ -89,7 +89,7 @@ T = TypeVar("T")
 USUAL_S = 0.2  # what a statement may take before that matters
 _S_COLUMNS = ", ".join(f"s.{name}" for name in SHIPMENT)
 _FIND = f"""
-SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
+SELECT {_S_COLUMNS}, d.template, d.estimate
 FROM shipment AS s LEFT JOIN document AS d ON d.shipment = s.id AND d.account = s.account
 WHERE s.account = $1 AND s.number = ANY($2)
 """

@@ -18,7 +18,6 @@ from parcelwire.store.rows import (
     LANE,
     MUTABLE,
     Routing,
-    document_values,
     history_bytes,
     history_of,
     lane_of,
@@ -32,7 +31,7 @@ from parcelwire.store.rows import (
     routing_text,
     shipment_of,
 )
-from parcelwire.store.sqlite import pushes, upstream
+from parcelwire.store.sqlite import documents, pushes, upstream
 from parcelwire.store.sqlite.inserts import next_id
 from parcelwire.store.sqlite.learned import learn
 from parcelwire.store.sqlite.registrations import COLUMNS, make_room, update
@@ -96,11 +95,6 @@ WHERE shipment IN (SELECT value FROM json_each(?)) AND raw IS NOT NULL
 _TELL = """
 INSERT INTO source_report (shipment, source, history, raw) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET history = excluded.history, raw = excluded.raw
-"""
-_SHOW = """
-INSERT INTO document (shipment, template, estimate, sources) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET template = excluded.template, estimate = excluded.estimate,
-  sources = excluded.sources
 """
 _LOG = """
 INSERT INTO refresh_log (id, shipment, before, at, lane, outcome, ms, text, raw)
@@ -245,10 +239,7 @@ def complete(c: sqlite3.Connection, instance: str, results: Sequence[Refreshed])
             pair = one.shipment.number, one.shipment.carrier
             upstream.give_up(c, home(one.shipment.lane).partition(":")[0], pair, one.given_up)
         learn(c, one.shipment.account, one.counts, one.attempt.at)
-    c.executemany(
-        _SHOW,
-        [(one.shipment.id, *document_values(one.document)) for one in saved if one.document is not None],
-    )
+    documents.keep(c, [(one.shipment.id, one.document) for one in saved if one.document is not None])
     c.executemany(
         _LOG,
         [

@@ -94,7 +94,7 @@ _Connection = sqlite3.Connection
 
 _S_COLUMNS = ", ".join(f"s.{name}" for name in SHIPMENT)
 _FIND = f"""
-SELECT {_S_COLUMNS}, d.template, d.estimate, d.sources
+SELECT {_S_COLUMNS}, d.template, d.estimate
 FROM shipment s LEFT JOIN document d ON d.shipment = s.id
 WHERE s.account = ? AND s.number IN (SELECT value FROM json_each(?))
 """

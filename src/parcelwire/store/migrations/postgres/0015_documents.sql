@@ -1,0 +1,3 @@
+-- Never read.
+
+ALTER TABLE document DROP COLUMN sources;
