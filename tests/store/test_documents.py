@@ -7,11 +7,9 @@ import pytest
 
 from parcelwire.ports import Document
 from parcelwire.store.sqlite.documents import KEPT, ROOM, keep
+from parcelwire.store.sqlite.file import steps
 
 SCAN = 430  # bytes that one more scan adds
-TABLE = """CREATE TABLE document (
-  shipment INTEGER PRIMARY KEY, template BLOB NOT NULL, estimate BLOB NOT NULL, room TEXT NOT NULL
-) STRICT"""
 
 
 def document(size: int, estimate: int = 37) -> Document:
@@ -21,7 +19,8 @@ def document(size: int, estimate: int = 37) -> Document:
 @pytest.fixture
 def c() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.execute(TABLE)
+    for _, script in steps():
+        connection.executescript(script)
     try:
         connection.execute("SELECT 1 FROM dbstat")
     except sqlite3.OperationalError:

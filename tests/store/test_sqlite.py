@@ -572,8 +572,8 @@ DELETE FROM shipment WHERE id = 6;
 async def test_changes_are_kept_when_they_become_chains(
     file: SqlitePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Schema 15: in their order, with their pushes; no cursor is given twice, also that of a deleted one."""
-    before = [step for step in steps() if step[0] < 15]
+    """Schema 16: in their order, with their pushes; no cursor is given twice, also that of a deleted one."""
+    before = [step for step in steps() if step[0] < 16]
     with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         monkeypatch.setattr("parcelwire.store.sqlite.file.steps", lambda: before)
